@@ -1,0 +1,241 @@
+"""Heralded pairs of two nodes: how often, and how entangled. Twin of experiments/link/remote_entanglement.py.
+
+States: H and V at one output herald Psi+ = (|01> + |10>)/sqrt(2), at different outputs Psi-; ideal <XX>, <YY>, <ZZ>
+are +, +, - and -, -, -. With t = +1 (Psi+) or -1 (Psi-) the target of a shot, F = (1 + t <XX> + t <YY> - <ZZ>)/4.
+If the kernel fed forward, every shot's target is Psi+; otherwise it follows the pattern. Rows that mix targets are
+told in the frame of Psi+: outcomes whose ideal sign differs are flipped. S = sum of the four CHSH correlators with
+the signs that their angles predict for the target; three must agree and one differ, which is fixed by the settings
+and not by the data. Source: CHSH, PRL 23, 880 (1969). Only valid shots count for states; every herald counts for
+the rate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis import readout, schema
+from analysis.accidentals import Accidentals, estimate_accidentals
+from analysis.estimates import Estimate, binomial, rate
+from analysis.load import Run
+from analysis.readout import UNCORRECTED, Correlator, Retention
+from analysis.waiting import Waiting, check_waiting
+from atomlink.errors import DataError
+
+PATTERNS: dict[int, tuple[str, int]] = {
+    0b0011: ("c_h & c_v", +1),
+    0b1100: ("d_h & d_v", +1),
+    0b1001: ("c_h & d_v", -1),
+    0b0110: ("c_v & d_h", -1),
+}
+STATE_NAMES = {+1: "Ψ+", -1: "Ψ−"}
+BASES = {"XX": (1.0, 0.0, 0.0), "YY": (0.0, 1.0, 0.0), "ZZ": (0.0, 0.0, 1.0)}
+NEEDED = tuple(entry.key for entry in schema.DATASETS if entry.key.startswith("shots."))
+
+Ints = npt.NDArray[np.integer[Any]]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One pair of analysis axes (unit vectors) with its name and index in `link.settings`."""
+
+    index: int
+    name: str
+    alice: tuple[float, float, float]
+    bob: tuple[float, float, float]
+
+    def ideal(self, target: int) -> float:
+        """Return <n_A n_B> of Psi+ (target +1) or Psi- (-1)."""
+        a, b = self.alice, self.bob
+        return target * (a[0] * b[0] + a[1] * b[1]) - a[2] * b[2]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What shots say about the state: correlators by setting name, fidelity and S, None without shots in a setting."""
+
+    correlators: dict[str, Estimate]
+    fidelity: Estimate | None
+    chsh: Estimate | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One herald pattern, or a group of them: `heralds` counts all, the qualities rest on valid shots with push-out."""
+
+    label: str
+    target: str
+    heralds: int
+    share: Estimate
+    raw: Quality
+    corrected: Quality | None
+
+
+@dataclass(frozen=True)
+class LinkResult:
+    """Everything the report says about a run of heralded pairs."""
+
+    heralds: int
+    vetoed: int
+    other_patterns: int
+    probability: Estimate
+    rate_attempting: Estimate | None
+    rate_lab: Estimate | None
+    settings: tuple[Setting, ...]
+    patterns: tuple[Row, ...]
+    states: tuple[Row, ...]  # the two Bell states as heralded
+    total: Row
+    retention: Retention | None
+    waiting: Waiting
+    accidentals: Accidentals
+
+
+def analyse(run: Run) -> LinkResult:
+    """Return rates, states and checks of a run; DataError where a dataset is missing or no pair was heralded."""
+    data = run.datasets
+    schema.require(data, (*NEEDED, "link.settings", "link.setting_names"), "the analysis of heralded pairs")
+    if misfits := schema.misfits(data):
+        raise DataError(misfits[0])
+    herald = np.isin(data["shots.pattern"], list(PATTERNS))
+    heralds = int(herald.sum())
+    if not heralds:
+        raise DataError(f"Run {run.label} heralded no pair: there is nothing to analyse yet.")
+    shots = _Shots(run, settings_of(run), herald)
+    attempts = int(data.get("link.attempts", data["shots.attempts"].sum()))
+    probability = binomial(heralds, max(attempts, heralds), "heralds/attempts")
+    return LinkResult(
+        heralds=heralds,
+        vetoed=int(np.sum(herald & (data["shots.valid"] == 0))),
+        other_patterns=int(np.sum(~herald)),
+        probability=probability,
+        rate_attempting=_rate(heralds, data.get("link.t_attempting_s")),
+        rate_lab=_rate(heralds, data.get("link.t_lab_s")),
+        settings=shots.settings,
+        patterns=tuple(shots.row(name, (pattern,)) for pattern, (name, _) in PATTERNS.items()),
+        states=tuple(shots.row(STATE_NAMES[sign], _patterns_of(sign)) for sign in STATE_NAMES),
+        total=shots.row("all", tuple(PATTERNS)),
+        retention=shots.kept,
+        waiting=check_waiting(data["shots.attempts"][herald]),
+        accidentals=estimate_accidentals(run, probability, tuple(PATTERNS)),
+    )
+
+
+def settings_of(run: Run) -> tuple[Setting, ...]:
+    """Return the settings of a run; DataError where names and angles disagree."""
+    angles = np.asarray(run.datasets["link.settings"], dtype=float)
+    names = [name.strip() for name in run.text("link.setting_names").split(",")]
+    if len(names) != len(angles):
+        raise DataError(
+            f"Dataset `link.setting_names` must name {len(angles)} settings, but names {len(names)}: {names}."
+        )
+    settings = tuple(
+        Setting(k, name, _axis(*row[:2]), _axis(*row[2:]))
+        for k, (name, row) in enumerate(zip(names, angles, strict=True))
+    )
+    for setting in settings:
+        axis = BASES.get(setting.name)
+        if axis and not (np.allclose(setting.alice, axis, atol=1e-6) and np.allclose(setting.bob, axis, atol=1e-6)):
+            raise DataError(
+                f"Setting {setting.name} must have both axes along {axis}, but has {setting.alice}, {setting.bob}."
+            )
+    return settings
+
+
+def _axis(polar: float, azimuth: float) -> tuple[float, float, float]:
+    return (math.sin(polar) * math.cos(azimuth), math.sin(polar) * math.sin(azimuth), math.cos(polar))
+
+
+def _rate(heralds: int, duration_s: Any) -> Estimate | None:
+    return None if duration_s is None or not duration_s > 0 else rate(heralds, float(duration_s), "heralds/time")
+
+
+def _patterns_of(sign: int) -> tuple[int, ...]:
+    return tuple(pattern for pattern, (_, state) in PATTERNS.items() if state == sign)
+
+
+class _Shots:
+    """The shots of a run, sorted by what they serve for."""
+
+    def __init__(self, run: Run, settings: tuple[Setting, ...], herald: Bools) -> None:
+        data = run.datasets
+        self.settings = settings
+        self._herald = herald
+        self._pattern: Ints = data["shots.pattern"]
+        self._setting: Ints = data["shots.setting"]
+        self._present: Ints = data["shots.present"]
+        valid = herald & (data["shots.valid"] == 1)
+        self._usable: Bools = valid & (data["shots.pushout"] == 1)
+        self._to_plus = run.text("link.feed_forward") == "kernel"
+        calibration = self._present[valid & (data["shots.pushout"] == 0)]
+        self.kept = readout.retention(calibration) if len(calibration) else None
+
+    def row(self, label: str, patterns: tuple[int, ...]) -> Row:
+        """Return what the shots of these patterns say."""
+        heralds = int(np.isin(self._pattern, patterns).sum())
+        targets = sorted({self._target(pattern) for pattern in patterns}, reverse=True)
+        return Row(
+            label=label,
+            target=STATE_NAMES[targets[0]],
+            heralds=heralds,
+            share=binomial(heralds, int(self._herald.sum()), "share of heralds"),
+            raw=self._quality(patterns, targets[0], UNCORRECTED),
+            corrected=self._quality(patterns, targets[0], self.kept) if self.kept else None,
+        )
+
+    def _target(self, pattern: int) -> int:
+        return +1 if self._to_plus else PATTERNS[pattern][1]
+
+    def _quality(self, patterns: tuple[int, ...], frame: int, kept: Retention) -> Quality:
+        terms = {setting.name: self._terms(setting, patterns, frame, kept) for setting in self.settings}
+        correlators = {name: combine for name, parts in terms.items() if (combine := _sum(parts, kept))}
+        weights = {"XX": frame / 4, "YY": frame / 4, "ZZ": -1 / 4}
+        fidelity = None
+        if all(terms.get(name) for name in weights):
+            fidelity = readout.combine([(w * v, c) for name, w in weights.items() for v, c in terms[name]], kept, 0.25)
+        return Quality(correlators, fidelity, self._chsh(terms, frame, kept))
+
+    def _terms(
+        self, setting: Setting, patterns: tuple[int, ...], frame: int, kept: Retention
+    ) -> list[tuple[float, Correlator]]:
+        """Return the setting's correlator as a weighted sum over targets, told in the frame of one of them."""
+        here = self._usable & (self._setting == setting.index)
+        parts: list[tuple[float, Correlator]] = []
+        for target in (+1, -1):
+            chosen = [pattern for pattern in patterns if self._target(pattern) == target]
+            present = self._present[here & np.isin(self._pattern, chosen)]
+            if len(present):
+                flip = -1.0 if setting.ideal(target) * setting.ideal(frame) < 0 else 1.0
+                parts.append((flip * len(present), readout.correlator(readout.table(present), kept)))
+        n = sum(part.n for _, part in parts)
+        return [(weight / n, part) for weight, part in parts]
+
+    def _chsh(self, terms: dict[str, list[tuple[float, Correlator]]], frame: int, kept: Retention) -> Estimate | None:
+        four = [setting for setting in self.settings if setting.name.upper().startswith("CHSH")]
+        if not four or not all(terms[setting.name] for setting in four):
+            return None
+        signs = chsh_signs(four, frame)
+        return readout.combine(
+            [(sign * v, c) for setting, sign in zip(four, signs, strict=True) for v, c in terms[setting.name]], kept
+        )
+
+
+def _sum(terms: list[tuple[float, Correlator]], kept: Retention) -> Estimate | None:
+    return readout.combine(terms, kept) if terms else None
+
+
+def chsh_signs(four: list[Setting], target: int) -> tuple[float, ...]:
+    """Return the signs with which four correlators add up to S; DataError where they are not two axes a side."""
+    signs = tuple(math.copysign(1.0, setting.ideal(target)) for setting in four)
+    pairs = {(tuple(np.round(s.alice, 9)), tuple(np.round(s.bob, 9))) for s in four}
+    axes = [len({pair[side] for pair in pairs}) for side in (0, 1)]
+    if len(four) != 4 or len(pairs) != 4 or axes != [2, 2] or math.prod(signs) > 0:
+        raise DataError(
+            f"The CHSH settings {[s.name for s in four]} must be four pairs of two axes each for alice and bob "
+            "with an odd number of negative ideal correlators: correct `link.settings`."
+        )
+    return signs

@@ -1,0 +1,153 @@
+"""Read a results file, written by ARTIQ or by its pip-only runtime, into plain values.
+
+Layout (ARTIQ 8): `datasets/`, `archive/`, `artiq_version`, `rid`, `start_time`, `run_time`, `expid` (PYON text). A
+file of `artiq_run -o` has the two groups alone; rid and class then come from its name.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from atomlink.errors import DataError
+
+FILE_NAME = re.compile(r"(?P<rid>\d+)-(?P<class_name>\w+)$")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: `datasets` and `archive` by key (arrays, numpy scalars, str), `metadata` their attributes (unit …)."""
+
+    path: Path
+    rid: int
+    class_name: str
+    start_time: float
+    run_time: float
+    artiq_version: str
+    expid: Mapping[str, Any]
+    datasets: Mapping[str, Any]
+    archive: Mapping[str, Any]
+    metadata: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def label(self) -> str:
+        """Return what figures carry: `RID 12 RemoteEntanglement`."""
+        return f"RID {self.rid} {self.class_name}"
+
+    @property
+    def date(self) -> str:
+        """Return the local start time, or `unknown` where the file does not say."""
+        return datetime.fromtimestamp(self.start_time).strftime("%Y-%m-%d %H:%M:%S") if self.start_time else "unknown"
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return a run-level string."""
+        return str(self.datasets.get(key, default))
+
+    def belief(self, key: str) -> float | None:
+        """Return what the run believed of `param.*`, set by it or read (ARTIQ archives what an experiment reads)."""
+        value = self.datasets.get(key, self.archive.get(key))
+        return None if value is None else float(value)
+
+
+def load(path: str | os.PathLike[str]) -> Run:
+    """Return the run in a results file; DataError (one line) where it is not one."""
+    if not Path(path).is_file():
+        raise DataError(f"Results file `{path}` does not exist: give the .h5 file of a run.")
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(Path(path), file)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"Results file `{path}` is not laid out as ARTIQ does it: {error}.") from None
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"Results file `{path}` is not readable HDF5 ({reason}): "
+            "`atomlink recover` writes it anew if its journal is beside it."
+        ) from None
+
+
+def _read(path: Path, file: h5py.File) -> Run:
+    if not isinstance(file.get("datasets"), h5py.Group):
+        raise DataError(f"File `{path}` is not an ARTIQ results file: it must have a group `datasets`.")
+    datasets, metadata = _group(file["datasets"])
+    archive, _ = _group(file["archive"]) if "archive" in file else ({}, {})
+    top = {key: _value(file[key]) for key in ("rid", "start_time", "run_time", "artiq_version", "expid") if key in file}
+    named = FILE_NAME.search(path.stem)
+    expid = _decode(path, top["expid"]) if "expid" in top else {}
+    class_name = expid.get("class_name") or (named["class_name"] if named else path.stem)
+    return Run(
+        path=path,
+        rid=int(top["rid"] if "rid" in top else named["rid"] if named else 0),
+        class_name=str(class_name),
+        start_time=float(top.get("start_time", 0.0)),
+        run_time=float(top.get("run_time", 0.0)),
+        artiq_version=str(top.get("artiq_version", "unknown")),
+        expid=expid,
+        datasets=datasets,
+        archive=archive,
+        metadata=metadata,
+    )
+
+
+def _group(group: h5py.Group) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return values and attributes by full name; a dataset named `a/b` lies in a group `a`."""
+    values: dict[str, Any] = {}
+    attributes: dict[str, dict[str, Any]] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            values[name] = _value(item)
+            attributes[name] = {key: _plain(value) for key, value in item.attrs.items()}
+
+    group.visititems(visit)
+    return values, attributes
+
+
+def _value(item: h5py.Dataset) -> Any:
+    return _plain(item[()])
+
+
+def _plain(value: Any) -> Any:
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
+
+
+def _decode(path: Path, text: Any) -> dict[str, Any]:
+    """Decode PYON (JSON with tagged objects); a tag that is not known stays as it is."""
+    try:
+        expid = json.loads(text, object_hook=_untag)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"Results file `{path}`: expid must be PYON text, but it cannot be decoded ({error})."
+        ) from None
+    return expid if isinstance(expid, dict) else {}
+
+
+def _array(shape: list[int], dtype: str, data: str) -> Any:
+    return np.frombuffer(base64.b64decode(data), dtype).reshape(shape)
+
+
+_TAGS: dict[str, Callable[..., Any]] = {
+    "tuple": tuple,
+    "dict": dict,
+    "OrderedDict": dict,
+    "set": set,
+    "complex": complex,
+    "bytes": base64.b64decode,
+    "nparray": _array,
+    "npscalar": lambda dtype, data: np.frombuffer(base64.b64decode(data), dtype)[0],
+}
+
+
+def _untag(tagged: dict[str, Any]) -> Any:
+    kind, arguments = tagged.get("__jsonclass__", (None, None))
+    return _TAGS[kind](*arguments) if kind in _TAGS else tagged

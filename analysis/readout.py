@@ -1,0 +1,104 @@
+"""Correlators from push-out read-out, raw and corrected for atoms that are lost whatever their state.
+
+An atom that is still there after the push-out counts as +1 (|0>), one that is not as -1 (|1>). A lost atom looks
+like |1>. Shots without push-out give the retention R of each node, the probability that a |0> atom is seen; then,
+with a, b = 1 for seen,
+
+    raw        E = < (2a - 1) (2b - 1) >
+    corrected  E = < (2a/R_A - 1) (2b/R_B - 1) > = 4 <ab>/(R_A R_B) - 2 <a>/R_A - 2 <b>/R_B + 1 .
+
+Assumed: the nodes lose atoms independently of each other and of the state. Not corrected: |1> atoms that survive
+the push-out (a faulty map or push-out) and counts of an empty trap above threshold; both stay in the result, as
+errors of the pair. Errors: Dirichlet posterior of the four outcomes (1/2 each) and, by derivatives, the covariance
+of (R_A, R_B), which every correlator of a run shares. The correction is the standard inversion of a read-out matrix
+with one unknown per node.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.estimates import Estimate, binomial
+from atomlink.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Probability (alice, bob) that a bright atom is seen, the covariance (2, 2), and the shots they rest on."""
+
+    values: Floats
+    covariance: Floats
+    n: int
+
+    def estimate(self, node: int) -> Estimate:
+        """Return the retention of one node (0 alice, 1 bob)."""
+        error = math.sqrt(self.covariance[node, node])
+        return Estimate(float(self.values[node]), error, self.n, "shots without push-out")
+
+
+UNCORRECTED = Retention(np.ones(2), np.zeros((2, 2)), 0)
+
+
+@dataclass(frozen=True)
+class Correlator:
+    """<n_A n_B> of one setting: value, its variance at fixed retention, and the derivatives (2,) by R_A and R_B."""
+
+    value: float
+    variance: float
+    gradient: Floats
+    n: int
+
+
+def retention(present: Ints) -> Retention:
+    """Return the retention from calibration shots; `present` is 0 or 1, shape (n, 2); DataError if no atom is seen."""
+    if len(present) == 0 or not present.any(axis=0).all():
+        raise DataError(
+            f"Read-out cannot be calibrated from {len(present)} shots without push-out: both nodes must show atoms."
+        )
+    n = len(present)
+    errors = [binomial(int(k), n).error for k in present.sum(axis=0)]
+    both = float(np.mean(present[:, 0] * present[:, 1]) - present[:, 0].mean() * present[:, 1].mean()) / n
+    covariance = np.array([[errors[0] ** 2, both], [both, errors[1] ** 2]])
+    return Retention(present.mean(axis=0), covariance, n)
+
+
+def table(present: Ints) -> Ints:
+    """Return how often (alice, bob) were seen as (a, b), shape (2, 2); `present` has shape (n, 2)."""
+    return np.bincount(2 * present[:, 0] + present[:, 1], minlength=4).reshape(2, 2)
+
+
+def correlator(counts: Ints, kept: Retention = UNCORRECTED) -> Correlator:
+    """Return the correlator of a table (2, 2), corrected for the retention; DataError without a shot."""
+    n = int(counts.sum())
+    if n == 0:
+        raise DataError("A correlator needs at least one shot, but the setting has none.")
+    seen = np.array([0.0, 1.0])
+    y_a, y_b = 2 * seen / kept.values[0] - 1, 2 * seen / kept.values[1] - 1
+    slope_a, slope_b = -2 * seen / kept.values[0] ** 2, -2 * seen / kept.values[1] ** 2
+    product = np.outer(y_a, y_b)
+    p, posterior = counts / n, (counts + 0.5) / (n + 2)
+    variance = float(np.sum(posterior * product**2) - np.sum(posterior * product) ** 2) / (n + 3)
+    gradient = np.array([np.sum(p * np.outer(slope_a, y_b)), np.sum(p * np.outer(y_a, slope_b))])
+    return Correlator(float(np.sum(p * product)), variance, gradient, n)
+
+
+def combine(terms: Iterable[tuple[float, Correlator]], kept: Retention, offset: float = 0.0) -> Estimate:
+    """Return offset + sum(weight * correlator) of correlators from different shots that share the calibration."""
+    value, variance, gradient, n = offset, 0.0, np.zeros(2), 0
+    for weight, term in terms:
+        value += weight * term.value
+        variance += weight**2 * term.variance
+        gradient += weight * term.gradient
+        n += term.n
+    variance += float(gradient @ kept.covariance @ gradient)
+    corrected = f"read-out corrected ({kept.n} calibration shots)" if kept.n else "raw"
+    return Estimate(value, math.sqrt(variance), n, corrected)

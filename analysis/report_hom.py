@@ -1,0 +1,64 @@
+"""What the report says about a run of two-photon interference."""
+
+from __future__ import annotations
+
+from analysis import figures, page
+from analysis.hom import Curve, HomResult, analyse
+from analysis.load import Run
+
+NONE = "–"
+
+
+def section(run: Run) -> page.Section:
+    """Return tiles, figure and tables of a HOM run; DataError where it cannot be analysed."""
+    result = analyse(run)
+    blocks = (
+        page.heading("Visibility against delay"),
+        page.image(
+            figures.hom(run, result), "V = 1 − parallel/orthogonal coincidences of the same gates, standard errors."
+        ),
+        page.heading("Fits"),
+        _fits(result),
+        page.small(
+            f"Accidentals N (s_i d_j + s_j d_i − d_i d_j), dark probabilities d {result.accidental_source}. "
+            "Maximum-likelihood fit of the split parallel : orthogonal; Gaussian or exponential, whichever fits better."
+        ),
+    )
+    return page.Section("Two-photon interference", _tiles(result), blocks)
+
+
+def _tiles(result: HomResult) -> tuple[tuple[str, str, str], ...]:
+    fraction = NONE if result.accidental_fraction is None else f"{100 * result.accidental_fraction:.2g} %"
+    fit = result.subtracted.fit
+    return (
+        (
+            "Visibility",
+            fit.visibility.number() if fit else NONE,
+            f"accidentals subtracted; raw {_visibility(result.raw)}",
+        ),
+        (
+            "Width",
+            _ns(fit.width_s.value, fit.width_s.error) if fit else NONE,
+            fit.shape if fit else "too few delays to fit",
+        ),
+        ("Centre", _ns(fit.centre_s.value, fit.centre_s.error) if fit else NONE, "delay of bob's excitation"),
+        ("Coincidences", f"{result.coincidences}", f"{len(result.delay_s)} delays"),
+        ("Accidental", fraction, "of the parallel coincidences"),
+    )
+
+
+def _visibility(curve: Curve) -> str:
+    return curve.fit.visibility.number() if curve.fit else NONE
+
+
+def _ns(value_s: float, error_s: float) -> str:
+    return f"{value_s * 1e9:.1f} ± {error_s * 1e9:.1f} ns"
+
+
+def _fits(result: HomResult) -> str:
+    rows = [
+        (name, fit.shape, fit.visibility.number(), _ns(fit.centre_s.value, fit.centre_s.error),
+         _ns(fit.width_s.value, fit.width_s.error), f"{fit.chi2:.1f} / {fit.dof}")
+        for name, fit in (("raw", result.raw.fit), ("accidentals subtracted", result.subtracted.fit)) if fit
+    ]  # fmt: skip
+    return page.table(("", "Shape", "Visibility", "Centre", "Width (rms or 1/e)", "χ² / dof"), rows)

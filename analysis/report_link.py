@@ -1,0 +1,161 @@
+"""What the report says about a run of heralded pairs."""
+
+from __future__ import annotations
+
+import math
+
+from analysis import figures, page, published
+from analysis.estimates import Estimate
+from analysis.link import LinkResult, Row, analyse
+from analysis.load import Run
+
+NONE = "–"
+ROLE_TEXT = {"fitted": "fitted to it", "predicted": "predicted", "consistency": "bookkeeping only"}
+
+
+def section(run: Run) -> page.Section:
+    """Return tiles, figures and tables of a link run; DataError where it cannot be analysed."""
+    result = analyse(run)
+    nodes = " – ".join(run.text("link.nodes", "alice,bob").split(","))
+    blocks = (
+        page.heading("Correlators per herald pattern"),
+        page.image(
+            figures.correlators(run, result), "Bars: raw, with standard errors. Dots: read-out corrected. Red: ideal."
+        ),
+        page.heading("Herald patterns and Bell states"),
+        _states(result),
+        page.pair(_waiting(run, result), _readout(run, result)),
+        *_published(run, result),
+        page.heading("Checks"),
+        _checks(result),
+        page.small(*_method(run)),
+    )
+    return page.Section(f"Heralded entanglement, {nodes}", _tiles(run, result), blocks)
+
+
+def _tiles(run: Run, result: LinkResult) -> tuple[tuple[str, str, str], ...]:
+    raw, corrected = result.total.raw, result.total.corrected
+    fidelity = corrected.fidelity if corrected else None
+    chsh = raw.chsh
+    above = f"raw, {_sigmas(chsh.sigmas_from(2.0))} from 2" if chsh else "no CHSH settings"
+    also = f"; corrected {corrected.chsh.number()}" if corrected and corrected.chsh else ""
+    return (
+        ("Heralded pairs", f"{result.heralds}", f"{result.vetoed} vetoed, by {run.text('link.herald', 'unknown')}"),
+        ("Herald probability", result.probability.number(), "per attempt"),
+        ("Herald rate", _per_second(result.rate_attempting), f"attempting; lab time {_per_second(result.rate_lab)}"),
+        ("Bell-state fidelity", number(fidelity), f"read-out corrected; raw {number(raw.fidelity)}"),
+        ("CHSH S", number(chsh), above + also),
+    )
+
+
+def number(estimate: Estimate | None) -> str:
+    """Return value ± error, or a dash."""
+    return estimate.number() if estimate else NONE
+
+
+def _per_second(estimate: Estimate | None) -> str:
+    return f"{estimate.number()} /s" if estimate else NONE
+
+
+def _states(result: LinkResult) -> str:
+    rows: list[Row] = [*result.patterns, *result.states, result.total]
+    head = ("Heralded by", "Target", "Heralds", "Share", "F raw", "F corrected", "S raw", "S corrected")
+    names = [row.label for row in result.patterns] + [f"all {row.label} patterns" for row in result.states] + ["all"]
+    cells = [
+        (name, row.target if row is not result.total else "each its own", row.heralds,
+         row.share.number() if row is not result.total else "1",
+         number(row.raw.fidelity), number(row.corrected.fidelity if row.corrected else None),
+         number(row.raw.chsh), number(row.corrected.chsh if row.corrected else None))
+        for name, row in zip(names, rows, strict=True)
+    ]  # fmt: skip
+    return page.table(head, cells, strong=(len(rows) - 1,))
+
+
+def _waiting(run: Run, result: LinkResult) -> str:
+    check = result.waiting
+    fit = (
+        f"χ² = {check.chi2:.1f} for {check.dof}, p = {check.p_value:.2g}" if check.dof else "too few heralds for a test"
+    )
+    caption = f"Equal chances in every attempt give the geometric law: {fit}."
+    return page.heading("Attempts per herald") + page.image(figures.waiting(run, result), caption)
+
+
+def _readout(run: Run, result: LinkResult) -> str:
+    kept = result.retention
+    caption = (
+        f"Seen without push-out: retention R, from {kept.n} calibration shots." if kept else "No calibration shots."
+    )
+    return page.heading("Read-out") + page.image(figures.readout(run, result), caption)
+
+
+def _published(run: Run, result: LinkResult) -> list[str]:
+    scenario = run.text("run.scenario")
+    known = published.publication(scenario)
+    if not known:
+        return []
+    corrected = result.total.corrected
+    found = {
+        "herald_probability": result.probability,
+        "rate_lab": result.rate_lab,
+        "fidelity": corrected.fidelity if corrected else result.total.raw.fidelity,
+        "chsh": result.total.raw.chsh,
+    }
+    rows = [
+        (entry.published.observable.replace("_", " "), _value(entry.published), _found(entry), _difference(entry),
+         ROLE_TEXT[entry.published.role], entry.published.note)
+        for entry in published.compare(scenario, found)
+    ]  # fmt: skip
+    return [
+        page.heading(f"Published beside simulated: {known.paper}"),
+        page.table(("", "Published", "This run", "Difference", "Agreement means", "Note"), rows),
+        page.small(f"{known.setup}. Unknown that was fitted: {known.fitted}. What is fitted is not a prediction."),
+    ]
+
+
+def _value(value: published.Value) -> str:
+    text = Estimate(value.value, value.error).number() if value.error else f"{value.value:.3g}"
+    return f"{text} {value.unit}".strip()
+
+
+def _found(entry: published.Comparison) -> str:
+    return f"{entry.found.number()} {entry.published.unit}".strip()
+
+
+def _difference(entry: published.Comparison) -> str:
+    ratio = f"× {entry.found.value / entry.published.value:.3g}"
+    return ratio if math.isnan(entry.sigmas) else _sigmas(entry.sigmas)
+
+
+def _sigmas(sigmas: float) -> str:
+    return NONE if math.isnan(sigmas) else f"{sigmas:+.1f} σ".replace("-", "−")
+
+
+def _checks(result: LinkResult) -> str:
+    accidental = result.accidentals
+    rows = [
+        _check("Accidental heralds, predicted", accidental.predicted, "no beliefs in the file"),
+        _check("Accidental heralds, measured", accidental.measured, "needs `link.pattern_counts`"),
+        _check("Fidelity that the beliefs allow", accidental.fidelity, "no beliefs in the file"),
+        ("Patterns that herald nothing", f"{result.other_patterns} shots", "left out"),
+    ]
+    return page.table(("", "Value", "From"), rows)
+
+
+def _check(name: str, estimate: Estimate | None, otherwise: str) -> tuple[str, str, str]:
+    return name, number(estimate), estimate.source if estimate else otherwise
+
+
+def _method(run: Run) -> tuple[str, ...]:
+    frame = (
+        "The kernel fed forward: every pattern was rotated to Ψ+, its target."
+        if run.text("link.feed_forward") == "kernel"
+        else "No feed-forward in the kernel: each pattern has its target; the row `all` flips Ψ− into the frame of Ψ+."
+    )
+    return (
+        f"{frame} F = (1 ± ⟨XX⟩ ± ⟨YY⟩ − ⟨ZZ⟩)/4, upper signs Ψ+; S from its own four settings.",
+        "An atom still there after push-out counts +1, one that is gone −1. Corrected: "
+        "E = ⟨(2a/R_A − 1)(2b/R_B − 1)⟩ with a, b = 1 for seen, R the "
+        "retention without push-out, losses independent; |1⟩ atoms that survive push-out stay an error of the pair.",
+        "Errors are one standard deviation: counting (Jeffreys) and, where corrected, the calibration that "
+        "all settings share. Vetoed shots count for rates, not for states.",
+    )  # fmt: skip

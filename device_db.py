@@ -1,0 +1,125 @@
+"""Devices of the lab in ARTIQ's format: a midpoint station (DRTIO master) and two nodes, alice and bob (satellites).
+
+The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the simulated
+core in the place of `core`, and of nothing else. docs/contracts.md, section 7, says what each device is for.
+"""
+
+from typing import Any
+
+core_addr = "192.168.1.75"  # Kasli-SoC at the midpoint
+
+NODES = {"alice": 0x010000, "bob": 0x020000}  # DRTIO destination 1 and 2, shifted as in RTIO channel numbers
+URUKUL_ROLES = (
+    ("cooling", "repump", "pumping", "excitation"),
+    ("raman_a", "raman_b", "pushout", "rydberg_420"),
+    ("rydberg_1013",),
+)
+DETECTORS = ("snspd_c_h", "snspd_c_v", "snspd_d_h", "snspd_d_v")  # the order is the entangler's inputs 0 … 3
+
+device_db: dict[str, dict[str, Any]] = {
+    "core": {
+        "type": "local",
+        "module": "artiq.coredevice.core",
+        "class": "Core",
+        "arguments": {
+            "host": core_addr,
+            "ref_period": 1e-9,
+            "ref_multiplier": 8,
+            "analyzer_proxy": "core_analyzer",
+            "target": "cortexa9",
+            "satellite_cpu_targets": {1: "rv32g", 2: "rv32g"},
+        },
+    },
+    "core_log": {
+        "type": "controller",
+        "host": "::1",
+        "port": 1068,
+        "command": "aqctl_corelog -p {port} --bind {bind} " + core_addr,
+    },
+    "core_moninj": {
+        "type": "controller",
+        "host": "::1",
+        "port_proxy": 1383,
+        "port": 1384,
+        "command": "aqctl_moninj_proxy --port-proxy {port_proxy} --port-control {port} --bind {bind} " + core_addr,
+    },
+    "core_analyzer": {
+        "type": "controller",
+        "host": "::1",
+        "port_proxy": 1385,
+        "port": 1386,
+        "command": "aqctl_coreanalyzer_proxy --port-proxy {port_proxy} --port-control {port} --bind {bind} " + core_addr,
+    },
+    "core_cache": {"type": "local", "module": "artiq.coredevice.cache", "class": "CoreCache"},
+    "core_dma": {"type": "local", "module": "artiq.coredevice.dma", "class": "CoreDMA"},
+}
+
+
+def add(name: str, module: str, class_name: str, **arguments: Any) -> None:
+    """Add one local device."""
+    device_db[name] = {"type": "local", "module": module, "class": class_name, "arguments": arguments}
+
+
+def add_ttl(name: str, channel: int, class_name: str = "TTLOut") -> None:
+    """Add one TTL line."""
+    add(name, "artiq.coredevice.ttl", class_name, channel=channel)
+
+
+def add_counter(name: str, channel: int) -> None:
+    """Add the edge counter of a TTL input; it has a channel of its own."""
+    add(name, "artiq.coredevice.edge_counter", "EdgeCounter", channel=channel)
+
+
+def add_urukul(node: str, k: int, channel: int) -> None:
+    """Add Urukul number `k` of a node: SPI, IO_UPDATE, then its four RF switches, from `channel` on.
+
+    125 MHz from the Kasli over MMCX (clk_sel 2), divided by 4, times 32: a DDS clock of 1 GHz.
+    """
+    prefix = f"{node}_urukul{k}"
+    add(f"{prefix}_spi", "artiq.coredevice.spi2", "SPIMaster", channel=channel)
+    add_ttl(f"{prefix}_io_update", channel + 1)
+    add(
+        f"{prefix}_cpld", "artiq.coredevice.urukul", "CPLD",
+        spi_device=f"{prefix}_spi", io_update_device=f"{prefix}_io_update", refclk=125e6, clk_sel=2,
+    )  # fmt: skip
+    for i, role in enumerate(URUKUL_ROLES[k]):
+        add_ttl(f"{node}_sw_{role}", channel + 2 + i)
+        add(
+            f"{node}_dds_{role}", "artiq.coredevice.ad9910", "AD9910",
+            cpld_device=f"{prefix}_cpld", chip_select=4 + i, sw_device=f"{node}_sw_{role}", pll_n=32,
+        )  # fmt: skip
+
+
+def add_node(node: str, base: int) -> None:
+    """Add everything that sits on one satellite."""
+    for k in range(len(URUKUL_ROLES)):
+        add_urukul(node, k, base + 6 * k)
+    add(f"{node}_zotino_spi", "artiq.coredevice.spi2", "SPIMaster", channel=base + 18)
+    add_ttl(f"{node}_zotino_ldac", base + 19)
+    add_ttl(f"{node}_zotino_clr", base + 20)
+    add(
+        f"{node}_zotino", "artiq.coredevice.zotino", "Zotino",
+        spi_device=f"{node}_zotino_spi", ldac_device=f"{node}_zotino_ldac", clr_device=f"{node}_zotino_clr",
+    )  # fmt: skip
+    for i, line in enumerate(("mot_coil", "mw_switch", "shutter", "awg_trigger", "camera_trigger")):
+        add_ttl(f"{node}_{line}", base + 21 + i)
+    add_ttl(f"{node}_fluorescence", base + 26, "TTLInOut")
+    add_counter(f"{node}_fluorescence_counter", base + 27)
+
+
+def add_midpoint() -> None:
+    """Add the detectors, the heralding gateware and the port switch; they sit on the master."""
+    for i, detector in enumerate(DETECTORS):
+        add_ttl(detector, i, "TTLInOut")
+        add_counter(f"{detector}_counter", 4 + i)
+    add_ttl("port_switch", 8)
+    add("entangler", "drivers.rtio.entangler", "Entangler", channel=9, inputs=list(DETECTORS), reference_output=1)
+
+
+add_midpoint()
+for node_name, node_base in NODES.items():
+    add_node(node_name, node_base)
+
+from sim.target import apply  # noqa: E402  (last, so that the file reads as the hardware's)
+
+apply(device_db)

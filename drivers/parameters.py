@@ -1,0 +1,106 @@
+"""What the lab believes: the table of parameters, and how an experiment reads one.
+
+The truth lies in the apparatus (or in the scenario of the twin). A belief is an ARTIQ dataset `param.*`; when the dataset
+does not exist yet, its default from this table is used. Calibrations update datasets, never this file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from atomlink.errors import UsageError
+
+NODES = ("alice", "bob")
+BEAMS = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One belief: its dataset key, default, unit, meaning, and where the default comes from."""
+
+    name: str
+    default: float
+    unit: str
+    meaning: str
+    source: str
+
+
+# {n} stands for a node, {beam} for a beam of it. The shipped scenarios agree with these defaults.
+_TEMPLATES = (
+    Parameter("param.{n}.f_larmor_hz", 1.40e6, "Hz", "precession of the Zeeman pair m = -1, +1",
+              "2 x 0.70 MHz/G (F = 1 of Rb-87) at the bias field of 1 G"),
+    Parameter("param.{n}.t_raman_pi_s", 2e-6, "s", "Raman pi pulse on the Zeeman pair", "design: Rabi 250 kHz"),
+    Parameter("param.{n}.t_mw_pi_s", 10e-6, "s", "microwave pi pulse, |1> to F = 2", "design: Rabi 50 kHz"),
+    Parameter("param.{n}.t_pump_s", 4e-6, "s", "optical pumping inside an attempt", "design: 5 time constants"),
+    Parameter("param.{n}.t_excitation_s", 0.5e-6, "s", "excitation pulse",
+              "adiabatic cavity Raman emission takes 0.1 ... 1 us"),
+    Parameter("param.{n}.t_aom_s", 500e-9, "s", "switch edge to light at the atom, every beam",
+              "sound travels 2 mm at 4.2 mm/us in TeO2"),
+    Parameter("param.{n}.t_cooling_s", 2e-3, "s", "cooling before the attempts", "design: 10 time constants"),
+    Parameter("param.{n}.t_recooling_s", 0.5e-3, "s", "recooling between blocks of attempts", "design"),
+    Parameter("param.{n}.t_loading_s", 50e-3, "s", "one try to load an atom", "design: several loading times"),
+    Parameter("param.{n}.t_image_s", 20e-3, "s", "exposure of an image", "design: 400 counts of a bright atom"),
+    Parameter("param.{n}.image_threshold", 60.0, "counts", "an atom is there above this",
+              "between 4 counts (background 200 /s) and 400 (atom 20 k/s) in 20 ms"),
+    Parameter("param.{n}.t_pushout_s", 50e-6, "s", "push-out pulse on F = 2", "design"),
+    Parameter("param.{n}.t_shutter_s", 5e-3, "s", "the shutter opens or closes", "mechanical shutters: 2 ... 5 ms"),
+    Parameter("param.{n}.t_coil_s", 1e-3, "s", "the quadrupole field decays", "coils of some 100 uH behind a fast switch"),
+    Parameter("param.{n}.v_trap_v", 5.0, "V", "trap depth set point", "5 V give 1 mK"),
+    Parameter("param.{n}.v_shim_x_v", 0.0, "V", "shim coil x", "bias field alone"),
+    Parameter("param.{n}.v_shim_y_v", 0.0, "V", "shim coil y", "bias field alone"),
+    Parameter("param.{n}.v_shim_z_v", 0.0, "V", "shim coil z", "bias field alone"),
+    Parameter("param.{n}.v_piezo_v", 0.0, "V", "cavity piezo", "the lock holds the cavity"),
+    Parameter("param.{n}.f_{beam}_hz", 80e6, "Hz", "DDS carrier of the beam's AOM", "centre of an 80 MHz AOM"),
+    Parameter("param.{n}.a_{beam}", 1.0, "1", "DDS amplitude of the beam, fraction of full scale", "AOM saturated"),
+    Parameter("param.{n}.att_{beam}_db", 0.0, "dB", "step attenuator of the beam", "AOM saturated"),
+    Parameter("param.link.t_photon_{n}_s", 549e-9, "s", "excitation switch edge to first light at the detectors",
+              "500 ns of AOM + 10 m of fibre at n = 1.468"),
+    Parameter("param.link.t_gate_s", 0.9e-6, "s", "detector gate, from the first light on", "pulse + cavity decay"),
+    Parameter("param.link.n_recooling", 100.0, "attempts", "attempts between two recoolings", "design"),
+    Parameter("param.link.t_software_slack_s", 25e-6, "s", "software heralding: lead of an attempt over the counter",
+              "about 30 events at 0.3 ... 0.8 us"),
+    Parameter("param.link.t_register_slack_s", 5e-6, "s", "lead of a register access over the counter",
+              "about 5 events at 0.3 ... 0.8 us"),
+    Parameter("param.link.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
+    Parameter("param.link.visibility", 0.95, "1", "two-photon interference visibility", "design"),
+)  # fmt: skip
+
+
+def _expand() -> Iterator[Parameter]:
+    """Write the templates out for every node and beam."""
+    for row in _TEMPLATES:
+        for node in NODES if "{n}" in row.name else ("",):
+            for beam in BEAMS if "{beam}" in row.name else ("",):
+                name = row.name.replace("{n}", node).replace("{beam}", beam)
+                yield Parameter(name, row.default, row.unit, row.meaning, row.source)
+
+
+TABLE: dict[str, Parameter] = {row.name: row for row in _expand()}
+
+
+def parameter(name: str) -> Parameter:
+    """Return the row of one belief; UsageError names the nearest ones if there is none."""
+    if name not in TABLE:
+        raise UsageError(f"Parameter {name!r} does not exist; it must be one of the table in drivers/parameters.py")
+    return TABLE[name]
+
+
+def get(experiment: Any, name: str) -> float:
+    """Return what the lab believes, in the unit of the table.
+
+    `experiment` is any HasEnvironment. A value that comes from the defaults is written into the results file too, so that
+    the file says what the run believed.
+    """
+    row = parameter(name)
+    try:
+        return float(experiment.get_dataset(name))
+    except KeyError:
+        experiment.set_dataset(name, row.default, unit="" if row.unit == "1" else row.unit, scale=1.0)
+        return row.default
+
+
+def duration_mu(experiment: Any, name: str) -> np.int64:
+    """Return a believed duration (a parameter in s) in machine units, rounded; int64, as kernels reckon time."""
+    return np.int64(round(get(experiment, name) / experiment.core.ref_period))

@@ -1,0 +1,70 @@
+"""A laser beam behind an AOM: one AD9910 channel and its RF switch.
+
+Light at the atom follows the switch after the AOM's acoustic latency, t_aom (sound travels from the transducer to the beam).
+"""
+
+from artiq.language.core import delay, delay_mu, kernel
+from artiq.language.environment import HasEnvironment
+from artiq.language.types import TFloat, TInt64
+from artiq.language.units import us
+
+from drivers import parameters
+
+
+class Beam(HasEnvironment):
+    """One beam of a node; `sw` is its RF switch, a TTL."""
+
+    kernel_invariants = {"core", "dds", "sw", "latency_mu", "frequency", "amplitude", "attenuation"}
+
+    def build(self, node: str, role: str) -> None:
+        self.node = node
+        self.role = role
+        self.core = self.get_device("core")
+        self.dds = self.get_device(f"{node}_dds_{role}")
+        self.sw = self.get_device(f"{node}_sw_{role}")
+
+    def prepare(self) -> None:
+        """Read the beam's beliefs."""
+        self.frequency = parameters.get(self, f"param.{self.node}.f_{self.role}_hz")
+        self.amplitude = parameters.get(self, f"param.{self.node}.a_{self.role}")
+        self.attenuation = parameters.get(self, f"param.{self.node}.att_{self.role}_db")
+        self.latency_mu = parameters.duration_mu(self, f"param.{self.node}.t_aom_s")
+
+    @kernel
+    def init(self):
+        """Initialise the DDS and set frequency, amplitude and attenuation, switched off. Needs an initialised CPLD."""
+        self.dds.init()
+        self.sw.off()
+        self.dds.cfg_sw(False)
+        delay(10 * us)
+        self.dds.set_att(self.attenuation)
+        delay(10 * us)
+        self.set(self.frequency, self.amplitude)
+
+    @kernel
+    def set(self, frequency: TFloat, amplitude: TFloat):
+        """Set frequency (Hz) and amplitude (fraction of full scale); the switch stays as it is."""
+        self.dds.set(frequency, 0.0, amplitude)
+        delay(10 * us)
+
+    @kernel
+    def on(self):
+        """Switch on now: light at the atom one latency later."""
+        self.sw.on()
+
+    @kernel
+    def off(self):
+        """Switch off now: dark at the atom one latency later."""
+        self.sw.off()
+
+    @kernel
+    def pulse_mu(self, duration_mu: TInt64):
+        """Switch on now for `duration_mu`."""
+        self.sw.pulse_mu(duration_mu)
+
+    @kernel
+    def light_mu(self, duration_mu: TInt64):
+        """Light at the atom from now on for `duration_mu`: the switch leads by the latency."""
+        delay_mu(-self.latency_mu)
+        self.sw.pulse_mu(duration_mu)
+        delay_mu(self.latency_mu)

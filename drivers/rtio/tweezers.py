@@ -1,0 +1,40 @@
+"""The slow voltages of a node: trap depth, shim coils and cavity piezo, on one Zotino."""
+
+from artiq.language.core import delay, kernel
+from artiq.language.environment import HasEnvironment
+from artiq.language.types import TFloat
+from artiq.language.units import us
+
+from drivers import parameters
+
+SHIM_X, SHIM_Y, SHIM_Z, TRAP_DEPTH, CAVITY_PIEZO = range(5)  # Zotino channels
+
+
+class Tweezers(HasEnvironment):
+    """Trap depth, shims and piezo of a node."""
+
+    kernel_invariants = {"core", "dac", "volts", "channels"}
+
+    def build(self, node: str) -> None:
+        self.node = node
+        self.core = self.get_device("core")
+        self.dac = self.get_device(f"{node}_zotino")
+        self.channels = [SHIM_X, SHIM_Y, SHIM_Z, TRAP_DEPTH, CAVITY_PIEZO]
+
+    def prepare(self) -> None:
+        """Read the set points, in the order of the DAC channels."""
+        names = ("v_shim_x_v", "v_shim_y_v", "v_shim_z_v", "v_trap_v", "v_piezo_v")
+        self.volts = [parameters.get(self, f"param.{self.node}.{name}") for name in names]
+
+    @kernel
+    def init(self):
+        """Initialise the DAC and apply every set point."""
+        self.dac.init()
+        delay(200 * us)
+        self.dac.set_dac(self.volts, self.channels)
+        delay(200 * us)
+
+    @kernel
+    def set_trap(self, volts: TFloat):
+        """Set the trap depth; the write is scheduled before the cursor, so leave 10 us of slack."""
+        self.dac.set_dac([volts], [TRAP_DEPTH])

@@ -1,0 +1,329 @@
+"""Herald Bell pairs between two nodes and read them out in several bases."""
+
+from typing import Any
+
+from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
+from artiq.experiment import (
+    BooleanValue,
+    EnumerationValue,
+    EnvExperiment,
+    NumberValue,
+    TBool,
+    TerminationRequested,
+    TInt32,
+    TInt64,
+    at_mu,
+    kernel,
+    rpc,
+)
+from numpy import int32, int64
+
+from atomlink.errors import DeviceError, TimingError
+from drivers import parameters
+from drivers.rtio.heralder import BACKENDS, PSI_MINUS, PSI_PLUS, make_heralder
+from drivers.rtio.photon_port import PhotonPort, believed_timing
+from experiments.sequences import settings as axes
+from experiments.sequences.headline import print_link
+from experiments.sequences.readout import HALF_TURN_POW, Readout
+from experiments.sequences.recorder import ShotRecorder
+from experiments.sequences.two_nodes import TwoNodes
+
+DONE, PAUSE, NO_ATOM, TOO_TIGHT = range(4)  # why the kernel came back
+CHECK_SHOTS = 8  # shots between two looks at the scheduler
+MAX_UNDERFLOWS = 20  # in succession
+
+
+class RemoteEntanglement(EnvExperiment):
+    """Remote entanglement
+
+    cool --[ load until both atoms are there ]--+
+      +-----------------------------------------+
+      +--[ recool ]--( pump --[ excite ]--[ gate ])  x block, until a herald --+
+      |  <---------------------------------------------------------------------+ none in a block
+      +--[ wait ]--[ phases from the click times, pi on bob for Psi- ]--[ Raman: axis -> z ]--
+         --[ microwave: |1> -> F = 2 ]--[ push out F = 2 ]--[ image both ]--> next shot
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.setattr_device("ccb")
+        self.nodes = TwoNodes(self)
+        self.port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
+        self.readout = Readout(self, self.nodes)
+        self._build_run_arguments()
+        self._build_herald_arguments()
+        self.herald = make_heralder(self, self.port, self.backend)
+
+    def _build_run_arguments(self) -> None:
+        self.setattr_argument(
+            "settings", EnumerationValue(list(axes.CHOICES), default="bell+CHSH"), "Measurement",
+            "Analysis axes of the two atoms; a list is taken in turn.",
+        )
+        self.setattr_argument(
+            "n_pairs", NumberValue(2000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"), "Measurement",
+            "Stop after this many heralded pairs that were read out with push-out.",
+        )
+        self.setattr_argument(
+            "calibration_fraction", NumberValue(0.05, precision=3, step=0.01, min=0.0, max=0.9), "Measurement",
+            "Share of shots without push-out: they tell how often an atom that was there is seen.",
+        )
+        self.setattr_argument(
+            "randomise", BooleanValue(True), "Measurement", "Shuffle the order of settings and calibration shots.",
+        )
+        self.setattr_argument(
+            "max_lab_time", NumberValue(2 * 3600.0, unit="s", precision=0, step=60, min=1, max=7 * 86400), "Measurement",
+            "Stop after this much time in the lab, with whatever there is by then.",
+        )  # fmt: skip
+
+    def _build_herald_arguments(self) -> None:
+        self.setattr_argument(
+            "backend", EnumerationValue(list(BACKENDS), default="entangler"), "Heralding",
+            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
+        )
+        self.setattr_argument(
+            "feed_forward", EnumerationValue(["kernel", "analysis"], default="kernel"), "Heralding",
+            "Where pi on bob's phase turns Psi- into Psi+: in the kernel, or in the analysis from the pattern.",
+        )
+        self.setattr_argument(
+            "wait", NumberValue(100e-6, unit="us", precision=3, step=1e-6, min=1e-6, max=1.0), "Heralding",
+            "From the herald to the analysis pulse; at least what the kernel needs to compute and write the phases.",
+        )
+        self.setattr_argument(
+            "check_attempts", NumberValue(2000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"), "Heralding",
+            "After this many attempts without a herald, look whether the atoms are still there.",
+        )  # fmt: skip
+
+    def prepare(self) -> None:
+        """Read beliefs, compute every time and phase in machine units, lay out the order of the shots."""
+        self.call_child_method("prepare")
+        self.chosen = axes.CHOICES[self.settings]
+        self.readout.setup(self.chosen)
+        self.herald.setup(believed_timing(self), PSI_PLUS + PSI_MINUS)
+        setting, pushout = axes.schedule(len(self.chosen), self.calibration_fraction, self.randomise, self.scheduler.rid)
+        self.setting_order = [int32(k) for k in setting]
+        self.pushout_order = [int32(k) for k in pushout]
+        self.block = int32(parameters.get(self, "param.link.n_recooling"))
+        self.check_blocks = int32(-(-self.check_attempts // self.block))
+        self.wait_mu = int64(self.core.seconds_to_mu(self.wait))
+        self.limit_mu = int64(self.core.seconds_to_mu(self.max_lab_time))
+        self.kernel_feeds_forward = self.feed_forward == "kernel"
+        self.shots_taken = int32(0)  # every one, invalid ones too: the place in the order
+        self.pairs = int32(0)
+        self.attempts = int64(0)  # since the last shot
+        self.pattern = int32(0)  # that heralded the shot under way, 0 before
+        self.underflows = int32(0)
+        self.t_start_mu = int64(-1)
+        self.stopped = False
+
+    def run(self) -> None:
+        """Take shots until there are enough; whatever stops it, keep the data and leave the lab dark."""
+        self.recorder = ShotRecorder(self, self._run_level(), tuple(s.name for s in self.chosen), self.n_pairs)
+        self.total_attempts = 0
+        self._create_applets()
+        reason = PAUSE
+        try:
+            while reason == PAUSE and not self.stopped:
+                self.nodes.init()
+                reason = self.take_shots()
+                self.nodes.close()
+                if reason == PAUSE:
+                    self.core.comm.close()
+                    self.scheduler.pause()
+        except (TerminationRequested, KeyboardInterrupt):
+            self.nodes.close()
+            print(f"Stopped after {self.recorder.pairs} of {self.n_pairs} pairs; the data are kept.")
+        finally:
+            self.recorder.archive(complete=reason == DONE)
+        self._explain(reason)
+
+    def _run_level(self) -> dict[str, Any]:
+        """Return the datasets that hold for the whole run."""
+        timing = self.herald.timing
+        return {
+            "link.settings": [list(setting.angles()) for setting in self.chosen],
+            "link.setting_names": ",".join(setting.name for setting in self.chosen),
+            "link.nodes": "alice,bob",
+            "link.herald": self.backend,
+            "link.feed_forward": self.feed_forward,
+            "link.t_gate_s": (timing.gate_stop_mu - timing.gate_start_mu) * self.core.ref_period,
+            "link.dark_rate_belief_hz": [parameters.get(self, "param.link.dark_rate_hz")] * 4,
+            "link.visibility_belief": parameters.get(self, "param.link.visibility"),
+            "link.image_threshold": [self.nodes.alice.imaging.threshold, self.nodes.bob.imaging.threshold],
+        }
+
+    def _create_applets(self) -> None:
+        for name, command in (
+            ("pairs", "${artiq_applet}big_number live.link.pairs"),
+            ("rate", "${artiq_applet}plot_xy live.link.rate_hz --x live.link.t_s --title 'pairs per second'"),
+            ("correlators", "${artiq_applet}plot_xy live.link.correlators --x live.link.setting --title 'correlators'"),
+        ):
+            self.ccb.issue("create_applet", name, command, group="remote_entanglement")
+
+    def analyze(self) -> None:
+        """Print the headline numbers, if there are enough shots for any."""
+        if self.underflows:
+            print(f"{self.underflows} RTIO errors; a pair that was heralded before one is vetoed")
+        print_link(self)
+
+    def _explain(self, reason: int) -> None:
+        """Say why the kernel gave up, if it did."""
+        if reason == NO_ATOM:
+            raise DeviceError(self.nodes.no_atom_message())
+        if reason == TOO_TIGHT:
+            raise TimingError(
+                f"{MAX_UNDERFLOWS} shots in succession underflowed with wait = {self.wait * 1e6:g} us; it must give the kernel "
+                "time to write the phases: raise `wait`."
+            )
+
+    @kernel
+    def take_shots(self) -> TInt32:
+        """Take shots; return why it ended. Underflows veto the shot, and the order of shots goes on regardless."""
+        self.core.break_realtime()
+        if self.t_start_mu < 0:
+            self.t_start_mu = self.core.get_rtio_counter_mu()
+        self.herald.arm()
+        self.nodes.image()
+        reason = -1
+        underflows = 0
+        while reason < 0:
+            valid = True
+            try:
+                reason = self.take_shot()
+                underflows = 0
+            except RTIOUnderflow:
+                valid = False
+            except RTIOOverflow:
+                valid = False
+            if not valid:
+                self.veto()
+                underflows += 1
+                if underflows >= MAX_UNDERFLOWS:
+                    reason = TOO_TIGHT
+            if reason < 0:
+                reason = self.reason_to_stop()
+        return reason
+
+    @kernel
+    def reason_to_stop(self) -> TInt32:
+        """Return DONE, PAUSE, or -1 to go on."""
+        reason = -1
+        if self.pairs >= self.n_pairs:
+            reason = DONE
+        elif self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu:
+            reason = DONE
+        elif self.shots_taken % CHECK_SHOTS == 0:
+            if self.scheduler.check_pause():
+                reason = PAUSE
+            self.core.break_realtime()
+        return reason
+
+    @kernel
+    def take_shot(self) -> TInt32:
+        """Herald and read out one pair; return -1, or PAUSE or NO_ATOM if there was none."""
+        k = self.shots_taken % len(self.setting_order)
+        setting = self.setting_order[k]
+        push_out = self.pushout_order[k]
+        blocks = 0
+        self.pattern = 0
+        while self.pattern == 0:
+            if blocks % self.check_blocks == 0:
+                if blocks > 0:
+                    if self.reason_to_stop_waiting():
+                        return PAUSE
+                    self.nodes.image()
+                if not self.nodes.load():
+                    return NO_ATOM
+                self.nodes.cool()
+            else:
+                self.nodes.recool()
+            self.pattern = self.herald.attempts(self.block)
+            self.attempts += int64(self.herald.n_attempts)
+            blocks += 1
+        self.read_out(setting, push_out)
+        return -1
+
+    @kernel
+    def reason_to_stop_waiting(self) -> TBool:
+        """Say whether to give up a shot that has not heralded yet."""
+        stop = self.scheduler.check_pause() or self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu
+        self.core.break_realtime()
+        return stop
+
+    @kernel
+    def read_out(self, setting: TInt32, push_out: TInt32):
+        """Rotate, push out and image the heralded pair, and record it."""
+        bob_pow = 0
+        if self.kernel_feeds_forward and (self.pattern == 0b1001 or self.pattern == 0b0110):
+            bob_pow = HALF_TURN_POW
+        at_mu(self.herald.t_herald_mu + self.wait_mu)
+        self.readout.rotate(setting, (self.t_h_mu() + self.t_v_mu()) >> 1, bob_pow)
+        self.readout.read_out(push_out)
+        if push_out == 1:
+            self.pairs += 1
+        self.keep(True, setting, push_out)
+
+    @kernel
+    def t_h_mu(self) -> TInt64:
+        """Return the time of the H click that heralded."""
+        t_mu = self.herald.clicks_mu[0]
+        if self.pattern & 4 != 0:
+            t_mu = self.herald.clicks_mu[2]
+        return t_mu
+
+    @kernel
+    def t_v_mu(self) -> TInt64:
+        """Return the time of the V click that heralded."""
+        t_mu = self.herald.clicks_mu[1]
+        if self.pattern & 8 != 0:
+            t_mu = self.herald.clicks_mu[3]
+        return t_mu
+
+    @kernel
+    def veto(self):
+        """Start afresh after an underflow: all off, atoms unknown until imaged. A pair that was heralded counts as vetoed."""
+        self.nodes.recover()
+        self.herald.arm()
+        self.nodes.image()
+        self.underflows += 1
+        if self.pattern != 0:
+            k = self.shots_taken % len(self.setting_order)
+            self.keep(False, self.setting_order[k], self.pushout_order[k])
+
+    @kernel
+    def keep(self, valid: TBool, setting: TInt32, push_out: TInt32):
+        """Send one shot to the host."""
+        self.shots_taken += 1
+        self.record(
+            valid, setting, push_out, self.pattern, self.herald.t_herald_mu, self.t_h_mu(), self.t_v_mu(), self.attempts,
+            self.nodes.counts_alice, self.nodes.counts_bob, self.nodes.alice_there, self.nodes.bob_there,
+            self.core.get_rtio_counter_mu() - self.t_start_mu, self.herald.t_attempting_mu,
+            self.nodes.loads, self.nodes.recoolings,
+        )  # fmt: skip
+        self.attempts = int64(0)
+        self.pattern = 0
+
+    @rpc(flags={"async"})
+    def record(self, valid, setting, push_out, pattern, t_herald_mu, t_h_mu, t_v_mu, attempts, counts_alice, counts_bob,
+               alice_there, bob_there, t_lab_mu, t_attempting_mu, loads, recoolings):  # fmt: skip
+        """Keep one shot: one call per shot, so that no part of it can come without the rest."""
+        self.total_attempts += int(attempts)
+        row = {
+            "t_herald_mu": int(t_herald_mu),
+            "pattern": int(pattern),
+            "t_click_mu": [int(t_h_mu), int(t_v_mu)],
+            "setting": int(setting),
+            "attempts": int(attempts),
+            "counts": [int(counts_alice), int(counts_bob)],
+            "present": [int(alice_there), int(bob_there)],
+            "pushout": int(push_out),
+            "valid": int(valid),
+        }
+        totals = {
+            "link.attempts": self.total_attempts,
+            "link.t_attempting_s": int(t_attempting_mu) * self.core.ref_period,
+            "link.t_lab_s": int(t_lab_mu) * self.core.ref_period,
+            "link.loads": int(loads),
+            "link.recoolings": int(recoolings),
+        }
+        self.recorder.add(row, totals)

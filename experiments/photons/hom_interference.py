@@ -1,0 +1,228 @@
+"""Two-photon interference of the nodes' photons against their relative delay."""
+
+from typing import Any
+
+from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
+from artiq.experiment import (
+    EnumerationValue,
+    EnvExperiment,
+    NumberValue,
+    RangeScan,
+    Scannable,
+    TBool,
+    TerminationRequested,
+    TInt32,
+    kernel,
+    us,
+)
+from numpy import int32, int64
+
+from analysis import schema
+from atomlink.errors import DeviceError
+from drivers import parameters
+from drivers.progress import Progress
+from drivers.rtio.heralder import BACKENDS, PSI_MINUS, SAME_POLARISATION, SINGLES, make_heralder
+from drivers.rtio.photon_port import PhotonPort, believed_timing
+from experiments.sequences.headline import print_hom
+from experiments.sequences.recorder import open_journal, provenance
+from experiments.sequences.two_nodes import TwoNodes
+
+CHECK_ATTEMPTS = 2000  # between two looks at the atoms and the scheduler
+DONE, PAUSE, NO_ATOM = range(3)  # why the kernel came back
+
+
+class HomInterference(EnvExperiment):
+    """HOM interference
+
+    per delay:  load --[ recool ]--( pump --[ excite alice ]--------[ gate, four detectors ] ) x attempts
+                                          --[ delay ][ excite bob ]
+    counts c & d coincidences of one polarisation, which interfere, and of crossed polarisation, which do not; then single
+    clicks, then clicks without excitation light: from these follow the accidental coincidences.
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.setattr_device("ccb")
+        self.setattr_argument(
+            "delays", Scannable(RangeScan(-0.48 * us, 0.48 * us, 13), unit="us", global_min=-0.5 * us, global_max=0.5 * us),
+            "Scan", "Bob's light after alice's; played on the 8 ns grid.",
+        )
+        self.setattr_argument(
+            "attempts", NumberValue(200_000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"), "Scan",
+            "Attempts per delay in which coincidences are counted.",
+        )
+        self.setattr_argument(
+            "singles_attempts", NumberValue(4000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"), "Accidentals",
+            "Attempts per delay in which single clicks are counted.",
+        )
+        self.setattr_argument(
+            "dark_attempts", NumberValue(200_000, precision=0, scale=1, step=1000, min=0, max=10**9, type="int"), "Accidentals",
+            "Attempts without excitation light.",
+        )
+        self.setattr_argument(
+            "backend", EnumerationValue(list(BACKENDS), default="entangler"), "Heralding",
+            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
+        )  # fmt: skip
+        self.nodes = TwoNodes(self)
+        self.port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
+        self.herald = make_heralder(self, self.port, self.backend)
+
+    def prepare(self) -> None:
+        """Read beliefs and lay out the timing of every delay."""
+        self.call_child_method("prepare")
+        delays = [float(delay) for delay in self.delays]
+        longest = max(abs(delay) for delay in delays)
+        self.timings = [believed_timing(self, delay, longest) for delay in delays]
+        self.block = int32(parameters.get(self, "param.link.n_recooling"))
+        parameters.get(self, "param.link.dark_rate_hz")  # the analysis falls back on this belief
+        self.counts = [int32(0)] * 16  # by pattern
+        self.done = int64(0)  # attempts
+
+    def run(self) -> None:
+        """Measure every delay, then the dark counts; keep what there is when asked to stop."""
+        gate = self.timings[0].gate_stop_mu - self.timings[0].gate_start_mu
+        self.result: dict[str, Any] = {**provenance(self), "hom.t_gate_s": gate * self.core.ref_period}
+        self.points: dict[str, list[Any]] = {
+            name: [] for name in ("delay_s", "attempts", "coincidences_parallel", "coincidences_orthogonal", "singles")
+        }
+        self.journal = open_journal(self, self.result)
+        self.ccb.issue("create_applet", "hom", "${artiq_applet}plot_xy live.hom.visibility --x live.hom.delay_s",
+                       group="hom_interference")  # fmt: skip
+        complete = False
+        try:
+            self.nodes.init()
+            with Progress(len(self.timings), "delays") as progress:
+                for k, timing in enumerate(self.timings):
+                    self.measure_point(timing)
+                    progress.update(k + 1)
+            self.measure_dark()
+            complete = True
+        except (TerminationRequested, KeyboardInterrupt):
+            print(f"Stopped after {len(self.points['attempts'])} of {len(self.timings)} delays; the data are kept.")
+        finally:
+            self.nodes.close()
+            self.archive(complete)
+
+    def measure_point(self, timing: Any) -> None:
+        """Count coincidences and single clicks at one delay."""
+        pairs = self.count(timing, SAME_POLARISATION + PSI_MINUS, self.attempts)
+        attempts = int(self.done)
+        singles = self.count(timing, SINGLES, self.singles_attempts)
+        row = {
+            "delay_s": timing.delay_mu * self.core.ref_period,
+            "attempts": attempts,
+            "coincidences_parallel": sum(pairs[p] for p in SAME_POLARISATION),
+            "coincidences_orthogonal": sum(pairs[p] for p in PSI_MINUS),
+            # Scaled to the attempts in which coincidences were counted: that is what accidentals need.
+            "singles": [round(singles[p] * attempts / int(self.done)) for p in SINGLES],
+        }
+        for name, value in row.items():
+            self.points[name].append(value)
+        self.journal.append({f"hom.{name}": column for name, column in self.points.items()})
+        self.publish()
+
+    def measure_dark(self) -> None:
+        """Count single clicks with the excitation light off; pumping and gates go on."""
+        if self.dark_attempts == 0:
+            return
+        self.set_excitation(0.0, 0.0)
+        clicks = self.count(self.timings[0], SINGLES, self.dark_attempts)
+        self.set_excitation(self.nodes.alice.excitation.amplitude, self.nodes.bob.excitation.amplitude)
+        self.result["hom.dark_clicks"] = [clicks[p] for p in SINGLES]
+        self.result["hom.dark_gates"] = int(self.done)
+
+    def count(self, timing: Any, patterns: tuple[int, ...], attempts: int) -> list[int]:
+        """Return how often each of 16 patterns came in `attempts` attempts; only `patterns` are looked for."""
+        self.herald.setup(timing, patterns)
+        self.counts = [int32(0)] * 16
+        self.done = int64(0)
+        reason = PAUSE
+        while reason == PAUSE:
+            reason = self.attempt(attempts)
+            if reason == NO_ATOM:
+                raise DeviceError(self.nodes.no_atom_message())
+            if reason == PAUSE:
+                self.core.comm.close()
+                self.scheduler.pause()
+                self.nodes.init()
+        return [int(n) for n in self.counts]
+
+    def publish(self) -> None:
+        """Broadcast the curve so far."""
+        orthogonal = [max(n, 1) for n in self.points["coincidences_orthogonal"]]
+        visibility = [1 - p / o for p, o in zip(self.points["coincidences_parallel"], orthogonal, strict=True)]
+        self.set_dataset("live.hom.delay_s", self.points["delay_s"], broadcast=True, archive=False)
+        self.set_dataset("live.hom.visibility", visibility, broadcast=True, archive=False)
+
+    def archive(self, complete: bool) -> None:
+        """Close the journal and write every dataset of the run."""
+        everything = {**self.result, **{f"hom.{name}": column for name, column in self.points.items()}}
+        self.journal.append({key: value for key, value in self.result.items() if key.startswith("hom.")})
+        self.journal.close(complete)
+        for key, value in {**everything, "run.complete": int(complete)}.items():
+            self.set_dataset(key, schema.array(key, value), unit=schema.BY_KEY[key].unit, scale=1.0)
+
+    def analyze(self) -> None:
+        """Print the visibility, if there are enough coincidences for one."""
+        print_hom(self)
+
+    @kernel
+    def set_excitation(self, alice: float, bob: float):
+        """Set the DDS amplitudes of both excitation beams."""
+        self.core.break_realtime()
+        self.nodes.alice.excitation.set(self.nodes.alice.excitation.frequency, alice)
+        self.nodes.bob.excitation.set(self.nodes.bob.excitation.frequency, bob)
+
+    @kernel
+    def attempt(self, n: TInt32) -> TInt32:
+        """Attempt until `done` is n; return DONE, PAUSE or NO_ATOM. An RTIO error costs the block it happens in."""
+        self.core.break_realtime()
+        self.herald.arm()
+        self.nodes.image()
+        reason = -1
+        while reason < 0:
+            failed = False
+            try:
+                reason = self.attempt_with_atoms(n)
+            except RTIOUnderflow:
+                failed = True
+            except RTIOOverflow:
+                failed = True
+            if failed:
+                self.nodes.recover()
+                self.herald.arm()
+                self.nodes.image()
+        return reason
+
+    @kernel
+    def attempt_with_atoms(self, n: TInt32) -> TInt32:
+        """Load, then attempt until the atoms are due for a look; return DONE, PAUSE, NO_ATOM, or -1 to go on."""
+        if not self.nodes.load():
+            return NO_ATOM
+        self.nodes.cool()
+        since_check = 0
+        since_cooling = 0
+        while self.done < n and since_check < CHECK_ATTEMPTS:
+            if since_cooling >= self.block:
+                self.nodes.recool()
+                since_cooling = 0
+            pattern = self.herald.attempts(min(self.block - since_cooling, int32(n - self.done)))
+            self.counts[pattern] += 1
+            self.done += int64(self.herald.n_attempts)
+            since_check += self.herald.n_attempts
+            since_cooling += self.herald.n_attempts
+            self.core.break_realtime()
+        if self.done >= n:
+            return DONE
+        if self.pause_due():
+            return PAUSE
+        self.nodes.image()
+        return -1
+
+    @kernel
+    def pause_due(self) -> TBool:
+        """Ask the scheduler."""
+        due = self.scheduler.check_pause()
+        self.core.break_realtime()
+        return due

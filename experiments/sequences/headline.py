@@ -1,0 +1,65 @@
+"""Print what a run found, with error bars, as soon as it ends."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from atomlink.errors import DataError
+
+
+def _run_of(experiment: Any, prefixes: tuple[str, ...]) -> Any:
+    """Return the run as the analysis takes it, from the datasets still in memory."""
+    from analysis import schema
+    from analysis.load import Run
+
+    datasets = {}
+    for key in (*schema.BY_KEY, "param.link.dark_rate_hz", "param.link.t_gate_s", "param.link.visibility"):
+        if key.startswith((*prefixes, "run.", "param.")):
+            try:
+                datasets[key] = experiment.get_dataset(key, archive=False)
+            except KeyError:
+                continue  # optional, and this run has none
+    return Run(
+        path=Path(),
+        rid=int(experiment.scheduler.rid),
+        class_name=type(experiment).__name__,
+        start_time=time.time(),
+        run_time=time.time(),
+        artiq_version="",
+        expid={},
+        datasets=datasets,
+        archive={},
+        metadata={},
+    )
+
+
+def print_link(experiment: Any) -> None:
+    """Print herald rate, fidelity and S of a run of heralded pairs, raw and read-out corrected."""
+    from analysis import link  # scipy: half a second that only the end of a run needs
+
+    try:
+        result = link.analyse(_run_of(experiment, ("shots.", "link.")))
+    except DataError as error:
+        print(f"No estimate yet: {error}")
+        return
+    print(f"heralds {result.heralds}, vetoed {result.vetoed}, herald probability {result.probability}")
+    print(f"heralds per second: {result.rate_attempting} attempting, {result.rate_lab} in the lab")
+    for name in ("fidelity", "chsh"):
+        raw = getattr(result.total.raw, name)
+        corrected = getattr(result.total.corrected, name) if result.total.corrected else None
+        if raw is not None:
+            print(f"{'Bell-state fidelity' if name == 'fidelity' else 'CHSH S'}: {raw} raw, {corrected} read-out corrected")
+
+
+def print_hom(experiment: Any) -> None:
+    """Print the fitted visibility, raw and with accidentals subtracted."""
+    from analysis import hom
+
+    try:
+        result = hom.analyse(_run_of(experiment, ("hom.",)))
+    except DataError as error:
+        print(f"No estimate yet: {error}")
+        return
+    for name, curve in (("raw", result.raw), ("accidentals subtracted", result.subtracted)):
+        if curve.fit is not None:
+            print(f"HOM visibility, {name}: {curve.fit.visibility} ({curve.fit.shape} fit)")

@@ -1,0 +1,100 @@
+"""Keep the shots of a run: journal at once, live datasets now and then, archive at the end."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import artiq
+import numpy as np
+
+from analysis import schema
+from analysis.journal import Journal
+from drivers.progress import Progress
+
+COLUMNS = ("t_herald_mu", "pattern", "t_click_mu", "setting", "attempts", "counts", "present", "pushout", "valid")
+LIVE_INTERVAL = 50  # shots between two updates of the plots
+
+
+def provenance(experiment: Any) -> dict[str, Any]:
+    """Return the `run.*` datasets: which lab, and for a simulated one which scenario, seed and costs."""
+    row = experiment.get_device_db()["core"]
+    simulated = row["module"] != "artiq.coredevice.core"
+    arguments = row.get("arguments", {}) if simulated else {}
+    return {
+        "run.target": "simulation" if simulated else "hardware",
+        "run.scenario": str(arguments.get("scenario", "")),
+        "run.seed": int(arguments.get("seed", 0)),
+        "run.costs": str(arguments.get("costs", "")),
+    }
+
+
+def open_journal(experiment: Any, run_level: Mapping[str, Any]) -> Journal:
+    """Create the journal of this run beside its results file (the worker's folder)."""
+    name = type(experiment).__name__
+    rid = int(experiment.scheduler.rid)
+    while (Path.cwd() / f"{rid:09}-{name}.journal").exists():  # artiq_run gives every run the same rid
+        rid += 1
+    expid = {"class_name": name, "arguments": {}, **(experiment.scheduler.expid or {})}
+    header = {"expid": expid, "artiq_version": artiq.__version__, "datasets": dict(run_level)}
+    return Journal.create(Path.cwd(), rid, name, header)
+
+
+class ShotRecorder:
+    """The shots of one run, as columns of docs/contracts.md, section 9."""
+
+    def __init__(self, experiment: Any, run_level: Mapping[str, Any], setting_names: tuple[str, ...], total: int) -> None:
+        self._experiment = experiment
+        self._run_level = {**provenance(experiment), **run_level}
+        self._rows: list[dict[str, Any]] = []
+        self._totals: dict[str, Any] = {"link.attempts": 0, "link.t_attempting_s": 0.0, "link.t_lab_s": 0.0}
+        self._agreements = np.zeros((len(setting_names), 2), dtype=np.int64)  # per setting: unequal, equal outcomes
+        self._curve: list[tuple[float, float]] = []  # lab time in s, pairs per s
+        self._names = setting_names
+        self._progress = Progress(total, "heralded pairs")
+        self.pairs = 0
+        self._journal = open_journal(experiment, self._run_level)
+        self._publish()
+
+    def add(self, row: dict[str, Any], totals: Mapping[str, Any]) -> None:
+        """Keep one shot; `totals` are run-level values up to and including it."""
+        self._journal.append({**row, **totals})
+        self._rows.append(row)
+        self._totals.update(totals)
+        if row["valid"] and row["pushout"]:
+            self.pairs += 1
+            self._agreements[row["setting"], int(row["present"][0] == row["present"][1])] += 1
+        self._progress.update(self.pairs)
+        if len(self._rows) % LIVE_INTERVAL == 0:
+            self._publish()
+
+    def totals(self, totals: Mapping[str, Any]) -> None:
+        """Keep run-level values that belong to no shot."""
+        self._journal.append(totals)
+        self._totals.update(totals)
+
+    def archive(self, complete: bool) -> None:
+        """Close the journal and write every dataset of the run."""
+        self._progress.close()
+        self._journal.close(complete)
+        self._publish()
+        columns = {f"shots.{name}": [row[name] for row in self._rows] for name in COLUMNS}
+        everything = {**self._run_level, **self._totals, "run.complete": int(complete), **columns}
+        for key, value in everything.items():
+            self._experiment.set_dataset(key, schema.array(key, value), unit=schema.BY_KEY[key].unit, scale=1.0)
+
+    def _publish(self) -> None:
+        """Broadcast what the applets plot."""
+        shots = self._agreements.sum(axis=1)
+        correlators = (self._agreements[:, 1] - self._agreements[:, 0]) / np.maximum(shots, 1)
+        seconds = self._totals["link.t_lab_s"]
+        self._curve.append((seconds, self.pairs / seconds if seconds else 0.0))
+        live = {
+            "pairs": self.pairs,
+            "t_s": np.array([point[0] for point in self._curve]),
+            "rate_hz": np.array([point[1] for point in self._curve]),
+            "setting_names": ",".join(self._names),
+            "setting": np.arange(len(self._names)),
+            "correlators": correlators,
+        }
+        for key, value in live.items():
+            self._experiment.set_dataset(f"live.link.{key}", value, broadcast=True, archive=False)

@@ -1,0 +1,29 @@
+"""Pulse one TTL line: the smallest experiment, to see that everything between here and the hardware works."""
+
+from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue, delay, kernel, now_mu, us
+
+LINES = [f"{node}_{line}" for node in ("alice", "bob") for line in ("camera_trigger", "awg_trigger", "mw_switch", "shutter")]
+
+
+class Pulse(EnvExperiment):
+    """Pulse one TTL line
+
+    line ____|‾‾‾‾‾‾|____
+    """
+
+    kernel_invariants = {"line", "duration"}
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_argument("line_name", EnumerationValue(LINES, default=LINES[0]), tooltip="Which line of the device database.")
+        self.setattr_argument(
+            "duration", NumberValue(10e-6, unit="us", precision=3, step=1e-6, min=8e-9, max=1.0), tooltip="How long it is high."
+        )
+        self.line = self.get_device(self.line_name or LINES[0])  # None while arguments are examined
+
+    @kernel
+    def run(self):
+        self.core.reset()
+        self.line.pulse(self.duration)
+        delay(1 * us)
+        self.core.wait_until_mu(now_mu())  # the pulse is over when the experiment is

@@ -1,0 +1,1 @@
+"""Applets: small windows that show datasets; here only far enough that files with one can be imported."""

@@ -1,0 +1,1 @@
+"""The master's side of an experiment: databases, device drivers, results."""

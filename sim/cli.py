@@ -1,0 +1,213 @@
+"""The command `atomlink`: run, report, recover, list, doctor.
+
+Bad input is one line on stderr and exit code 2; an experiment's own exception is one line with its place and code 1.
+Each command imports what it needs when it is called, so that a tiny experiment starts as fast as with `artiq_run`.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import atomlink
+from atomlink.errors import LabError, UsageError
+
+if TYPE_CHECKING:
+    from sim.command.lab import Lab
+
+USAGE = """usage: atomlink COMMAND …
+
+  run FILE [ARG=VALUE …]   run an experiment and write its results file
+  report [FILE.h5]         make the one-page report of a results file (default: the newest)
+  recover [PATH]           write the results file of a run that was killed, from its journal
+  list                     experiments with their arguments, and scenarios
+  doctor                   what is installed, what is missing and how to get it
+
+atomlink COMMAND --help says more."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message instead of printing the usage before it."""
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    show_traceback = any(word in ("--traceback", "-v", "-vv") for word in words)
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:
+        return _say("interrupted", 128 + signal.SIGINT)
+    except BrokenPipeError:  # the reader of our output has gone (`atomlink list | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last place; each kind becomes one line and an exit code
+        if show_traceback:
+            import traceback
+
+            traceback.print_exception(error)
+        if isinstance(error, LabError):
+            return _say(str(error), 2)
+        from sim.command.failures import explain
+
+        return _say(*explain(error))
+
+
+def _say(message: str, code: int) -> int:
+    print(f"atomlink: error: {message}", file=sys.stderr)
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    commands = {"run": _run, "report": _report, "recover": _recover, "list": _list, "doctor": _doctor}
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        print(f"atomlink {atomlink.__version__}")
+        return 0
+    if words[0] not in commands:
+        raise UsageError(f"unknown command `{words[0]}`, must be one of: {', '.join(commands)}")
+    return commands[words[0]](words[1:])
+
+
+def _run(words: list[str]) -> int:
+    args = _run_parser().parse_intermixed_args(words)
+    if args.file is None:
+        raise UsageError("FILE is missing: atomlink run FILE [ARG=VALUE …], see `atomlink list`")
+    logging.basicConfig(level=max(logging.DEBUG, logging.WARNING - 10 * args.verbose),
+                        format="%(levelname)s:%(name)s:%(message)s")
+    lab, file = _lab_of(args.file)
+    with _environment(args):
+        from sim import artiq_runtime
+
+        artiq_runtime.install()
+        from artiq.language.core import TerminationRequested
+
+        from sim import runner
+        from sim.command.arguments import parse
+
+        run = runner.Run(lab, file, args.class_name, parse(args.arguments), (args.results or lab.results).resolve(),
+                         log_level=logging.getLogger().level)
+        try:
+            run.execute()
+        except TerminationRequested:
+            print(f"stopped on request in `run`; {_kept(run.path)}", file=sys.stderr)
+            return 128 + (run.scheduler.stop_signal or signal.SIGTERM)
+        except BaseException:
+            if run.path is not None:
+                print(_kept(run.path), file=sys.stderr)
+            raise
+        if run.path is not None:
+            print(f"results: {_short(run.path)}")
+    return 0
+
+
+def _run_parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(prog="atomlink run", description="Run an experiment and write its results file.")
+    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="file of the experiment")
+    parser.add_argument("arguments", metavar="ARG=VALUE", nargs="*", help="arguments, values in PYON as for artiq_run")
+    parser.add_argument("-c", "--class-name", metavar="CLASS", help="class, where the file has several")
+    parser.add_argument("--scenario", metavar="NAME", help="simulated lab: a name (see `atomlink list`) or a TOML file")
+    parser.add_argument("--seed", metavar="N", help="seed of everything random in the simulated lab")
+    parser.add_argument("--costs", metavar="PRESET", help="what RTIO calls cost in time: ideal, kasli or kasli_soc")
+    parser.add_argument("--results", metavar="DIR", type=Path, help="folder of results (default: results/ of the lab)")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more, show the traceback of an error")
+    parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _lab_of(file: Path) -> tuple["Lab", Path]:
+    from sim.command.lab import find_lab
+
+    if not file.is_file():
+        raise UsageError(f"no file {file}: name the file of an experiment, or see `atomlink list`")
+    return find_lab(file.parent, Path.cwd()), file.resolve()
+
+
+@contextmanager
+def _environment(args: argparse.Namespace) -> Iterator[None]:
+    """Set what `device_db.py` reads from the environment, checked, for as long as the run lasts."""
+    from sim.target import resolved
+
+    wanted = {"ATOMLINK_SCENARIO": args.scenario, "ATOMLINK_SEED": args.seed, "ATOMLINK_COSTS": args.costs}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    settings = resolved(os.environ, given)
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({} if value is None else {name: value})
+
+
+def _kept(path: Path | None) -> str:
+    return "nothing was written" if path is None else f"data kept in {_short(path)}"
+
+
+def _short(path: Path) -> str:
+    """Return a path as seen from the working directory where it is below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _report(words: list[str]) -> int:
+    parser = OneLineParser(prog="atomlink report", description="Make the one-page HTML report of a results file.")
+    parser.add_argument("file", metavar="FILE.h5", type=Path, nargs="?", help="results file (default: the newest)")
+    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
+    args = parser.parse_args(words)
+    from sim.command.lab import find_lab, newest_result
+
+    file = args.file or newest_result(find_lab(Path.cwd()).results)
+    from analysis.report import main_report
+
+    print("\n".join(main_report(file)))
+    return 0
+
+
+def _recover(words: list[str]) -> int:
+    parser = OneLineParser(prog="atomlink recover", description="Write the results files of killed runs from journals.")
+    parser.add_argument("path", metavar="PATH", type=Path, nargs="?", help="journal or folder (default: all results)")
+    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
+    args = parser.parse_args(words)
+    from analysis.journal import recover
+    from sim.command.lab import find_lab
+
+    path = args.path or find_lab(Path.cwd()).results
+    recoveries = recover(path)
+    for recovery in recoveries:
+        print(recovery)
+    print(f"{len(recoveries)} journals in {_short(path.resolve())}")
+    return int(any(recovery.action == "failed" for recovery in recoveries))
+
+
+def _list(words: list[str]) -> int:
+    OneLineParser(prog="atomlink list", description="List experiments and scenarios.").parse_args(words)
+    from sim import artiq_runtime
+    from sim.command.lab import find_lab
+
+    artiq_runtime.install()
+    from sim.command.catalog import print_catalog
+
+    return print_catalog(find_lab(Path.cwd()))
+
+
+def _doctor(words: list[str]) -> int:
+    OneLineParser(prog="atomlink doctor", description="Say what is installed and what is missing.").parse_args(words)
+    from sim.command.doctor import print_findings
+
+    return print_findings()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The parts of the command `atomlink`: lab folders, arguments, results files, catalog, doctor."""

@@ -1,0 +1,65 @@
+"""What every RTIO peripheral of the twin is: registers that take output events, and an input FIFO.
+
+See docs/contracts.md, section 3.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+FIFO_DEPTH = 64
+
+LevelPort = Callable[[int, int], None]
+ClicksPort = Callable[[int, int], list[int]]
+
+
+class WorldPorts(Protocol):
+    """The part of the world that gateware reaches."""
+
+    def output(self, port: str, kind: str) -> Any:
+        """Return the function (or object) that takes the signals of an output port."""
+
+    def clicks(self, port: str) -> ClicksPort:
+        """Return the function that lists the rising edges at an input port."""
+
+
+class Peripheral:
+    """A peripheral without registers or inputs: the base of all."""
+
+    fifo_depth: int = FIFO_DEPTH
+
+    def __init__(self) -> None:
+        self.fifo: deque[tuple[int, int]] = deque()
+        self.overflow = False
+        self.running = False
+
+    @property
+    def due_mu(self) -> int | None:
+        """Return when an input event may come without a further output event; None: never."""
+        return None
+
+    def write(self, t_mu: int, address: int, data: int) -> None:
+        """Let an output event take effect."""
+        raise NotImplementedError
+
+    def write_wide(self, t_mu: int, address: int, data: list[int]) -> None:
+        """Let an output event of several words take effect."""
+        if len(data) != 1:
+            raise NotImplementedError(f"{type(self).__name__} has no register wider than 32 bits")
+        self.write(t_mu, address, data[0])
+
+    def poll(self, t_mu: int) -> None:
+        """Bring the input FIFO up to date to `t_mu` (inclusive)."""
+
+    def settle(self, counter_mu: int) -> None:
+        """Drop what arrived up to the counter beyond the FIFO's depth: nobody had read it in time."""
+        fifo = self.fifo
+        depth = self.fifo_depth
+        if len(fifo) <= depth or fifo[depth][0] > counter_mu:
+            return
+        self.overflow = True
+        kept = [event for i, event in enumerate(fifo) if i < depth or event[0] > counter_mu]
+        fifo.clear()
+        fifo.extend(kept)

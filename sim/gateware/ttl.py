@@ -1,0 +1,142 @@
+"""TTL channels: output levels, gated inputs with time stamps, level samples, clock generators.
+
+Registers: 0 level, 1 output enable, 2 edge sensitivity (bit 0 rising, bit 1 falling), 3 sample and set the
+sensitivity. Source: ARTIQ 8, gateware TTL PHY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from atomlink.errors import DeviceError
+from sim.gateware.peripheral import ClicksPort, LevelPort, Peripheral
+from sim.gateware.row import Row
+
+FALLING = 2
+# An unbounded wait at an open gate looks for edges this far at a time.
+SLICE_MU = 1_000_000
+
+
+class Ttl(Peripheral):
+    """A TTL output: its level goes to the world and to whoever else is wired to it (IO_UPDATE, LDAC …)."""
+
+    def __init__(self, port: LevelPort) -> None:
+        super().__init__()
+        self.level = 0
+        self._port = port
+        self._wires: list[Callable[[int, int], None]] = []
+
+    def wire(self, listener: Callable[[int, int], None]) -> None:
+        """Call `listener(t_mu, level)` at every change of level."""
+        self._wires.append(listener)
+
+    def write(self, t_mu: int, address: int, data: int) -> None:
+        """Set the level; only a change is passed on."""
+        level = data & 1
+        if level != self.level:
+            self.level = level
+            self._port(t_mu, level)
+            for listener in self._wires:
+                listener(t_mu, level)
+
+
+class TtlInOut(Ttl):
+    """A bidirectional TTL: an input until told otherwise."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(self._pad)
+        self._row = row
+        self._output_enable = False
+        self._level_port: LevelPort | None = None
+        self._clicks: ClicksPort | None = None
+        self._sensitivity = 0
+        self._seen_mu = 0
+
+    @property
+    def due_mu(self) -> int | None:
+        """Return the end of the next slice to look at while a gate is open."""
+        return self._seen_mu + SLICE_MU if self._sensitivity else None
+
+    def write(self, t_mu: int, address: int, data: int) -> None:
+        """Write a register."""
+        if address == 2:
+            self._set_sensitivity(t_mu, data & 3)
+        elif address == 0:
+            super().write(t_mu, address, data)
+        elif address == 1:
+            self._enable_output(t_mu, bool(data & 1))
+        elif address == 3:
+            # A click is shorter than a sample's chance to see it: an input reads low.
+            self._set_sensitivity(t_mu, data & 3)
+            self.fifo.append((t_mu, self.level if self._output_enable else 0))
+        else:
+            raise DeviceError(f"TTL `{self._row.key}`: register {address} does not exist; it must be 0 to 3")
+
+    def poll(self, t_mu: int) -> None:
+        """Take the clicks up to `t_mu` that fall into an open gate."""
+        if not self._sensitivity or t_mu <= self._seen_mu:
+            return
+        if self._clicks is None:
+            self._clicks = self._row.world.clicks(self._row.key)
+        clicks = self._clicks(self._seen_mu, t_mu)
+        self._seen_mu = t_mu
+        if clicks and self._sensitivity & FALLING:
+            raise DeviceError(
+                f"TTL `{self._row.key}`: a gate on falling edges met a click, and the twin knows clicks by their rising edges only;"
+                " gate on rising edges"
+            )
+        self.fifo.extend([(t, 1) for t in clicks])
+
+    def _set_sensitivity(self, t_mu: int, sensitivity: int) -> None:
+        self.poll(t_mu)
+        self._sensitivity = sensitivity
+        # A gate sees the edges later than its opening.
+        self._seen_mu = max(t_mu, self._seen_mu)
+
+    def _enable_output(self, t_mu: int, enable: bool) -> None:
+        if enable and self._level_port is None:
+            self._level_port = self._row.world.output(self._row.key, "level")
+        was, self._output_enable = self._output_enable, enable
+        if enable != was and self.level and self._level_port is not None:
+            self._level_port(t_mu, int(enable))
+
+    def _pad(self, t_mu: int, level: int) -> None:
+        if self._output_enable and self._level_port is not None:
+            self._level_port(t_mu, level)
+
+
+class ClockGenerator(Peripheral):
+    """A clock generator: keeps its frequency word. The world has no clock input, so nothing is driven."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frequency_word = 0
+
+    def write(self, t_mu: int, address: int, data: int) -> None:
+        """Set the frequency word."""
+        self.frequency_word = data & 0xFFFFFFFF
+
+
+def _ttl_out(row: Row) -> Ttl:
+    ttl = Ttl(row.world.output(row.key, "level"))
+    row.claim(ttl)
+    return ttl
+
+
+def _ttl_in_out(row: Row) -> TtlInOut:
+    ttl = TtlInOut(row)
+    row.claim(ttl)
+    return ttl
+
+
+def _clock_generator(row: Row) -> ClockGenerator:
+    clock = ClockGenerator()
+    row.claim(clock)
+    return clock
+
+
+SERVES = {
+    "artiq.coredevice.ttl.TTLOut": _ttl_out,
+    "artiq.coredevice.ttl.TTLInOut": _ttl_in_out,
+    "artiq.coredevice.ttl.TTLClockGen": _clock_generator,
+}

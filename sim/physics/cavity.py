@@ -1,0 +1,87 @@
+"""Photons from an atom in an optical cavity.
+
+Conventions: g, kappa, gamma are field (HWHM) rates in rad/s, kappa = kappa_ext + kappa_in, C = g^2/(2 kappa gamma),
+so 2C is the Purcell factor. Sources: C. K. Law, H. J. Kimble, J. Mod. Opt. 44, 2067 (1997) for the closed forms; H.
+Goto et al., PRA 99, 053843 (2019) for the best output mirror; `sim.physics.emission` for the integration.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.physics.emission import Emission, FloatArray, from_amplitude, propagate
+from sim.physics.validate import require
+
+
+@dataclass(frozen=True)
+class CavityPort:
+    """Describe an atom-cavity system as a source of photons.
+
+    detuning_rad_s is the cavity minus the photon's frequency at two-photon (Raman) resonance. fibre_coupling: mode
+    matching from the cavity's output to the fibre.
+    """
+
+    g_rad_s: float
+    kappa_ext_rad_s: float
+    kappa_in_rad_s: float
+    gamma_rad_s: float
+    detuning_rad_s: float = 0.0
+    fibre_coupling: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field in ("g_rad_s", "kappa_in_rad_s"):
+            require(self, field, 0)
+        for field in ("kappa_ext_rad_s", "gamma_rad_s"):
+            require(self, field, 0, above=True)
+        require(self, "detuning_rad_s", -math.inf)
+        require(self, "fibre_coupling", 0, 1)
+
+    @property
+    def kappa_rad_s(self) -> float:
+        """Return the total field decay rate in rad/s."""
+        return self.kappa_ext_rad_s + self.kappa_in_rad_s
+
+    @property
+    def escape(self) -> float:
+        """Return the probability kappa_ext/kappa that a photon in the cavity leaves through the output mirror."""
+        return self.kappa_ext_rad_s / self.kappa_rad_s
+
+    @property
+    def cooperativity(self) -> float:
+        """Return C = g^2/(2 kappa gamma)."""
+        return self.g_rad_s**2 / (2 * self.kappa_rad_s * self.gamma_rad_s)
+
+
+def fast_efficiency(port: CavityPort) -> float:
+    """Return the extraction efficiency of an atom put into |e> at once; exact on resonance."""
+    purcell = 2 * port.cooperativity
+    return port.escape * port.kappa_rad_s / (port.kappa_rad_s + port.gamma_rad_s) * purcell / (1 + purcell)
+
+
+def adiabatic_efficiency(port: CavityPort) -> float:
+    """Return the extraction efficiency of a slow Raman pulse, cavity detuning included."""
+    purcell = 2 * port.cooperativity
+    return port.escape * purcell / (1 + purcell + (port.detuning_rad_s / port.kappa_rad_s) ** 2)
+
+
+def best_mirror(g_rad_s: float, kappa_in_rad_s: float, gamma_rad_s: float) -> tuple[float, float]:
+    """Return (kappa_ext in rad/s, efficiency) of the output mirror that maximises the adiabatic efficiency."""
+    root = math.sqrt(1 + g_rad_s**2 / (kappa_in_rad_s * gamma_rad_s))
+    return kappa_in_rad_s * root, 1 - 2 / (1 + root)
+
+
+def emit(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float = 0.0) -> Emission:
+    """Return the photon that a Raman pulse draws from the prepared atom into the output mirror.
+
+    t_s: uniform grid, float, shape (n,), long enough for the cavity to empty. rabi_rad_s: number or shape (n,), the
+    field Rabi frequency (proportional to the square root of the power). delta_rad_s: laser minus atomic frequency of
+    |u>-|e>.
+    """
+    states = propagate(t_s, rabi_rad_s, delta_rad_s, port.g_rad_s, port.kappa_rad_s, port.gamma_rad_s,
+                       port.detuning_rad_s)
+    step = float(t_s[1] - t_s[0])
+    scattered = float(2 * port.gamma_rad_s * step * (np.abs(states[:, 1]) ** 2).sum())
+    leak = math.sqrt(2 * port.kappa_ext_rad_s) * states[:, 2]
+    return from_amplitude(t_s, leak, 1 - float(abs(states[-1, 0])) ** 2, scattered)

@@ -1,0 +1,112 @@
+"""Single-photon detectors: efficiency, dark clicks, timing jitter, dead time, recovery, after-pulses.
+
+Sources: R. H. Hadfield, Nature Photon. 3, 696 (2009), for the table of detectors; A. J. Kerman et al., APL 88, 111116
+(2006), for the recovery of a nanowire; Excelitas SPCM-AQRH data sheet for silicon.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.physics.validate import require
+
+FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Describe one detector.
+
+    dead_time_s: no click at all after a click. recovery_s: afterwards the efficiency returns as 1 -
+    exp(-t/recovery_s). afterpulse_probability, afterpulse_s: chance and decay time of a false click after a click.
+    """
+
+    efficiency: float
+    dark_rate_hz: float
+    jitter_fwhm_s: float
+    dead_time_s: float
+    recovery_s: float = 0.0
+    afterpulse_probability: float = 0.0
+    afterpulse_s: float = 30e-9
+
+    def __post_init__(self) -> None:
+        require(self, "efficiency", 0, 1)
+        require(self, "dark_rate_hz", 0)
+        require(self, "jitter_fwhm_s", 0, 1e-6)
+        require(self, "dead_time_s", 0, 1e-3)
+        require(self, "recovery_s", 0, 1e-3)
+        require(self, "afterpulse_probability", 0, 1, below=True)
+        require(self, "afterpulse_s", 0, 1e-3, above=True)
+
+    @property
+    def jitter_sigma_s(self) -> float:
+        """Return the standard deviation of the timing jitter in s."""
+        return self.jitter_fwhm_s / FWHM_PER_SIGMA
+
+
+# Nanowire at 780 nm and silicon avalanche diode: numbers of the design table (Hadfield 2009; data sheets).
+SNSPD = Detector(efficiency=0.88, dark_rate_hz=50.0, jitter_fwhm_s=50e-12, dead_time_s=0.0, recovery_s=30e-9)
+SPAD = Detector(efficiency=0.62, dark_rate_hz=100.0, jitter_fwhm_s=350e-12, dead_time_s=22e-9,
+                afterpulse_probability=0.005)
+
+
+def dark_probability(detector: Detector, window_s: float) -> float:
+    """Return d = 1 - exp(-R_dark T), the probability of a dark click in a window."""
+    return -math.expm1(-detector.dark_rate_hz * window_s)
+
+
+def jitter_s(detector: Detector, rng: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
+    """Draw timing errors in s, Gaussian; float, shape (size,)."""
+    return rng.normal(0.0, detector.jitter_sigma_s, size)
+
+
+def darks_s(detector: Detector, rng: np.random.Generator, start_s: float, stop_s: float) -> npt.NDArray[np.float64]:
+    """Draw the times of dark clicks in [start_s, stop_s): Poisson in number, uniform in time, sorted."""
+    number = rng.poisson(detector.dark_rate_hz * (stop_s - start_s))
+    return np.sort(rng.uniform(start_s, stop_s, number))
+
+
+def apply_dead_time(times: npt.NDArray, dead_time: float) -> npt.NDArray:
+    """Return the clicks that survive a non-paralysable dead time; times sorted, in dead_time's unit, shape (n,)."""
+    if dead_time <= 0 or len(times) < 2 or bool(np.all(np.diff(times) >= dead_time)):
+        return times
+    kept, last = [0], times[0]
+    for k in range(1, len(times)):
+        if times[k] - last >= dead_time:
+            kept.append(k)
+            last = times[k]
+    return times[kept]
+
+
+def recovered(detector: Detector, since_s: float) -> float:
+    """Return the efficiency, relative to rest, at since_s after the last click."""
+    if since_s < detector.dead_time_s:
+        return 0.0
+    if detector.recovery_s == 0:
+        return 1.0
+    return -math.expm1(-(since_s - detector.dead_time_s) / detector.recovery_s)
+
+
+def respond(detector: Detector, rng: np.random.Generator, times_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Walk sorted candidate clicks and return the clicks that come out.
+
+    Candidates are photons, already thinned by efficiency, and darks. Adds after-pulses, removes what falls into dead
+    time or recovery. Jitter is the caller's, after this. times_s, float, shape (n,); result, float, shape (m,).
+    """
+    if not detector.afterpulse_probability and not detector.recovery_s:
+        return apply_dead_time(times_s, detector.dead_time_s)
+    pending = sorted(times_s.tolist(), reverse=True)
+    clicks: list[float] = []
+    while pending:
+        t = pending.pop()
+        if clicks and rng.random() >= recovered(detector, t - clicks[-1]):
+            continue
+        clicks.append(t)
+        if rng.random() < detector.afterpulse_probability:
+            pending.append(t + detector.dead_time_s + float(rng.exponential(detector.afterpulse_s)))
+            pending.sort(reverse=True)
+    return np.array(clicks)

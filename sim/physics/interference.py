@@ -1,0 +1,240 @@
+"""Two photons at the midpoint, click by click, with the state they leave the atoms in.
+
+Each node emits (|0>|H> + |1>|V>)/sqrt(2) with wavepacket psi. The fibre turns polarisation by a Jones matrix J. The beam splitter makes
+A -> (c + d)/sqrt(2), B -> (c - d)/sqrt(2), and each output has a polarising splitter. Clicks of photon 1 at (port x, polarisation a, t1) and
+photon 2 at (y, b, t2) leave the atoms in
+
+    s_y psi_A(t1) psi_B(t2) |u_a(t1)>|w_b(t2)>  +  s_x psi_A(t2) psi_B(t1) |u_b(t2)>|w_a(t1)>,      s_c = +1, s_d = -1,
+
+with |u_p(t)> = sum_s J_A[p, s] exp(i E_s t) |s>, E_0 - E_1 = hbar omega_Larmor, the atom's state at the reference time 0 if its photon of polarisation p was emitted at t. The
+reference is the mean of the two emission times, so that feed-forward by the clicks' mean time stamp needs nothing else. Summed over equal and
+different ports the interference term cancels, so times and polarisations may be drawn as for independent photons, and only the choice
+"same port or not" interferes. A photon lost on the way is sampled as if its polarisation had been seen, so a trajectory is always pure.
+
+Source: Simon & Irvine, PRL 91, 110405 (2003) for the pattern; Legero et al., Appl. Phys. B 77, 797 (2003) for the time-resolved interference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.physics.emission import Emission
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Complexes = NDArray[np.complex128]
+
+_QUANTILES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One node's photon on its way to the detectors.
+
+    `delay_s` from the atom to the detectors, `jones` (2, 2) from (H, V) at the port to (H, V) at the midpoint, `larmor_rad_s` the splitting of |0>
+    and |1|, `jitter_s` the rms jitter of the emission.
+    """
+
+    emission: Emission
+    delay_s: float
+    jones: Complexes
+    larmor_rad_s: float
+    jitter_s: float = 0.0
+
+    @cached_property
+    def quantiles_s(self) -> Floats:
+        """The inverse of the arrival-time distribution on a uniform grid of probabilities."""
+        at = np.linspace(0.0, 1.0, _QUANTILES + 1)
+        return np.asarray(np.interp(at, self.emission.cdf, self.emission.t_s) + self.delay_s)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether H stays H on the way: then photons of different polarisation leave orthogonal atoms."""
+        return bool(abs(self.jones[0, 1]) < 1e-9)
+
+
+@dataclass(frozen=True)
+class Midpoint:
+    """Beam splitter and detectors: `overlap` |<m_A|m_B>|^2 of all modes but time, `detuning_rad_s` rms between the photons, `efficiencies` of
+    c_h, c_v, d_h, d_v relative to the best."""
+
+    overlap: float
+    detuning_rad_s: float
+    efficiencies: tuple[float, float, float, float]
+    jitter_s: float
+
+
+class Photons(NamedTuple):
+    """Photon clicks of n attempts: `detector` (n, 2) is 0..3 for c_h, c_v, d_h, d_v or -1, `time_s` (n, 2), by node; the rest serves `states`."""
+
+    detector: Ints
+    time_s: Floats
+    emitted_s: Floats
+    polarisation: Ints
+    pair: Bools
+    same_port: Bools
+    detuning_rad_s: Floats
+
+
+def draw_photons(
+    rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, present: Bools, same_polarisation: Bools | None = None
+) -> Photons:
+    """Draw where and when the photons of n attempts click; `present` (n, 2) says which node's photon reaches the detectors.
+
+    `same_polarisation` (n,) fixes whether the two photons of a row have equal polarisation; left out, it is drawn (one half).
+    """
+    n = len(present)
+    bits = rng.integers(0, 16, n, dtype=np.uint8)
+    polarisation = np.empty((n, 2), dtype=np.int64)
+    port = np.empty((n, 2), dtype=np.int64)
+    polarisation[:, 0], polarisation[:, 1], port[:, 0], port[:, 1] = bits & 1, bits >> 1 & 1, bits >> 2 & 1, bits >> 3
+    if same_polarisation is not None:
+        polarisation[:, 1] = polarisation[:, 0] ^ ~same_polarisation
+    emitted = np.empty((n, 2))
+    for k, arm in enumerate(arms):
+        emitted[:, k] = _draw_times(rng, arm, n)
+    pair = present[:, 0] & present[:, 1]
+    detuning = rng.normal(0.0, midpoint.detuning_rad_s, n) if midpoint.detuning_rad_s else np.zeros(n)
+    same = port[:, 0] == port[:, 1]
+    rows = np.flatnonzero(pair & _may_interfere(arms, polarisation))
+    if len(rows):
+        interference = _Pairs(arms, emitted[rows], polarisation[rows], detuning[rows]).interference()
+        same[rows] = rng.random(len(rows)) < 0.5 * (1 + midpoint.overlap * interference)
+        port[rows, 1] = np.where(same[rows], port[rows, 0], 1 - port[rows, 0])
+    detector = np.where(present, 2 * port + polarisation, -1)
+    _thin(rng, detector, midpoint.efficiencies)
+    time = emitted + rng.normal(0.0, midpoint.jitter_s, (n, 2)) if midpoint.jitter_s else emitted
+    return Photons(detector, time, emitted, polarisation, pair, same, detuning)
+
+
+def states(
+    rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, photons: Photons, emitted: Bools
+) -> Complexes:
+    """Return the atoms' states (n, 4) over |00>, |01>, |10>, |11>, referred to the mean emission time, given the photons.
+
+    `emitted` (n, 2): the node's own photon was seen; otherwise the atom is a random basis state (photon lost or never sent).
+    """
+    n = len(emitted)
+    out = np.zeros((n, 4), dtype=complex)
+    alone = np.flatnonzero(~photons.pair)
+    if len(alone):
+        out[alone] = _product_states(rng, arms, _take(photons, alone), emitted[alone])
+    rows = np.flatnonzero(photons.pair)
+    if len(rows):
+        out[rows] = _pair_states(rng, arms, midpoint, _take(photons, rows) if len(alone) else photons)
+    return out
+
+
+class _Pairs:
+    """Amplitudes of n photon pairs: photon 1 is A's in the direct term and B's in the swapped one; all arrays (n,)."""
+
+    def __init__(self, arms: tuple[Arm, Arm], times: Floats, pol: Ints, detuning: Floats) -> None:
+        a, b = arms
+        t1, t2, p1, p2 = times[:, 0], times[:, 1], pol[:, 0], pol[:, 1]
+        self.direct = _psi(a, t1) * _psi(b, t2)
+        self.swapped = _psi(a, t2) * _psi(b, t1)
+        if detuning.any():
+            self.swapped = self.swapped * np.exp(-1j * detuning * (t2 - t1))
+        self.norm = _square(self.direct) + _square(self.swapped)
+        self._same_polarisation, self._aligned = p1 == p2, a.aligned and b.aligned
+        early_a = np.exp(0.25j * a.larmor_rad_s * (t1 - t2))
+        early_b = early_a if b.larmor_rad_s == a.larmor_rad_s else np.exp(0.25j * b.larmor_rad_s * (t1 - t2))
+        # (component |0>, component |1>) of each atom in each term; an atom that emitted later has precessed less.
+        self.u_direct = a.jones[p1, 0] * early_a, a.jones[p1, 1] * early_a.conj()
+        self.u_swapped = a.jones[p2, 0] * early_a.conj(), a.jones[p2, 1] * early_a
+        self.w_direct = b.jones[p2, 0] * early_b.conj(), b.jones[p2, 1] * early_b
+        self.w_swapped = b.jones[p1, 0] * early_b, b.jones[p1, 1] * early_b.conj()
+
+    def interference(self) -> Floats:
+        """Return 2 Re(direct swapped* <swapped atoms|direct atoms>) / (|direct|^2 + |swapped|^2), in -1..1."""
+        if self._aligned and not self._same_polarisation.any():
+            return np.zeros(len(self.norm))
+        overlap = _inner(self.u_swapped, self.u_direct) * _inner(self.w_swapped, self.w_direct)
+        cross = 2 * np.real(self.direct * self.swapped.conj() * overlap)
+        return np.divide(cross, self.norm, out=np.zeros_like(self.norm), where=self.norm > 0)
+
+    def states(self, sign: Floats) -> Complexes:
+        """Return the atoms' states (n, 4) for the swapped term's sign: +1 for equal ports, -1 for different ones."""
+        psi = np.empty((len(sign), 4), dtype=complex)
+        swapped = sign * self.swapped
+        for i in (0, 1):
+            left, right = self.direct * self.u_direct[i], swapped * self.u_swapped[i]
+            for j in (0, 1):
+                psi[:, 2 * i + j] = left * self.w_direct[j] + right * self.w_swapped[j]
+        norm = np.sqrt(_square(psi).sum(axis=1))
+        return psi / np.where(norm > 0, norm, 1.0)[:, None]
+
+
+def _pair_states(rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, ph: Photons) -> Complexes:
+    pairs = _Pairs(arms, ph.emitted_s, ph.polarisation, ph.detuning_rad_s)
+    sign = np.where(ph.same_port, 1.0, -1.0)
+    interference = sign * pairs.interference()
+    # What distinguishes the photons is measured in the basis "symmetric or not": the second outcome flips the sign of the swapped term.
+    flipped = 0.5 * (1 - midpoint.overlap) * (1 - interference)
+    total = 1 + midpoint.overlap * interference
+    return pairs.states(np.where(rng.random(len(sign)) * total < flipped, -sign, sign))
+
+
+def _product_states(rng: np.random.Generator, arms: tuple[Arm, Arm], ph: Photons, emitted: Bools) -> Complexes:
+    kets = []
+    for k, arm in enumerate(arms):
+        lost = np.eye(2, dtype=complex)[rng.integers(0, 2, len(emitted))]
+        kets.append(np.where(emitted[:, k, None], arm.jones[ph.polarisation[:, k]], lost))
+    return np.asarray((kets[0][:, :, None] * kets[1][:, None, :]).reshape(-1, 4))
+
+
+def _draw_times(rng: np.random.Generator, arm: Arm, n: int) -> Floats:
+    at = rng.random(n) * _QUANTILES
+    index = at.astype(np.int64)
+    low = arm.quantiles_s[index]
+    times = low + (at - index) * (arm.quantiles_s[index + 1] - low)
+    return times + rng.normal(0.0, arm.jitter_s, n) if arm.jitter_s else times
+
+
+def _psi(arm: Arm, t_s: Floats) -> Complexes:
+    """Return the wavepacket at the detectors, 0 outside its support."""
+    grid = arm.emission.t_s
+    scale = 1.0 / (grid[1] - grid[0])
+    index = ((t_s - (arm.delay_s + grid[0])) * scale + 0.5).astype(np.int64)
+    if arm.jitter_s or index.min(initial=0) < 0 or index.max(initial=0) >= len(grid):
+        inside = (index >= 0) & (index < len(grid))
+        return np.where(inside, arm.emission.amplitude[np.clip(index, 0, len(grid) - 1)], 0)
+    return np.asarray(arm.emission.amplitude[index])
+
+
+def reference_s(photons: Photons, emitted: Bools) -> Floats:
+    """Return the time (n,) that `states` refers to, at the detectors: the mean over the photons seen, 0 where there is none."""
+    weights = emitted.astype(float)
+    return np.asarray((photons.emitted_s * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0))
+
+
+def _square(z: Complexes) -> Floats:
+    return np.asarray(z.real**2 + z.imag**2)
+
+
+def _inner(left: tuple[Complexes, Complexes], right: tuple[Complexes, Complexes]) -> Complexes:
+    return np.asarray(left[0].conj() * right[0] + left[1].conj() * right[1])
+
+
+def _may_interfere(arms: tuple[Arm, Arm], polarisation: Ints) -> Bools:
+    """Photons of different polarisation leave orthogonal atoms, unless a fibre mixes H and V."""
+    if arms[0].aligned and arms[1].aligned:
+        return np.asarray(polarisation[:, 0] == polarisation[:, 1])
+    return np.ones(len(polarisation), dtype=bool)
+
+
+def _thin(rng: np.random.Generator, detector: Ints, efficiencies: tuple[float, ...]) -> None:
+    """Remove photons that a detector below the best one misses."""
+    if min(efficiencies) < 1.0:
+        table = np.append(np.asarray(efficiencies), 0.0)
+        detector[rng.random(detector.shape) >= table[detector]] = -1
+
+
+def _take(photons: Photons, rows: Ints) -> Photons:
+    return Photons(*(field[rows] for field in photons))

@@ -1,0 +1,300 @@
+"""Rejections that are not about types: variables not always set, missing returns, values that outlive their memory.
+
+All three follow what ARTIQ 8's compiler accepts. A list, array or comprehension made in a function lives until the function returns, so it can be
+neither returned nor stored in anything older.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from .functions import Function
+from .types import NONE, Func, Type, allocated, has_var
+
+State = frozenset[str] | None  # names that are set for sure; None where control never arrives
+FOREVER = 0  # region of what no function's end frees; otherwise the depth of the function whose end does
+
+
+def check(function: Function) -> None:
+    """Check one kernel function and those nested in it; raise KernelError."""
+    Flow(function).run()
+    Escape(function).run()
+    for inner in function.nested:
+        check(inner)
+
+
+def terminates(stmt: Any) -> bool:
+    """Say whether control never goes on after a statement, as ARTIQ's code generator sees it."""
+    if isinstance(stmt, ast.Return | ast.Raise | ast.Break | ast.Continue):
+        return True
+    if isinstance(stmt, ast.With) and getattr(stmt, "context", None) == "sequential":
+        return any(terminates(inner) for inner in stmt.body)
+    return False
+
+
+class Flow:
+    """Follow control through a function and the names that are set."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.locals = list(function.env)
+        self.breaks: list[list[State]] = []
+        self.closures = bool(function.nested)
+
+    def run(self) -> None:
+        """Check the function."""
+        function = self.function
+        end = self.block(function.node.body, frozenset(p.name for p in function.params))
+        if end is not None and function.ret.find() is not NONE:
+            raise function.error(
+                function.node, f"this function must return a value of type {function.ret} explicitly"
+            )
+
+    def block(self, body: list[ast.stmt], state: State) -> State:
+        """Return what is set after a block."""
+        for stmt in body:
+            if state is None:
+                return None
+            state = self.statement(stmt, state)
+        return state
+
+    def statement(self, node: Any, state: frozenset[str]) -> State:
+        """Return what is set after a statement."""
+        method = getattr(self, "flow_" + type(node).__name__, None)
+        if method is not None:
+            result: State = method(node, state)
+            return result
+        for child in ast.iter_child_nodes(node):
+            self.read(child, state)
+        return state
+
+    def read(self, node: Any, state: frozenset[str], bound: frozenset[str] = frozenset()) -> None:
+        """Check the names that an expression reads."""
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load) and node.id not in state and node.id in self.function.env and node.id not in bound:
+                raise self.function.error(node, f"variable '{node.id}' is not always initialized here")
+            return
+        if isinstance(node, ast.ListComp):
+            bound = bound | {n.id for n in ast.walk(node.generators[0].target) if isinstance(n, ast.Name)}
+        for child in ast.iter_child_nodes(node):
+            self.read(child, state, bound)
+        if self.closures and isinstance(node, ast.Call) and _is_call(node):
+            for name in self.locals:
+                if name not in state:
+                    raise self.function.error(node, f"variable '{name}' can be captured in a closure uninitialized here")
+
+    def set(self, target: Any, state: frozenset[str]) -> frozenset[str]:
+        """Return what is set after an assignment to `target`."""
+        if isinstance(target, ast.Name):
+            return state | {target.id}
+        if isinstance(target, ast.Tuple | ast.List):
+            for elt in target.elts:
+                state = self.set(elt, state)
+            return state
+        self.read(target, state)
+        return state
+
+    def flow_Assign(self, node: ast.Assign, state: frozenset[str]) -> State:
+        self.read(node.value, state)
+        for target in node.targets:
+            state = self.set(target, state)
+        return state
+
+    def flow_AugAssign(self, node: ast.AugAssign, state: frozenset[str]) -> State:
+        target = node.target
+        if isinstance(target, ast.Name) and target.id in self.function.env and target.id not in state:
+            raise self.function.error(target, f"variable '{target.id}' is not always initialized here")
+        self.read(node.value, state)
+        return self.set(target, state)
+
+    def flow_FunctionDef(self, node: ast.FunctionDef, state: frozenset[str]) -> State:
+        return state | {node.name}
+
+    def flow_Return(self, node: ast.Return, state: frozenset[str]) -> State:
+        if node.value is not None:
+            self.read(node.value, state)
+        return None
+
+    def flow_Raise(self, node: ast.Raise, state: frozenset[str]) -> State:
+        if node.exc is not None:
+            self.read(node.exc, state)
+        return None
+
+    def flow_Break(self, node: ast.Break, state: frozenset[str]) -> State:
+        self.breaks[-1].append(state)
+        return None
+
+    def flow_Continue(self, node: ast.Continue, state: frozenset[str]) -> State:
+        return None
+
+    def flow_If(self, node: ast.If, state: frozenset[str]) -> State:
+        self.read(node.test, state)
+        return meet([self.block(node.body, state), self.block(node.orelse, state)])
+
+    def flow_While(self, node: ast.While, state: frozenset[str]) -> State:
+        self.read(node.test, state)
+        return self._loop(node, state, state)
+
+    def flow_For(self, node: ast.For, state: frozenset[str]) -> State:
+        self.read(node.iter, state)
+        return self._loop(node, self.set(node.target, state), state)
+
+    def _loop(self, node: Any, inside: frozenset[str], after: frozenset[str]) -> State:
+        self.breaks.append([])
+        self.block(node.body, inside)
+        end = self.block(node.orelse, after)
+        return meet([end, *self.breaks.pop()])
+
+    def flow_With(self, node: Any, state: frozenset[str]) -> State:
+        for item in node.items:
+            self.read(item.context_expr, state)
+            if item.optional_vars is not None:
+                state = self.set(item.optional_vars, state)
+        if getattr(node, "context", None) in ("parallel", "interleave"):
+            return self._parallel(node, state)
+        return self.block(node.body, state)
+
+    def _parallel(self, node: Any, state: frozenset[str]) -> State:
+        for i, stmt in enumerate(node.body):
+            if terminates(stmt) and i < len(node.body) - 1:
+                raise self.function.error(
+                    node.body[i + 1], "statement cannot be reached: control leaves this 'with parallel' block above"
+                )
+            after = self.statement(stmt, state)
+            # ARTIQ's code generator goes on after a statement that leaves the block.
+            state = state if after is None else after
+        return state
+
+    def flow_Try(self, node: ast.Try, state: frozenset[str]) -> State:
+        at_raise = self._first_raise(node.body, state)
+        end = self.block(node.body, state)
+        end = None if end is None else self.block(node.orelse, end)
+        ends = [end]
+        for handler in node.handlers:
+            start = at_raise | {handler.name} if handler.name else at_raise
+            ends.append(self.block(handler.body, start))
+        out = meet(ends)
+        if node.finalbody:
+            self.block(node.finalbody, at_raise)
+            return None if out is None else self.block(node.finalbody, out)
+        return out
+
+    def _first_raise(self, body: list[ast.stmt], state: frozenset[str]) -> frozenset[str]:
+        """Return what is set where a block may first raise: before its first call, index or division."""
+        for stmt in body:
+            if any(isinstance(n, ast.Call | ast.Subscript | ast.BinOp | ast.Raise | ast.With) for n in ast.walk(stmt)):
+                return state
+            after = self.statement(stmt, state)
+            if after is None:
+                return state
+            state = after
+        return state
+
+
+def _is_call(node: Any) -> bool:
+    """Say whether a call is to a function: built-in functions are not calls to ARTIQ's analyses."""
+    typ = node.func.t.find()
+    return isinstance(typ, Func) and typ.kind != "builtin"
+
+
+def meet(states: list[State]) -> State:
+    """Return what is set where several paths meet."""
+    arriving = [state for state in states if state is not None]
+    return frozenset.intersection(*arriving) if arriving else None
+
+
+class Escape:
+    """Find values that would outlive the memory they are in."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.depth = 1
+        outer = function.outer
+        while outer is not None:
+            self.depth += 1
+            outer = outer.outer
+        arguments = {p.name for p in function.params}
+        self.regions: dict[str, int | None] = {
+            name: None if allocated(typ) and name not in arguments else FOREVER for name, typ in function.env.items()
+        }
+
+    def run(self) -> None:
+        """Check every assignment and return of the function, in order."""
+        for node in _own_nodes(self.function.node.body):
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    self._assign(target, node.value)
+            elif isinstance(node, ast.AugAssign):
+                self._assign(node.target, node.value)
+            elif isinstance(node, ast.Return) and node.value is not None and self.region(node.value) != FOREVER:
+                raise self.function.error(node.value, "cannot return an allocated value that does not live forever")
+
+    def _assign(self, target: Any, value: Any) -> None:
+        region = self.region(value)
+        for name in _names(target):
+            if name in self.regions and self.regions[name] is None:
+                self.regions[name] = region
+            older = self.regions.get(name, FOREVER)
+            if region != FOREVER and (older == FOREVER or older is not None and older < region):
+                raise self.function.error(value, "the assigned value does not outlive the assignment target")
+
+    def region(self, node: Any) -> int:
+        """Return the region of a value: FOREVER, or the depth of the function whose end frees it."""
+        if isinstance(node, ast.Name):
+            known = self.regions.get(node.id, FOREVER)
+            return self.depth if known is None else known
+        if isinstance(node, ast.Attribute | ast.Subscript):
+            return self.region(node.value) if allocated(node.t) else FOREVER
+        if isinstance(node, ast.List | ast.ListComp):
+            return self.depth
+        if isinstance(node, ast.BinOp | ast.UnaryOp):
+            return self.depth if allocated(node.t) else FOREVER
+        if isinstance(node, ast.Call):
+            return self.depth if _allocates(node) else FOREVER
+        if isinstance(node, ast.BoolOp):
+            return max(self.region(value) for value in node.values)
+        if isinstance(node, ast.IfExp):
+            return max(self.region(node.body), self.region(node.orelse))
+        if isinstance(node, ast.Tuple):
+            return max((self.region(elt) for elt in node.elts), default=FOREVER)
+        return FOREVER
+
+
+def _allocates(node: Any) -> bool:
+    typ = node.func.t.find()
+    return isinstance(typ, Func) and typ.kind == "builtin" and typ.info in ("array", "make_array", "transpose")
+
+
+def _names(target: Any) -> Iterator[str]:
+    """Yield the names through which an assignment reaches its target."""
+    if isinstance(target, ast.Name):
+        yield target.id
+    elif isinstance(target, ast.Attribute | ast.Subscript):
+        yield from _names(target.value)
+    elif isinstance(target, ast.Tuple | ast.List):
+        for elt in target.elts:
+            yield from _names(elt)
+
+
+def _own_nodes(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    """Yield the statements of a function, without those of functions nested in it."""
+    for stmt in body:
+        if isinstance(stmt, ast.FunctionDef):
+            continue
+        yield stmt
+        for field in ("body", "orelse", "finalbody"):
+            yield from _own_nodes(getattr(stmt, field, []))
+        for handler in getattr(stmt, "handlers", []):
+            yield from _own_nodes(handler.body)
+
+
+def monomorphic(function: Function) -> None:
+    """Check that every type was found; raise KernelError at the first expression whose type was not."""
+    if has_var(function.ret):
+        raise function.error(function.node, "the return type of this function cannot be fully inferred")
+    for node in ast.walk(function.node):
+        typ = getattr(node, "t", None)
+        if isinstance(typ, Type) and has_var(typ):
+            raise function.error(node, "the type of this expression cannot be fully inferred", f"it is {typ}")

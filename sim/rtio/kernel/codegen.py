@@ -1,0 +1,287 @@
+"""Writing a typed kernel as Python: statements.
+
+The result is a syntax tree with the line numbers of the kernel's own file. `with parallel` becomes assignments to the cursor, calls go
+straight to the functions that they reach, and only what the types leave open is checked when the kernel runs. Names that begin with `_K`
+are the engine's. Source of the semantics: ARTIQ 8's code generator, as measured.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from .codegen_expr import Expressions, assign, call, constant, load, store
+from .functions import Function
+from .types import Exc, Func, is_
+
+_INLINE_STATEMENTS = 8
+_INLINE_DEPTH = 4
+
+
+class Writer(Expressions):
+    """Write one function; `unit` hands out names for objects, functions and RPCs."""
+
+    def function_def(self, name: str) -> ast.FunctionDef:
+        """Return the whole function as a definition called `name`."""
+        function = self.function
+        params = [p.name for p in function.params if p.name not in self.known.given]
+        body = self.block(function.node.body)
+        taken = sorted({n for n in function.nonlocals})
+        if taken:
+            body.insert(0, ast.Nonlocal(names=taken))
+        args = ast.arguments(posonlyargs=[], args=[ast.arg(arg=p) for p in params], kwonlyargs=[], kw_defaults=[], defaults=[])
+        made = ast.FunctionDef(name=name, args=args, body=body or [ast.Pass()], decorator_list=[], returns=None, type_params=[])
+        ast.copy_location(made, function.node)
+        return ast.fix_missing_locations(made)
+
+    def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Return the statements that carry out a block."""
+        out: list[ast.stmt] = []
+        for stmt in body:
+            for made in self.statement(stmt):
+                self.at(made, stmt)
+                out.append(made)
+        return out
+
+    def statement(self, node: Any) -> list[ast.stmt]:
+        """Return the statements that carry out one statement."""
+        method = getattr(self, "stmt_" + type(node).__name__)
+        result: list[ast.stmt] = method(node)
+        return result
+
+    def stmt_Pass(self, node: ast.Pass) -> list[ast.stmt]:
+        return [ast.Pass()]
+
+    def stmt_Nonlocal(self, node: ast.Nonlocal) -> list[ast.stmt]:
+        return []
+
+    def stmt_Break(self, node: ast.Break) -> list[ast.stmt]:
+        return [ast.Break()]
+
+    def stmt_Continue(self, node: ast.Continue) -> list[ast.stmt]:
+        return [ast.Continue()]
+
+    def stmt_Return(self, node: ast.Return) -> list[ast.stmt]:
+        return [ast.Return(value=None if node.value is None else self.expr(node.value))]
+
+    def stmt_Expr(self, node: ast.Expr) -> list[ast.stmt]:
+        if isinstance(node.value, ast.Constant):
+            return [ast.Pass()]
+        if isinstance(node.value, ast.Call):
+            direct = self.timeline(node.value)
+            if direct is not None:
+                return direct
+            inlined = self.inline(node.value)
+            if inlined is not None:
+                return inlined[0] or [ast.Pass()]
+        return [ast.Expr(value=self.expr(node.value))]
+
+    def stmt_Assign(self, node: ast.Assign) -> list[ast.stmt]:
+        if isinstance(node.value, ast.Call):
+            inlined = self.inline(node.value)
+            if inlined is not None and inlined[1] is not None:
+                first, value = inlined
+            else:
+                first, value = [], self.expr(node.value)
+        else:
+            first, value = [], self.expr(node.value)
+        if len(node.targets) == 1:
+            return [*first, *self.assign_to(node.targets[0], value)]
+        temp = self.temp()
+        out = [*first, assign(store(temp), value)]
+        for target in node.targets:
+            out += self.assign_to(target, load(temp))
+        return out
+
+    def assign_to(self, target: Any, value: ast.expr) -> list[ast.stmt]:
+        """Return the statements that assign a value."""
+        if isinstance(target, ast.Name):
+            return [assign(store(self.local(target.id)), value)]
+        if isinstance(target, ast.Attribute):
+            return [assign(ast.Attribute(value=self.expr(target.value), attr=target.attr, ctx=ast.Store()), value)]
+        if isinstance(target, ast.Subscript):
+            return [ast.Expr(value=self.put_item(target, value))]
+        temps = [self.temp() for _ in target.elts]
+        if isinstance(target, ast.List):
+            value = self.helper("unpack", value, constant(len(temps)))
+        out: list[ast.stmt] = [assign(ast.Tuple(elts=[store(t) for t in temps], ctx=ast.Store()), value)]
+        for elt, temp in zip(target.elts, temps, strict=True):
+            out += self.assign_to(elt, load(temp))
+        return out
+
+    def stmt_AugAssign(self, node: Any) -> list[ast.stmt]:
+        if is_("array", node.target.t):
+            return [ast.Expr(value=self.array_augmented(node))]
+        return self.assign_to(node.target, self.binary(node, node.target, node.value, node.target.t))
+
+    def stmt_If(self, node: ast.If) -> list[ast.stmt]:
+        known = self.known.of(node.test)
+        if known is not None and isinstance(known[0], bool | int | float | None):
+            return self.block(node.body if known[0] else node.orelse) or [ast.Pass()]
+        return [ast.If(test=self.truth(node.test), body=self.block(node.body), orelse=self.block(node.orelse))]
+
+    def stmt_While(self, node: ast.While) -> list[ast.stmt]:
+        return [ast.While(test=self.truth(node.test), body=self.block(node.body), orelse=self.block(node.orelse))]
+
+    def stmt_For(self, node: ast.For) -> list[ast.stmt]:
+        body = self.block(node.body)
+        if isinstance(node.target, ast.Name):
+            target: Any = store(self.local(node.target.id))
+        else:
+            temp = self.temp()
+            target = store(temp)
+            body = [*self.assign_to(node.target, load(temp)), *body]
+        loop = ast.For(target=target, iter=self.iterable(node.iter), body=body, orelse=self.block(node.orelse), type_comment=None)
+        return [loop]
+
+    def stmt_Assert(self, node: Any) -> list[ast.stmt]:
+        text = node.msg.value if node.msg is not None else "AssertionError"
+        raised = ast.Raise(exc=call(load("_KAssertionError"), constant(text)), cause=None)
+        return [ast.If(test=ast.UnaryOp(op=ast.Not(), operand=self.truth(node.test)), body=[raised], orelse=[])]
+
+    def stmt_Raise(self, node: ast.Raise) -> list[ast.stmt]:
+        if node.exc is None:
+            return [ast.Raise(exc=None, cause=None)]
+        typ: Any = node.exc.t.find()  # type: ignore[attr-defined]
+        if isinstance(typ, Exc) and typ.constructor:
+            return [ast.Raise(exc=self.new_exception(typ.cls, []), cause=None)]
+        return [ast.Raise(exc=self.expr(node.exc), cause=None)]
+
+    def stmt_Try(self, node: ast.Try) -> list[ast.stmt]:
+        handlers = []
+        for handler in node.handlers:
+            handlers.append(
+                ast.ExceptHandler(
+                    type=self._filter(handler),
+                    name=self.local(handler.name) if handler.name else None,
+                    body=self._handled(handler),
+                )
+            )
+        return [
+            ast.Try(
+                body=self.block(node.body),
+                handlers=handlers,
+                orelse=self.block(node.orelse),
+                finalbody=self.block(node.finalbody),
+            )
+        ]
+
+    def _handled(self, handler: Any) -> list[ast.stmt]:
+        """Return a handler's body; Python unbinds the exception's name at its end, ARTIQ does not."""
+        return self.block(handler.body)
+
+    def _filter(self, handler: Any) -> ast.expr:
+        """Return what an `except` clause catches: exactly the class named, or every exception."""
+        if handler.cls is None or handler.cls is Exception:
+            return load("_KException")
+        return self.helper("exactly", self.unit.object(handler.cls))
+
+    def stmt_FunctionDef(self, node: Any) -> list[ast.stmt]:
+        inner: Function = node.function
+        return [type(self)(inner, self.unit, {}, self).function_def(node.name)]
+
+    # Time
+
+    def stmt_With(self, node: Any) -> list[ast.stmt]:
+        context = getattr(node, "context", None)
+        if context == "sequential":
+            return self.block(node.body)
+        if context is not None:
+            return self._parallel(node, context)
+        return self._managed(node, node.items)
+
+    def _parallel(self, node: Any, context: str) -> list[ast.stmt]:
+        """Start every statement at the block's start; end at the latest end. A jump out leaves the cursor where it is."""
+        start, end = self.temp(), self.temp()
+        out: list[ast.stmt] = [assign(store(start), self.now())]
+        for i, stmt in enumerate(node.body):
+            if i:
+                out.append(self.set_now(load(start)))
+            out += self.block([stmt])
+            if i == 0 and len(node.body) == 1:
+                test = ast.Compare(left=self.now(), ops=[ast.Lt()], comparators=[load(start)])
+                out.append(ast.If(test=test, body=[self.set_now(load(start))], orelse=[]))
+                return out
+            latest = load(start if i == 0 else end)
+            later = ast.Compare(left=self.now(), ops=[ast.Gt()], comparators=[latest])
+            out.append(assign(store(end), ast.IfExp(test=later, body=self.now(), orelse=latest)))
+        out.append(self.set_now(load(end)))
+        return out
+
+    def _managed(self, node: Any, items: list[Any]) -> list[ast.stmt]:
+        """Enter and leave the program's context managers; a jump out leaves without `__exit__`, as ARTIQ does."""
+        out: list[ast.stmt] = []
+        leaves: list[ast.stmt] = []
+        for item in items:
+            manager = item.context_expr
+            known = self.known.of(manager)
+            if known is None:
+                temp = self.temp()
+                out.append(assign(store(temp), self.expr(manager)))
+            enter, leave = (
+                self.method_call(manager, name, [] if known else [load(temp)], extra)
+                for name, extra in (("__enter__", []), ("__exit__", [constant(None)] * 3))
+            )
+            if item.optional_vars is None:
+                out.append(ast.Expr(value=enter))
+            else:
+                out += self.assign_to(item.optional_vars, enter)
+            leaves.append(ast.Expr(value=leave))
+        failed: list[ast.stmt] = [*leaves, ast.Raise(exc=None, cause=None)]
+        handler = ast.ExceptHandler(type=load("_KException"), name=None, body=failed)
+        out.append(ast.Try(body=self.block(node.body), handlers=[handler], orelse=leaves, finalbody=[]))
+        return out
+
+    def timeline(self, node: Any) -> list[ast.stmt] | None:
+        """Return the statements of a call that only moves the cursor; None where it is another call."""
+        typ = node.func.t.find()
+        if not isinstance(typ, Func) or typ.kind != "builtin" or typ.info not in ("delay", "delay_mu", "at_mu"):
+            return None
+        if typ.info == "at_mu":
+            return [self.set_now(self.expr(node.args[0]))]
+        step = self.expr(node.args[0])
+        if typ.info == "delay":
+            known = self.known.of(node.args[0])
+            step = self.helper("mu", step) if known is None else constant(self.unit.to_mu(known[0]))
+        target = ast.Attribute(value=load("_Kb"), attr="now", ctx=ast.Store())
+        return [ast.AugAssign(target=target, op=ast.Add(), value=step)]
+
+    # Inlining
+
+    def inline(self, node: Any) -> tuple[list[ast.stmt], ast.expr | None] | None:
+        """Return a small kernel's statements in place of a call to it, and its value; None where it is not one."""
+        target = self.kernel_target(node)
+        if target is None:
+            return None
+        callee, known_self, args = target
+        if known_self is None or not self._fits(callee) or self.unit.cost_of(known_self[0], callee) is not None:
+            return None
+        given: dict[str, Any] = {callee.params[0].name: known_self}
+        prefix = self.temp()
+        out: list[ast.stmt] = []
+        renamed: dict[str, str] = {name: f"{prefix}_{name}" for name in callee.env}
+        for param, arg in zip(callee.params[1:], args, strict=True):
+            value = self.known.of(arg) if isinstance(arg, ast.AST) else arg
+            if value is not None and isinstance(value[0], bool | int | float | str | None):
+                given[param.name] = value
+            else:
+                out.append(assign(store(renamed[param.name]), self.argument(arg)))
+        inner = type(self)(callee, self.unit, given, self, renamed, node)
+        *rest, last = callee.node.body
+        out += inner.block(rest)
+        if not isinstance(last, ast.Return):
+            out += inner.block([last])
+            return out, None
+        value_node = None if last.value is None else inner.expr(last.value)
+        return out, value_node
+
+    def _fits(self, callee: Function) -> bool:
+        """Say whether a function is small and straight enough to be written in place of its calls."""
+        if self.depth >= _INLINE_DEPTH or callee.nested or callee.outer or len(callee.node.body) > _INLINE_STATEMENTS:
+            return False
+        simple = ast.Expr | ast.Assign | ast.AugAssign | ast.Pass
+        *rest, last = callee.node.body
+        if not all(isinstance(stmt, simple) for stmt in rest) or not isinstance(last, simple | ast.Return):
+            return False
+        assigned = {n.id for stmt in callee.node.body for n in ast.walk(stmt) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        return not assigned & {p.name for p in callee.params}

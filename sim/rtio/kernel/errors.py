@@ -1,0 +1,20 @@
+"""What the front end says when it refuses a kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atomlink.errors import UsageError
+
+
+class KernelError(UsageError):
+    """A kernel that ARTIQ's compiler would reject: file, line, column and the compiler's reason."""
+
+    def __init__(self, reason: str, filename: str = "<kernel>", line: int = 0, column: int = 0, notes: tuple[str, ...] = ()) -> None:
+        self.reason, self.filename, self.line, self.column, self.notes = reason, filename, line, column, notes
+        super().__init__(f"{filename}:{line}:{column + 1}: {reason}" + "".join(f" ({note})" for note in notes))
+
+
+def refuse(node: Any, filename: str, reason: str, *notes: str) -> KernelError:
+    """Return the error that refuses the source at `node`."""
+    return KernelError(reason, filename, getattr(node, "lineno", 0), getattr(node, "col_offset", 0), notes)

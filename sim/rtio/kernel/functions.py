@@ -1,0 +1,93 @@
+"""Kernel functions under inference: parameters, local names, and the syntax tree that carries the types.
+
+Every node of the tree gets an attribute `t`, its type; an operand that is widened gets `co`, the type it is widened to; a name or
+attribute that stands for a host value gets `host`, a tuple of that value.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from .embed import annotation_type
+from .errors import KernelError, refuse
+from .scope import host_names, local_names, parse_function
+from .types import Instance, Type, Var
+
+
+class Param:
+    """A formal parameter; `default` is a host value in a tuple, None where there is none."""
+
+    def __init__(self, name: str, typ: Type, default: tuple[Any] | None) -> None:
+        self.name, self.type, self.default = name, typ, default
+
+
+class Function:
+    """One kernel function, for one class of `self` where it is a method, or one function nested in a kernel."""
+
+    def __init__(self, node: Any, filename: str, params: list[Param], ret: Type, outer: Function | None) -> None:
+        self.node, self.filename, self.params, self.ret, self.outer = node, filename, params, ret, outer
+        self.names: dict[str, Any] = outer.names if outer else {}
+        self.env: dict[str, Type] = {p.name: p.type for p in params}
+        self.nonlocals: set[str] = set()
+        self.has_return = False
+        self.name: str = getattr(node, "name", "<lambda>")
+        self.host: Any = None
+        self.owner: Instance | None = None
+        self.nested: list[Function] = []
+
+    def bind_locals(self) -> None:
+        """Give every name that the body binds a type variable."""
+        for stmt in ast.walk(self.node):
+            if isinstance(stmt, ast.Nonlocal):
+                self.nonlocals.update(stmt.names)
+        for name in local_names(self.node.body):
+            if name not in self.nonlocals:
+                self.env.setdefault(name, Var())
+
+    def error(self, node: Any, reason: str, *notes: str) -> KernelError:
+        """Return the error that refuses the source at `node`."""
+        return refuse(node, self.filename, reason, *notes)
+
+
+def from_host(function: Callable[..., Any], owner: Instance | None) -> Function:
+    """Return the kernel function that a host function is the source of."""
+    embedded: Any = function.artiq_embedded.function  # type: ignore[attr-defined]
+    node = parse_function(embedded)
+    filename = embedded.__code__.co_filename
+
+    def error(reason: str) -> KernelError:
+        return refuse(node, filename, reason)
+
+    params = []
+    texts = any(isinstance(a, str) for a in embedded.__annotations__.values())
+    signature = inspect.signature(embedded, eval_str=texts)
+    for p in signature.parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise error(f"variadic arguments are not supported; '{p.name}' is variadic")
+        typ = Var() if p.annotation is p.empty else annotation_type(p.annotation, error)
+        params.append(Param(p.name, typ, None if p.default is p.empty else (p.default,)))
+    note = signature.return_annotation
+    ret = Var() if note is inspect.Signature.empty else annotation_type(note, error)
+    made = Function(node, filename, params, ret, None)
+    made.names, made.host, made.owner = host_names(embedded), function, owner
+    made.bind_locals()
+    return made
+
+
+def nested(node: ast.FunctionDef, outer: Function) -> Function:
+    """Return the function defined by `node` inside the kernel `outer`."""
+    args = node.args
+    if args.vararg or args.kwarg or args.kwonlyargs or args.posonlyargs:
+        raise refuse(node, outer.filename, "variadic arguments are not supported")
+    if args.defaults:
+        raise refuse(node, outer.filename, "default arguments of nested functions are not supported")
+    for arg in args.args:
+        if arg.annotation is not None:
+            raise refuse(arg, outer.filename, "type annotations are not supported here")
+    made = Function(node, outer.filename, [Param(a.arg, Var(), None) for a in args.args], Var(), outer)
+    made.bind_locals()
+    outer.nested.append(made)
+    return made

@@ -1,0 +1,158 @@
+"""Crossing from a kernel to the host and back: conversion of arguments, return values and attributes.
+
+Arguments arrive on the host as numpy.int32 and numpy.int64; lists of 32-bit integers hold Python ints, arrays keep their dtype. What an
+RPC returns is checked against its annotation. Source: behaviour of ARTIQ 8's kernel protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .types import BYTE, FLOAT, INT32, Func, Instance, Type, is_, n_dims, width
+
+Convert = Callable[[Any], Any]
+
+
+class RPCReturnValueError(ValueError):
+    """A remote procedure returned a value of another type than it declares."""
+
+
+class HostFailure(BaseException):
+    """An asynchronous RPC failed: the run ends with the RPC's exception, which no kernel can catch."""
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def to_host(typ: Type) -> Convert:
+    """Return the function that turns a kernel value of type `typ` into what the host receives."""
+    typ = typ.find()
+    if is_("int", typ):
+        return np.int64 if width(typ) == 64 else np.int32
+    if is_("tuple", typ):
+        parts = [to_host(arg) for arg in typ.args]
+        return lambda value: tuple([part(v) for part, v in zip(parts, value, strict=True)])
+    if is_("list", typ):
+        elt = typ.args[0].find()
+        if is_("int", elt) and width(elt) == 64:
+            return lambda value: [np.int64(v) for v in value]
+        if is_("int", elt) or is_("float", elt) or is_("bool", elt):
+            return list
+        part = to_host(elt)
+        return lambda value: [part(v) for v in value]
+    if is_("array", typ):
+        return lambda value: value.copy()
+    if is_("bytearray", typ):
+        return bytes
+    if is_("float", typ):
+        return float
+    return _same
+
+
+def to_kernel(typ: Type) -> Convert:
+    """Return the function that turns a host value, known to be of type `typ`, into the kernel's own."""
+    typ = typ.find()
+    if is_("int", typ):
+        return int
+    if is_("float", typ):
+        return float
+    if is_("bool", typ):
+        return bool
+    if is_("tuple", typ):
+        parts = [to_kernel(arg) for arg in typ.args]
+        return lambda value: tuple([part(v) for part, v in zip(parts, value, strict=True)])
+    if is_("list", typ):
+        part = to_kernel(typ.args[0])
+        return lambda value: [part(v) for v in value]
+    if is_("array", typ):
+        return lambda value: value.copy()
+    return _same
+
+
+_NAMES = {"NoneType": "None", "bool": "bool", "float": "float", "str": "str", "bytes": "bytes", "bytearray": "bytearray"}
+_CLASSES = {"NoneType": type(None), "bool": bool, "float": float, "str": str, "bytes": bytes, "bytearray": bytearray}
+
+
+def returned(typ: Type, function: Any) -> Convert:
+    """Return the function that checks what an RPC returned and makes it a kernel value."""
+    check = _checker(typ.find())
+    convert = to_kernel(typ)
+
+    def receive(root: Any) -> Any:
+        wrong = check(root)
+        if wrong is not None:
+            value, expected = wrong
+            raise RPCReturnValueError(
+                f"type mismatch: cannot serialize {value!r} as {expected} ({function} has returned {root})"
+            )
+        return convert(root)
+
+    return receive
+
+
+def _checker(typ: Type) -> Callable[[Any], tuple[Any, str] | None]:
+    """Return a function that finds what does not fit a type: the value and the name of what it should have been."""
+    if is_("int", typ):
+        return _int_checker(width(typ) or 32)
+    if is_("tuple", typ):
+        parts = [_checker(arg.find()) for arg in typ.args]
+        n = len(parts)
+
+        def check_tuple(value: Any) -> tuple[Any, str] | None:
+            if not isinstance(value, tuple) or len(value) != n:
+                return value, f"tuple of {n}"
+            return next((w for part, v in zip(parts, value, strict=True) if (w := part(v)) is not None), None)
+
+        return check_tuple
+    if is_("list", typ):
+        return _list_checker(typ)
+    if is_("array", typ):
+        n = n_dims(typ)
+        return lambda value: (
+            (value, "numpy.ndarray")
+            if not isinstance(value, np.ndarray)
+            else (value, f"{n}-dimensional numpy.ndarray")
+            if value.ndim != n
+            else None
+        )
+    if is_("range", typ):
+        return lambda value: None if isinstance(value, range) else (value, "range")
+    if typ.name in _CLASSES:
+        cls, name = _CLASSES[typ.name], _NAMES[typ.name]
+        return lambda value: None if isinstance(value, cls) else (value, name)
+    return lambda value: None
+
+
+def _int_checker(bits: int) -> Callable[[Any], tuple[Any, str] | None]:
+    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    kinds = (int, np.int32) if bits == 32 else (int, np.int32, np.int64)
+    return lambda value: None if isinstance(value, kinds) and lowest <= value <= highest else (value, f"{bits}-bit int")
+
+
+def _list_checker(typ: Type) -> Callable[[Any], tuple[Any, str] | None]:
+    elt = typ.args[0].find()
+    part = _checker(elt)
+
+    def check(value: Any) -> tuple[Any, str] | None:
+        if not isinstance(value, list):
+            return value, "list"
+        if elt is FLOAT:
+            wrong: tuple[Any, str] | None = None if all(isinstance(v, int | float) for v in value) else (value, "list of float")
+            return wrong
+        if is_("int", elt) and not all(isinstance(v, int | np.integer) for v in value):
+            return value, f"{width(elt)}-bit integer list"
+        return next((w for v in value if (w := part(v)) is not None), None)
+
+    return check
+
+
+def is_passed_as_object(typ: Type) -> bool:
+    """Say whether a value of `typ` crosses by reference (an object of the host)."""
+    return isinstance(typ.find(), Instance)
+
+
+__all__ = ["BYTE", "Func", "HostFailure", "INT32", "RPCReturnValueError", "returned", "to_host", "to_kernel"]

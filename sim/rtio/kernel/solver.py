@@ -1,0 +1,62 @@
+"""Constraints between types, retried until nothing moves any more.
+
+ARTIQ's inferencer walks the program again and again until no type changes. Here each rule is stated once: at once where its types are
+known, otherwise as a constraint that waits. Literals whose width nothing fixed become 32 bit where they fit, then 64.
+Source: the rules of ARTIQ 8's inferencer and integer monomorphizers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .errors import KernelError
+from .types import INT32, INT64, Type, Var, is_, unify, width
+
+Constraint = Callable[[], bool]
+
+
+class Solver:
+    """Hold what is not decided yet."""
+
+    def __init__(self) -> None:
+        self.pending: list[Constraint] = []
+        self.literals: list[tuple[Type, int, KernelError]] = []
+        self.casts: list[Callable[[], None]] = []
+        self.pulls: list[Callable[[], bool]] = []
+
+    def when(self, constraint: Constraint) -> None:
+        """Apply a constraint, which returns True once it has nothing left to say, now and as often as needed."""
+        if not constraint():
+            self.pending.append(constraint)
+
+    def literal(self, typ: Type, value: int, error: KernelError) -> None:
+        """Note an integer literal; `error` is raised where it does not fit 64 bits."""
+        self.literals.append((typ, value, error))
+
+    def settle(self) -> None:
+        """Retry constraints until nothing moves; the constraints may bring in functions not seen before."""
+        while True:
+            before = Var.bound
+            waiting, self.pending = self.pending, []
+            moved = False
+            for constraint in waiting:
+                if constraint():
+                    moved = True
+                else:
+                    self.pending.append(constraint)
+            for pull in self.pulls:
+                moved |= pull()
+            if not moved and Var.bound == before:
+                return
+
+    def solve(self) -> None:
+        """Settle everything: constraints, then the widths of literals, then casts."""
+        self.settle()
+        for typ, value, error in self.literals:
+            if is_("int", typ) and width(typ) is None:
+                if not -(2**63) <= value < 2**63:
+                    raise error
+                unify(typ, INT32 if -(2**31) <= value < 2**31 else INT64)
+        for cast in self.casts:
+            cast()
+        self.settle()

@@ -1,0 +1,184 @@
+"""The Python that a typed program becomes: one namespace, its functions written when they are first called.
+
+The namespace is executed; its only source is the kernel's own syntax tree, which the user's program already contains.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import numbers as nb
+from .codegen import Writer
+from .embed import MATH, Rpc
+from .functions import Function
+from .known import plain
+from .program import Program
+from .rpc import returned, to_host
+from .types import Func, Instance, Type
+
+_core_logger = logging.getLogger("core_log")
+_SPECIAL_MATH = {"rint": nb.rint, "fabs": math.fabs, "fmin": min, "fmax": max, "arctan2": math.atan2}
+
+
+def core_log(*values: Any) -> None:
+    """Write to the core device's log."""
+    _core_logger.info(" ".join(map(str, values)))
+
+
+def new_exception(cls: type[BaseException], message: str | None = None, *params: int) -> BaseException:
+    """Return an exception as it reaches the host: the message formatted with its parameters."""
+    if message is None:
+        message = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    return cls(message.format(*params, *[0] * (3 - len(params))) if "{" in message else message)
+
+
+def exactly(cls: type[BaseException]) -> Any:
+    """Return what an `except` clause must name to catch only exceptions of exactly this class."""
+    import sys
+
+    return cls if type(sys.exc_info()[1]) is cls else ()
+
+
+def base_namespace() -> dict[str, Any]:
+    """Return the engine's names, to which a program adds its own."""
+    helpers: list[Callable[..., Any]] = [
+        nb.wrap32, nb.wrap64, nb.floordiv, nb.mod, nb.truediv, nb.floatfloordiv, nb.intpow, nb.power, nb.lshift32, nb.lshift64,
+        nb.rshift, nb.truncate, nb.truncate32, nb.round_away, nb.device_range, nb.get, nb.put, nb.get_number, nb.get_row,
+        nb.put_number, nb.get_slice, nb.put_slice, nb.unpack, nb.repeat, nb.array_floordiv, nb.order_lists, nb.order_tuples,
+        core_log, new_exception, exactly,
+    ]  # fmt: skip
+    names: dict[str, Any] = {"_K" + helper.__name__: helper for helper in helpers}
+    python = [bool, float, list, range, len, abs, min, max, Exception, AssertionError]
+    names |= {"_K" + thing.__name__: thing for thing in python}
+    names |= {"_KLt": operator.lt, "_KLtE": operator.le, "_KGt": operator.gt, "_KGtE": operator.ge}
+    names |= {"_Knp": np, "_Kcopyto": np.copyto, "_Knew_array": np.array, "_Kfull": np.full, "_Ktranspose": np.transpose}
+    return names
+
+
+class Unit:
+    """One program as Python; `engine` provides system calls, RPCs, costs and the meaning of time."""
+
+    def __init__(self, program: Program, engine: Any) -> None:
+        self.program, self.engine = program, engine
+        self.written = program.written
+        self.names = base_namespace() | engine.namespace()
+        self._functions: dict[tuple[int, int], str] = {}
+        self._objects: dict[int, str] = {}
+        self._rpcs = 0
+
+    # What writers ask for
+
+    def object(self, value: Any) -> ast.expr:
+        """Return an expression for a host object."""
+        name = self._objects.get(id(value))
+        if name is None:
+            name = self._objects[id(value)] = f"_Ko{len(self._objects)}"
+            self.names[name] = value
+        return ast.Name(id=name, ctx=ast.Load())
+
+    def constant(self, value: Any) -> ast.expr:
+        """Return an expression for the default value of an argument."""
+        if isinstance(value, np.integer | np.floating):
+            value = value.item()
+        if value is None or isinstance(value, bool | int | float | str):
+            return ast.Constant(value=value)
+        return self.object(value)
+
+    def to_mu(self, seconds: float) -> int:
+        """Return a delay in machine units."""
+        return int(self.engine.to_mu(seconds))
+
+    def instance(self, value: Any) -> Instance:
+        """Return the type of an object."""
+        return self.program.embedding.instance(value)
+
+    def syscall(self, name: str, node: Any, function: Function) -> str:
+        """Return the name of a system call's implementation."""
+        key = "_Ksys_" + name
+        if key not in self.names:
+            raise function.error(node, f"system call '{name}' is not simulated; the engine knows {self.engine.syscall_names()}")
+        return key
+
+    def math(self, typ: Func) -> str:
+        """Return the name of a mathematical function of plain floats."""
+        name, _, ufunc = MATH[typ.info]
+        key = "_Kmath_" + name
+        if key not in self.names:
+            self.names[key] = _SPECIAL_MATH.get(name) or (lambda *args: float(ufunc(*args)))
+        return key
+
+    def math_array(self, typ: Func) -> Any:
+        """Return a mathematical function of arrays."""
+        name, _, ufunc = MATH[typ.info]
+        return np.vectorize(nb.rint, otypes=[float]) if name == "rint" else ufunc
+
+    def cost_of(self, known_self: Any, callee: Function) -> int | None:
+        """Return what a whole call of this method costs, None where its events are charged one by one."""
+        owner = callee.owner.cls if callee.owner is not None else type(known_self)
+        cost: int | None = self.engine.method_cost(owner, callee.name)
+        return cost
+
+    def rpc(self, rpc: Rpc, types: list[Type], keywords: dict[str, Type]) -> str:
+        """Return the name of a function that carries out one RPC call site."""
+        self._rpcs += 1
+        name = f"_Kr{self._rpcs}"
+        converts = [to_host(typ) for typ in types]
+        by_name = {key: to_host(typ) for key, typ in keywords.items()}
+        receive = returned(rpc.ret, rpc.function)
+        engine, function, is_async = self.engine, rpc.function, rpc.is_async
+
+        def site(*args: Any, **kwargs: Any) -> Any:
+            sent = [convert(arg) for convert, arg in zip(converts, args, strict=True)]
+            named = {key: by_name[key](value) for key, value in kwargs.items()}
+            return engine.call_host(function, sent, named, receive, is_async)
+
+        self.names[name] = site
+        return name
+
+    def function(self, callee: Function, known_self: Any) -> str:
+        """Return the name of a kernel function, written for one object where its self is known."""
+        specific = id(known_self[0]) if known_self is not None else 0
+        key = (id(callee), specific)
+        name = self._functions.get(key)
+        if name is None:
+            name = self._functions[key] = f"_Kf{len(self._functions)}_{callee.name}"
+            self.names[name] = self._lazy(name, callee, known_self)
+        return name
+
+    # Writing
+
+    def _lazy(self, name: str, callee: Function, known_self: Any) -> Callable[..., Any]:
+        """Return a stand-in that writes the function at its first call."""
+
+        def first(*args: Any) -> Any:
+            return self.write(name, callee, known_self)(*args)
+
+        return first
+
+    def write(self, name: str, callee: Function, known_self: Any) -> Callable[..., Any]:
+        """Write one function and put it into the namespace."""
+        given = {} if known_self is None else {callee.params[0].name: known_self}
+        made = Writer(callee, self, given).function_def(name)
+        module = ast.Module(body=[made], type_ignores=[])
+        exec(compile(module, callee.filename, "exec"), self.names)  # noqa: S102 - the user's own kernel, see above
+        function: Callable[..., Any] = self.names[name]
+        if known_self is not None or callee.owner is not None:
+            cost = self.cost_of(known_self[0] if known_self else None, callee)
+            if cost is not None:
+                function = self.names[name] = self.engine.charged(function, cost)
+        return function
+
+    def entry(self) -> Callable[..., Any]:
+        """Return the kernel that the host calls; it takes all arguments in order."""
+        callee = self.program.entry
+        return self.write("_Kentry_" + callee.name, callee, None)
+
+
+__all__ = ["Unit", "plain"]

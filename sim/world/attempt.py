@@ -1,0 +1,252 @@
+"""The heralded attempt: pump, excite, look for clicks in the gates; one by one, or jumping to the next that could herald.
+
+Between two events that matter an attempt only moves atoms between a few labels (absent, F = 1, F = 2, ready). A *candidate* is an attempt in which
+photons and dark clicks together are as many as the smallest herald pattern asks for; attempts that are no candidates are skipped with one
+draw (`FirstPassage`), candidates are played out click by click. Nothing is approximated: `attempts` plays every single one, and a
+test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.physics.interference import Arm, Bools, Complexes, Floats, Ints, Midpoint, Photons, draw_photons, reference_s, states
+from sim.world.first_passage import FirstPassage
+
+ABSENT, F1, F2, READY = range(4)
+_LABELS = 4
+_H_INPUTS, _V_INPUTS = 0b0101, 0b1010
+# Photons at the detectors in a candidate: none, alice's, bob's, both of different polarisation, both of the same.
+_PHOTONS = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [1, 1]], dtype=bool)
+_CHANCES = (1.0, 1.0, 1.0, 0.5, 0.5)
+_CHUNK = 1 << 16
+_DARKS = 12  # more dark clicks in one attempt than this are not distinguished
+
+
+@dataclass(frozen=True)
+class NodeCycle:
+    """What one cycle does to one node: pump (4, 4), excitation, pump again; label transitions are row-stochastic.
+
+    A ready atom leaves READY with probability `transferred`; with `detected` its photon also reaches the best of the detectors.
+    """
+
+    pump_before: Floats
+    pump_after: Floats
+    transferred: float
+    detected: float
+    arm: Arm
+
+    def transitions(self) -> Floats:
+        """Return P[start, photon detected, end] (4, 2, 4)."""
+        excite = np.zeros((_LABELS, 2, _LABELS))
+        for label in (ABSENT, F1, F2):
+            excite[label, 0, label] = 1.0
+        excite[READY, 1, F1] = self.detected
+        excite[READY, 0, F1] = self.transferred - self.detected
+        excite[READY, 0, READY] = 1.0 - self.transferred
+        return np.einsum("ab,bdc,ce->ade", self.pump_before, excite, self.pump_after)
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Gate windows of the four inputs in seconds from the cycle's start (a closed gate is (0, 0)), dark rates, and what heralds."""
+
+    windows_s: tuple[tuple[float, float], ...]
+    dark_rates_hz: tuple[float, ...]
+    patterns: tuple[int, ...]
+
+    def darks(self) -> Floats:
+        """Return the mean number of dark clicks (4,) in each gate."""
+        return np.array([rate * (stop - start) for (start, stop), rate in zip(self.windows_s, self.dark_rates_hz, strict=True)])
+
+    def darks_needed(self) -> tuple[int, ...]:
+        """Return, for each combination of photons in `_PHOTONS`, the smallest number of dark clicks that can make a herald of it."""
+        fewest = min((pattern.bit_count() for pattern in self.patterns), default=5)
+        both = all(pattern & _H_INPUTS and pattern & _V_INPUTS for pattern in self.patterns)
+        # A pair of equal polarisation cannot make a pattern that wants H and V.
+        return fewest, fewest - 1, fewest - 1, fewest - 2, max(fewest - 2, 1 if both else 0)
+
+
+class Attempts(NamedTuple):
+    """n attempts: `ends` (n, 2) labels, `first_s` (n, 4) first click in each gate or inf, `pattern` (n,), `seen` (n, 2) photon reached the
+    detectors, `rows` (r,) the attempts that `photons` belong to."""
+
+    ends: Ints
+    first_s: Floats
+    pattern: Ints
+    seen: Bools
+    rows: Ints
+    photons: Photons
+
+
+class Candidates(NamedTuple):
+    """n candidates: `cycle` (n,) how many cycles up to and including it (>= NEVER: none so far), the rest as in `Attempts`, and the atoms' state
+    (n, 4), filled where `heralded`, at the mean emission time `reference_s` (n,) (as it reaches the detectors)."""
+
+    cycle: Ints
+    ends: Ints
+    first_s: Floats
+    pattern: Ints
+    heralded: Bools
+    states: Complexes
+    reference_s: Floats
+
+
+class AttemptModel:
+    """The statistics of one kind of cycle; build once per hash of signal edges and drift state."""
+
+    def __init__(self, nodes: tuple[NodeCycle, NodeCycle], midpoint: Midpoint, gates: Gates) -> None:
+        self.nodes, self.midpoint, self.gates = nodes, midpoint, gates
+        self.arms = (nodes[0].arm, nodes[1].arm)
+        self._local = [node.transitions() for node in nodes]
+        self._darks = gates.darks()
+        self._dark_pmf = _poisson(float(self._darks.sum()))
+        self._passages: dict[int, FirstPassage] = {}
+        self._windows = np.array(gates.windows_s)
+        self._heralds = np.zeros(16, dtype=bool)
+        self._heralds[list(gates.patterns)] = True
+        self._needed = np.maximum(gates.darks_needed(), 0)
+        self._stay, self._event = self._chain()
+        self._limits: dict[bytes, Floats] = {}
+
+    def attempts(self, rng: np.random.Generator, labels: Ints) -> Attempts:
+        """Play one attempt for each row of `labels` (n, 2)."""
+        ends, seen = np.empty_like(labels), np.empty(labels.shape, dtype=bool)
+        for k, local in enumerate(self._local):
+            edges = np.cumsum(local.reshape(_LABELS, -1), axis=1)
+            edges[:, -1] = 1.0
+            choice = np.sum(rng.random(len(labels))[:, None] >= edges[labels[:, k]], axis=1)
+            seen[:, k], ends[:, k] = choice // _LABELS, choice % _LABELS
+        n_dark = rng.poisson(self._darks.sum(), len(labels)) if self._darks.sum() else np.zeros(len(labels), dtype=np.int64)
+        rows = np.flatnonzero(seen.any(axis=1) | (n_dark > 0))
+        first = np.full((len(labels), 4), np.inf)
+        photons, first[rows] = self._clicks(rng, seen[rows], n_dark[rows])
+        return Attempts(ends, first, _patterns(first), seen, rows, photons)
+
+    def candidates(self, rng: np.random.Generator, labels: Ints) -> Candidates:
+        """Draw the next candidate for each row of `labels` (n, 2), the labels it starts from."""
+        start = labels[:, 0] * _LABELS + labels[:, 1]
+        cycle, category = np.empty(len(start), dtype=np.int64), np.empty(len(start), dtype=np.int64)
+        for index in _distinct(start, _LABELS * _LABELS):
+            rows = np.flatnonzero(start == index)
+            cycle[rows], category[rows] = self._next(rng, index, len(rows))
+        kind, ends = category // 16, np.stack((category // _LABELS % _LABELS, category % _LABELS), axis=1)
+        seen = _PHOTONS[kind]
+        n_dark = self._enough_darks(rng, self._needed[kind])
+        photons, first = self._clicks(rng, seen, n_dark, kind == len(_PHOTONS) - 1)
+        pattern = _patterns(first)
+        heralded = self._heralds[pattern]
+        psi = np.zeros((len(start), 4), dtype=complex)
+        rows = np.flatnonzero(heralded)
+        psi[rows] = states(rng, self.arms, self.midpoint, Photons(*(field[rows] for field in photons)), seen[rows])
+        return Candidates(cycle, ends, first, pattern, heralded, psi, reference_s(photons, seen))
+
+    def heralds(self, rng: np.random.Generator, labels: Ints) -> tuple[Ints, Candidates]:
+        """Draw the number of cycles up to a herald, and the herald, for each row of `labels` (n, 2)."""
+        if len(labels) > _CHUNK:  # working sets that fit the cache are twice as fast
+            parts = [self.heralds(rng, labels[k : k + _CHUNK]) for k in range(0, len(labels), _CHUNK)]
+            return np.concatenate([part[0] for part in parts]), Candidates(
+                *(np.concatenate(field) for field in zip(*(part[1] for part in parts), strict=True))
+            )
+        block = self.candidates(rng, labels)
+        cycles = block.cycle.copy()
+        missing = np.flatnonzero(~block.heralded)
+        while len(missing):
+            more = self.candidates(rng, block.ends[missing])
+            cycles[missing] += more.cycle
+            for field, new in zip(block, more, strict=True):
+                field[missing] = new
+            missing = missing[~more.heralded]
+        return cycles, block
+
+    def _next(self, rng: np.random.Generator, start: int, n: int) -> tuple[Ints, Ints]:
+        """Draw cycle number (n,) and category (n,) of the next candidate from one start state."""
+        passage = self.passage(start)
+        cycle = passage.draw(rng, n)
+        category = self._category(rng, passage.states[-1], n)
+        early = np.flatnonzero(cycle <= passage.table_end)
+        for k in np.unique(cycle[early]):
+            rows = early[cycle[early] == k]
+            category[rows] = self._category(rng, passage.state_before(int(k)), len(rows))
+        return cycle, category
+
+    def passage(self, index: int) -> FirstPassage:
+        """Return the waiting time to the next candidate from the labels (alice, bob) with index 4 alice + bob."""
+        if index not in self._passages:
+            self._passages[index] = FirstPassage(self._stay, index)
+        return self._passages[index]
+
+    def _chain(self) -> tuple[Floats, Floats]:
+        """Return P[s, s'] without a candidate (16, 16), and P[s, category] with one (16, 80); category = 16 photons + ends."""
+        size = _LABELS * _LABELS
+        stay, event = np.zeros((size, size)), np.zeros((size, len(_PHOTONS), size))
+        for kind, (a, b) in enumerate(_PHOTONS.astype(int)):
+            joint = _CHANCES[kind] * np.kron(self._local[0][:, a, :], self._local[1][:, b, :])
+            enough = self._dark_pmf[self._needed[kind] :].sum()
+            event[:, kind, :] = joint * enough
+            stay += joint * (1.0 - enough)
+        return stay, event.reshape(size, -1)
+
+    def _category(self, rng: np.random.Generator, weights: Floats, n: int) -> Ints:
+        key = weights.tobytes()
+        if key not in self._limits:
+            edges = np.cumsum(weights @ self._event)
+            self._limits[key] = edges / edges[-1] if edges[-1] > 0 else edges
+        return np.searchsorted(self._limits[key], rng.random(n), side="right").astype(np.int64)
+
+    def _enough_darks(self, rng: np.random.Generator, at_least: Ints) -> Ints:
+        """Draw Poisson numbers of dark clicks, given that there are at least so many."""
+        out = np.zeros(len(at_least), dtype=np.int64)
+        for least in _distinct(at_least, 8):
+            rows = np.flatnonzero(at_least == least)
+            weights = self._dark_pmf.copy()
+            weights[:least] = 0
+            edges = np.cumsum(weights)
+            out[rows] = np.searchsorted(edges / edges[-1], rng.random(len(rows)), side="right")
+        return out
+
+    def _clicks(
+        self, rng: np.random.Generator, seen: Bools, n_dark: Ints, same_polarisation: Bools | None = None
+    ) -> tuple[Photons, Floats]:
+        """Play out the clicks of n attempts; return the photons and the first click (n, 4) in each gate."""
+        n = len(seen)
+        photons = draw_photons(rng, self.arms, self.midpoint, seen, same_polarisation)
+        first = np.full((n, 4), np.inf)
+        for k in (0, 1):
+            _record(first, self._windows, np.arange(n), photons.detector[:, k], photons.time_s[:, k])
+        for order in range(int(n_dark.max(initial=0))):
+            rows = np.flatnonzero(n_dark > order)
+            detector = rng.choice(4, len(rows), p=self._darks / self._darks.sum())
+            start, stop = self._windows[detector, 0], self._windows[detector, 1]
+            _record(first, self._windows, rows, detector, start + rng.random(len(rows)) * (stop - start))
+        return photons, first
+
+
+def _record(first: Floats, windows: Floats, rows: Ints, detector: Ints, time_s: Floats) -> None:
+    """Keep the clicks that fall into their detector's gate, the first of each."""
+    inside = (detector >= 0) & (time_s >= windows[detector, 0]) & (time_s < windows[detector, 1])
+    rows, detector = rows[inside], detector[inside]
+    first[rows, detector] = np.minimum(first[rows, detector], time_s[inside])
+
+
+def _patterns(first: Floats) -> Ints:
+    return np.asarray(np.isfinite(first) @ np.array([1, 2, 4, 8]))
+
+
+def _distinct(values: Ints, limit: int) -> Ints:
+    """Return the distinct small numbers in `values`, all in 0..limit-1; much faster than sorting."""
+    return np.flatnonzero(np.bincount(values, minlength=limit))
+
+
+def _poisson(mean: float) -> Floats:
+    """Return P(0), …, P(_DARKS); the last takes what is left."""
+    pmf = np.empty(_DARKS + 1)
+    pmf[0] = np.exp(-mean)
+    for k in range(1, _DARKS + 1):
+        pmf[k] = pmf[k - 1] * mean / k
+    pmf[-1] += max(0.0, 1.0 - pmf.sum())
+    return pmf

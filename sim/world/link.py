@@ -1,0 +1,305 @@
+"""The link between two nodes: photons in flight, the midpoint's detectors, and the heralding gateware's repeated cycle.
+
+A pulse of excitation light on a ready atom is an *emission*; it stays undecided until its photon could have been seen (somebody looks at a
+detector) or its atom is touched. Then it is drawn together with the partner's, if their windows overlap. The entangler's cycles
+use the same statistics and jump from candidate to candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.gateware.signals import Cycle, CycleResult
+from sim.physics.interference import Midpoint, Photons, reference_s, states
+from sim.world.attempt import ABSENT, F1, READY, AttemptModel, Candidates, Gates, NodeCycle
+from sim.world.counter import Counter
+from sim.world.node import Node
+from sim.world.qubits import Birth, Cluster, embed
+from sim.world.scenario import MidpointTruth
+
+_BLOCK = 256  # outcomes drawn at a time; they are independent, so what is not used is thrown away when the statistics change
+_CLOSED = (0.0, 0.0)
+_NO_PUMP = (0.0, 0.0)
+
+
+@dataclass
+class Pulse:
+    """Excitation light at one node's atom, from start to stop, in mu."""
+
+    node: int
+    start_mu: int
+    stop_mu: int
+
+
+class Flight(NamedTuple):
+    """What became of the emissions of one attempt, by node; arrays have one row."""
+
+    ends: tuple[int, int]
+    seen: tuple[bool, bool]
+    clicks: tuple[tuple[int, float], ...]  # (detector, seconds)
+    psi: np.ndarray
+    reference_s: float
+
+
+class Link:
+    """Two nodes (alice, bob), the midpoint, and its four counters (c_h, c_v, d_h, d_v)."""
+
+    def __init__(
+        self, truth: MidpointTruth, nodes: tuple[Node, Node], counters: tuple[Counter, ...], rng: np.random.Generator
+    ) -> None:
+        self.truth, self.nodes, self.counters, self.rng = truth, nodes, counters, rng
+        best = max(detector.efficiency for detector in truth.detectors)
+        self._throughput = truth.transmission * best
+        relative = tuple(detector.efficiency / best if best else 0.0 for detector in truth.detectors)
+        jitter = float(np.mean([detector.jitter_sigma_s for detector in truth.detectors]))
+        self._midpoint = Midpoint(truth.overlap, truth.detuning_rad_s, (relative[0], relative[1], relative[2], relative[3]), jitter)
+        self._pending: list[Pulse] = []
+        self._models: dict[tuple, AttemptModel] = {}
+        self._flights: dict[tuple, Iterator[Flight]] = {}
+        self._blocks: dict[tuple, Iterator[Candidates]] = {}
+        self._key: tuple = ()
+        for node in nodes:
+            node.before_touch = self.settle
+
+    # -- pulses spelled out by a kernel -----------------------------------------------------------------------------------------
+
+    def emit(self, node: int, start_mu: int, stop_mu: int) -> None:
+        """Excitation light was on at a node's atom; if the atom was ready, it may emit."""
+        if any(pulse.node == node for pulse in self._pending):
+            self.settle()
+        if self.nodes[node].label == READY and stop_mu > start_mu:
+            self._pending.append(Pulse(node, start_mu, stop_mu))
+
+    def look(self, t_mu: int) -> None:
+        """Somebody looks at a detector at t_mu: decide what could have been seen by then."""
+        for pulse in self._pending:
+            if pulse.start_mu + self.nodes[pulse.node].flight_s * 1e9 <= t_mu:
+                self.settle()
+                return
+
+    def settle(self) -> None:
+        """Decide every emission that is still open, those of both nodes together."""
+        pulses, self._pending = self._pending, []
+        if pulses:
+            self._decide(sorted(pulses, key=lambda pulse: pulse.start_mu))
+
+    def _decide(self, pulses: list[Pulse]) -> None:
+        zero = pulses[0].start_mu
+        shapes: list[tuple[int, int] | None] = [None, None]
+        for pulse in pulses:
+            shapes[pulse.node] = (pulse.start_mu - zero, pulse.stop_mu - pulse.start_mu)
+        flight = next(self._stream(tuple(shapes)))
+        for detector, seconds in flight.clicks:
+            self.counters[detector].photon(zero + int(seconds * 1e9))
+        for pulse in pulses:
+            node = self.nodes[pulse.node]
+            node.label = flight.ends[pulse.node]
+            node.heat(node.truth.atom.emission_heating_k)
+        both = tuple(shape is not None and flight.ends[k] == F1 for k, shape in enumerate(shapes))
+        self._entangle(zero, flight.psi, flight.reference_s, both)
+
+    def _stream(self, shapes: tuple[tuple[int, int] | None, ...]) -> Iterator[Flight]:
+        self._refresh()
+        if shapes not in self._flights:
+            cycles = [self._plain(k, shape) for k, shape in enumerate(shapes)]
+            model = AttemptModel((cycles[0], cycles[1]), self._midpoint, Gates((_CLOSED,) * 4, (0.0,) * 4, ()))
+            labels = [ABSENT if shape is None else READY for shape in shapes]
+            self._flights[shapes] = _flights(model, labels, self._midpoint, self.rng)
+        return self._flights[shapes]
+
+    def _plain(self, node: int, shape: tuple[int, int] | None) -> NodeCycle:
+        start, length = shape or (0, 1)
+        return self.nodes[node].cycle(_NO_PUMP, length, start * 1e-9, self._throughput)
+
+    def _entangle(self, zero_mu: int, psi: np.ndarray, reference: float, qubits: tuple[bool, ...]) -> None:
+        """Give the atoms that emitted their state; `reference` is in seconds after zero_mu, at the detectors."""
+        times = [zero_mu + (reference - node.flight_s) * 1e9 for node in self.nodes]
+        here = [k for k, node in enumerate(self.nodes) if qubits[k] and node.label != ABSENT]
+        if len(here) == 2:
+            pair = Birth(lambda: self._cluster(here, embed(psi), times), self.rng)
+            for node in self.nodes:
+                node.born(pair)
+        elif here:
+            # Not entangled: the state is a product, so the largest row or column of it is this atom's.
+            matrix = psi.reshape(2, 2) if here == [0] else psi.reshape(2, 2).T
+            column = matrix[:, int(np.argmax(np.abs(matrix).sum(axis=0)))]
+            state = embed(column / np.linalg.norm(column))
+            self.nodes[here[0]].born(Birth(lambda: self._cluster(here, state, times), self.rng))
+
+    def _cluster(self, here: list[int], state: np.ndarray, times: list[float]) -> Cluster:
+        members = {self.nodes[k].name: self.nodes[k].new_member(axis, times[k]) for axis, k in enumerate(here)}
+        return Cluster(state, members)
+
+    # -- cycles repeated by the gateware ----------------------------------------------------------------------------------------
+
+    def run(self, start_mu: int, end_mu: int, cycle: Cycle, outputs: tuple[tuple[tuple[int, str], ...], ...]) -> CycleResult:
+        """Repeat a cycle from start_mu until a pattern matches or no further cycle fits before end_mu.
+
+        `outputs[k]`: the beams (node, role) that output k switches.
+        """
+        self.settle()
+        left = (end_mu - start_mu) // cycle.length_mu
+        model, heating = self._model(cycle, outputs)
+        done = 0
+        while done < left:
+            labels = (self.nodes[0].chain_label(), self.nodes[1].chain_label())
+            passage = model.passage(labels[0] * 4 + labels[1])
+            losses = [node.cycles_until_loss(rise) for node, rise in zip(self.nodes, heating, strict=True)]
+            stop = min([left - done, *(loss for loss in losses if loss is not None)])
+            if not passage.converged:
+                stop = min(stop, passage.table_end)
+            candidate = next(self._candidates(model, labels))
+            wait = int(candidate.cycle[0])
+            if wait > stop:
+                self._wait(model, labels, stop, heating, losses)
+                done += stop
+                continue
+            done += wait
+            self._warm(heating, wait)
+            start = start_mu + (done - 1) * cycle.length_mu
+            self._leave_in(candidate, start)
+            if candidate.heralded[0]:
+                return self._result(candidate, done, start, cycle)
+        end = start_mu + done * cycle.length_mu
+        self._skip(end)
+        return CycleResult(done, 0, (-1, -1, -1, -1), end, done)
+
+    def _result(self, candidate: Candidates, cycles: int, start_mu: int, cycle: Cycle) -> CycleResult:
+        stamps = [start_mu + int(t * 1e9) if np.isfinite(t) else -1 for t in candidate.first_s[0]]
+        end = start_mu + cycle.length_mu
+        self._skip(end)
+        return CycleResult(cycles, int(candidate.pattern[0]), (stamps[0], stamps[1], stamps[2], stamps[3]), end, cycles)
+
+    def _skip(self, t_mu: int) -> None:
+        for counter in self.counters:
+            counter.skip(t_mu)
+        for node in self.nodes:
+            node.evolve(t_mu)
+
+    def _leave_in(self, candidate: Candidates, start_mu: int) -> None:
+        ends = candidate.ends[0]
+        for k, node in enumerate(self.nodes):
+            node.leave_cluster()
+            if node.label != ABSENT:
+                node.label = int(ends[k])
+        if candidate.heralded[0]:
+            qubits = tuple(int(end) == F1 for end in ends)
+            self._entangle(start_mu, candidate.states[0], float(candidate.reference_s[0]), qubits)
+
+    def _wait(
+        self, model: AttemptModel, labels: tuple[int, int], cycles: int, heating: tuple[float, float], losses: list[int | None]
+    ) -> None:
+        """Let so many cycles pass in which nothing happened, but that atoms were moved between labels or lost in the last."""
+        weights = np.cumsum(model.passage(labels[0] * 4 + labels[1]).state_before(cycles + 1))
+        index = int(np.searchsorted(weights, self.rng.random() * weights[-1], side="right"))
+        self._warm(heating, cycles)
+        for node, label, loss in zip(self.nodes, divmod(index, 4), losses, strict=True):
+            node.leave_cluster()
+            if node.label != ABSENT:
+                node.label = label
+            if loss == cycles:
+                node.lose()
+
+    def _warm(self, heating: tuple[float, float], cycles: int) -> None:
+        for node, rise in zip(self.nodes, heating, strict=True):
+            if node.label != ABSENT:
+                node.temperature_k += rise * cycles  # whether this lost the atom was drawn before
+
+    def _candidates(self, model: AttemptModel, labels: tuple[int, int]) -> Iterator[Candidates]:
+        key = (id(model), labels)
+        if key not in self._blocks:
+            self._blocks[key] = _one_by_one(lambda: model.candidates(self.rng, np.tile(labels, (_BLOCK, 1))))
+        return self._blocks[key]
+
+    def _model(self, cycle: Cycle, outputs: tuple) -> tuple[AttemptModel, tuple[float, float]]:
+        self._refresh()
+        schedules = [_schedule(node, k, cycle, outputs) for k, node in enumerate(self.nodes)]
+        key = (cycle, tuple(schedules))
+        if key not in self._models:
+            nodes = [
+                node.cycle(plan.pump, plan.length_mu, plan.start_s, self._throughput)
+                for node, plan in zip(self.nodes, schedules, strict=True)
+            ]
+            for k, plan in enumerate(schedules):
+                if plan.length_mu == 0:
+                    nodes[k] = NodeCycle(nodes[k].pump_before, nodes[k].pump_after, 0.0, 0.0, nodes[k].arm)
+            windows = tuple(_CLOSED if gate is None else (gate[0] * 1e-9, gate[1] * 1e-9) for gate in cycle.gates)
+            rates = tuple(detector.dark_rate_hz for detector in self.truth.detectors)
+            self._models[key] = AttemptModel((nodes[0], nodes[1]), self._midpoint, Gates(windows, rates, cycle.patterns))
+        heating = [plan.heating_k + node.truth.atom.emission_heating_k * (plan.length_mu > 0)
+                   for node, plan in zip(self.nodes, schedules, strict=True)]  # fmt: skip
+        return self._models[key], (heating[0], heating[1])
+
+    def _refresh(self) -> None:
+        """Throw away outcomes drawn for other powers, fields or cavities than the present ones."""
+        key = (self.nodes[0].key, self.nodes[1].key)
+        if key != self._key:
+            self._key = key
+            self._flights.clear()
+            self._blocks.clear()
+            self._models.clear()
+
+
+class _Plan(NamedTuple):
+    pump: tuple[float, float]
+    heating_k: float
+    start_s: float
+    length_mu: int
+
+
+def _schedule(node: Node, index: int, cycle: Cycle, outputs: tuple) -> _Plan:
+    """Work out what one cycle's light does to a node: pump seconds before and after the excitation, the pulse, the heating.
+
+    All times are those of the light at the atom. Pumping needs both of its beams; light that is on anyway counts for the whole cycle.
+    """
+    latency = round(node.truth.aom.latency_s * 1e9)
+
+    def window(role: str) -> tuple[int, int] | None:
+        if node.beams[role].power > 0:
+            return 0, cycle.length_mu
+        for lines, span in zip(outputs, cycle.outputs, strict=False):
+            if (index, role) in lines and span is not None and node.beams[role].available > 0:
+                return span[0] + latency, span[1] + latency
+        return None
+
+    pulse = window("excitation")
+    start, stop = pulse or (0, 0)
+    pumping = window("pumping")
+    before = after = lit = 0
+    if pumping:
+        lit = pumping[1] - pumping[0]
+        before = max(0, min(pumping[1], start) - pumping[0]) if pulse else lit
+        after = max(0, pumping[1] - max(pumping[0], stop)) if pulse else 0
+    heating = lit * 1e-9 * node.truth.atom.pump_heating_k_s * node.beams["pumping"].available
+    return _Plan((before * 1e-9, after * 1e-9), heating, start * 1e-9, stop - start)
+
+
+def _flights(model: AttemptModel, labels: list[int], midpoint: Midpoint, rng: np.random.Generator) -> Iterator[Flight]:
+    while True:
+        block = model.attempts(rng, np.tile(labels, (_BLOCK, 1)))
+        photons = block.photons
+        psi = np.zeros((_BLOCK, 4), dtype=complex)
+        psi[:] = np.eye(4)[rng.integers(0, 4, _BLOCK)]
+        psi[block.rows] = states(rng, model.arms, midpoint, photons, block.seen[block.rows])
+        when = np.zeros(_BLOCK)
+        when[block.rows] = reference_s(photons, block.seen[block.rows])
+        clicks = dict(zip(block.rows.tolist(), _click_lists(photons), strict=True))
+        for k in range(_BLOCK):
+            ends, seen = block.ends[k], block.seen[k]
+            yield Flight((int(ends[0]), int(ends[1])), (bool(seen[0]), bool(seen[1])), clicks.get(k, ()), psi[k], float(when[k]))
+
+
+def _click_lists(photons: Photons) -> Iterator[tuple[tuple[int, float], ...]]:
+    for detectors, times in zip(photons.detector.tolist(), photons.time_s.tolist(), strict=True):
+        yield tuple((d, t) for d, t in zip(detectors, times, strict=True) if d >= 0)
+
+
+def _one_by_one(draw: Callable[[], Candidates]) -> Iterator[Candidates]:
+    while True:
+        block = draw()
+        for k in range(_BLOCK):
+            yield Candidates(*(field[k : k + 1] for field in block))

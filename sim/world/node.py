@@ -1,0 +1,317 @@
+"""One node: an atom in a tweezer in front of a photon port, and what light, fields and time do to it.
+
+Between two changes of its light the node evolves under constant light (`evolve`); the labels are those of the heralded attempt plus QUBIT. Edges of
+the excitation beam delimit pulses, which are handed to the link.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from sim.physics import cavity, freespace
+from sim.physics.aom import envelope
+from sim.physics.cavity import CavityPort
+from sim.physics.emission import Emission
+from sim.physics.fibre import delay_s, jones, transmission
+from sim.physics.fields import field_gauss, larmor_hz
+from sim.physics.imaging import Imaging
+from sim.physics.interference import Arm, Complexes, Floats
+from sim.physics.loading import load
+from sim.physics.pumping import generator, transition
+from sim.physics.rotations import microwave, precession, raman
+from sim.physics.species import Species
+from sim.physics.trap import p_lost, survival_after_heating
+from sim.world.attempt import ABSENT, F1, F2, READY, NodeCycle
+from sim.world.beam import Beam
+from sim.world.counter import Counter
+from sim.world.qubits import Birth, Cluster, Member, embed, member
+from sim.world.scenario import NodeTruth
+
+QUBIT = 4
+ROLES = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout")
+_EMPTYING_S = 1.2e-6  # the wavepacket is followed this long after the pulse: 15 cavity lifetimes and more in every scenario
+_GRID_S = 1e-9
+
+
+class Node:
+    """One node. Times are in mu; `changed` is called before the node is touched, so that photons in flight are settled first."""
+
+    def __init__(self, name: str, truth: NodeTruth, atom: Species, rng: np.random.Generator, counter: Counter) -> None:
+        self.name, self.truth, self.species, self.rng, self.counter = name, truth, atom, rng, counter
+        self.beams = {role: Beam(truth.aom) for role in ROLES}
+        self.mot_coil = self.microwave_on = False
+        self.label, self.temperature_k = ABSENT, truth.atom.temperature_k
+        self._cluster: Cluster | None = None
+        self._birth: Birth | None = None
+        self.trap_k = truth.trap.depth_k
+        self.shim_v, self.piezo_v = (0.0, 0.0, 0.0), 0.0
+        self.larmor_rad_s = self._larmor()
+        self.flight_s = delay_s(truth.fibre)
+        self.now_mu = 0
+        self.death_mu = math.inf
+        self.pulse_start_mu: int | None = None
+        self.before_touch: Callable[[], None] = lambda: None
+        self.emission = lru_cache(maxsize=64)(self._emission)
+        self.pumping_edges = lru_cache(maxsize=64)(self._pumping_edges)
+
+    # -- what the rest of the world asks ---------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> tuple[float, ...]:
+        """What the statistics of an attempt depend on, besides the pulses: powers, field, cavity."""
+        return (self.beams["excitation"].available, self.beams["pumping"].available, self.beams["repump"].available,
+                self.larmor_rad_s, self.piezo_v)  # fmt: skip
+
+    def arm(self, length_mu: int, start_s: float) -> Arm:
+        """Return the photon's way to the detectors for an excitation pulse of this length that begins at start_s."""
+        turn = self.truth.polarisation
+        return Arm(
+            self.emission(length_mu, self.beams["excitation"].available, self.piezo_v),
+            start_s + self.flight_s,
+            jones(turn.alpha_rad, turn.beta_rad, turn.gamma_rad),
+            self.larmor_rad_s,
+            self.truth.excitation.jitter_s,
+        )
+
+    def cycle(self, pump: tuple[float, float], length_mu: int, start_s: float, throughput: float) -> NodeCycle:
+        """Return what pumping for `pump` (before, after) seconds and one excitation pulse do; `throughput` fibre end to click."""
+        arm = self.arm(length_mu, start_s)
+        port = self.truth.port
+        collected = arm.emission.efficiency * port.fibre_coupling * transmission(self.truth.fibre) * throughput
+        return NodeCycle(self.pumped(pump[0]), self.pumped(pump[1]), arm.emission.transferred, collected, arm)
+
+    def pumped(self, t_s: float) -> Floats:
+        """Return the label transitions (4, 4), row-stochastic, of pumping at the beams' available powers for t_s."""
+        out = np.eye(4)
+        if t_s > 0:
+            rates = generator(self.truth.pumping, self.beams["repump"].available, self.beams["pumping"].available)
+            out[F1:, F1:] = transition(rates, t_s).T
+        return out
+
+    def chain_label(self) -> int:
+        """Return the label as the attempt's chain counts it: a qubit is an atom in F = 1."""
+        return F1 if self.label == QUBIT else self.label
+
+    def heat(self, rise_k: float) -> None:
+        """Warm the atom; it may leave the trap."""
+        if rise_k > 0 and self.label != ABSENT:
+            before, self.temperature_k = self.temperature_k, self.temperature_k + rise_k
+            # Colder than this fewer than 1e-14 of the atoms have the energy to leave.
+            if self.temperature_k > self.trap_k / 40 and self.rng.random() >= survival_after_heating(before, self.temperature_k, self.trap_k):
+                self.lose()
+
+    def cycles_until_loss(self, rise_k: float) -> int | None:
+        """Draw after how many steps of heating by rise_k the atom leaves; None if it stays for good (no atom, no heating)."""
+        if self.label == ABSENT or rise_k <= 0:
+            return None
+        alive = (1 - p_lost(self.temperature_k, self.trap_k)) * self.rng.random()
+        low, high = 0, 1
+        while 1 - p_lost(self.temperature_k + high * rise_k, self.trap_k) > alive:
+            low, high = high, 2 * high
+            if high > 1 << 50:
+                return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            if 1 - p_lost(self.temperature_k + middle * rise_k, self.trap_k) > alive:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def lose(self) -> None:
+        """The atom is gone."""
+        self.leave_cluster()
+        self.label, self.death_mu = ABSENT, math.inf
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The quantum state that the atom takes part in, if it is a qubit."""
+        if self._birth is not None:
+            self._cluster, self._birth = self._birth.make(), None
+        return self._cluster
+
+    def leave_cluster(self) -> None:
+        """Take the atom out of its cluster, as if its level had been seen: F1 or F2."""
+        if self._birth is not None:
+            self._birth.forget(self.name)
+            self._birth, self.label = None, F1
+        elif self._cluster is not None:
+            self.label = F2 if self._cluster.measure(self.name, self.rng) == 2 else F1
+            self._cluster = None
+
+    def born(self, birth: Birth) -> None:
+        """Become one of the atoms of a state that is built when it is needed."""
+        self._cluster, self._birth, self.label = None, birth, QUBIT
+
+    def new_member(self, axis: int, t_mu: float) -> Member:
+        """Draw this shot's noise of the qubit."""
+        scales = (self.truth.raman.amplitude_rms, self.truth.microwave.amplitude_rms)
+        return member(axis, t_mu, self.truth.memory, scales, self.rng)
+
+    def set_field(self, axis: int, volts: float) -> None:
+        """Set one shim coil (0, 1, 2 = x, y, z)."""
+        shim = list(self.shim_v)
+        shim[axis] = volts
+        self.shim_v = (shim[0], shim[1], shim[2])
+        self.larmor_rad_s = self._larmor()
+
+    def set_trap(self, volts: float) -> None:
+        """Set the trap depth; a shallower trap may lose the atom."""
+        before, self.trap_k = self.trap_k, max(0.0, volts * self.truth.atom.trap_k_per_v)
+        if self.label == ABSENT or self.trap_k >= before:
+            return
+        if self.trap_k == 0 or self.rng.random() * (1 - p_lost(self.temperature_k, before)) >= 1 - p_lost(self.temperature_k, self.trap_k):
+            self.lose()
+
+    # -- time --------------------------------------------------------------------------------------------------------------------
+
+    def evolve(self, t_mu: int) -> None:
+        """Let the atom live under the present light until t_mu."""
+        start_mu = self.now_mu
+        if t_mu <= start_mu:
+            return
+        self.now_mu = t_mu
+        if self._lit():
+            self.before_touch()
+            self._under_light(start_mu, t_mu)
+        if self.death_mu <= t_mu:
+            self.before_touch()
+            self.lose()
+
+    def _lit(self) -> bool:
+        power = self.beams
+        return bool(
+            power["cooling"].power or power["pumping"].power or power["pushout"].power or self.microwave_on
+            or (power["raman_a"].power and power["raman_b"].power)
+        )  # fmt: skip
+
+    def _under_light(self, start_mu: int, stop_mu: int) -> None:
+        dt = (stop_mu - start_mu) * 1e-9
+        beams = self.beams
+        if beams["cooling"].power:
+            cooling = min(beams["cooling"].power, 1.0)
+            self.counter.shine(start_mu, stop_mu, self.truth.imaging.background_hz * cooling)
+            if beams["repump"].power:
+                self._load(dt) if self.mot_coil else self._cool(start_mu, stop_mu, cooling)
+        if self.label == ABSENT:
+            return
+        if beams["pumping"].power:
+            self._pump(dt)
+        if self.label in (QUBIT, F1):
+            if beams["raman_a"].power and beams["raman_b"].power:
+                self._raman(start_mu, dt)
+            if self.microwave_on:
+                self._microwave(start_mu, dt)
+        if beams["pushout"].power:
+            self._push_out(start_mu, dt * beams["pushout"].power)
+
+    def _load(self, dt: float) -> None:
+        before = self.label != ABSENT
+        if load(self.rng, int(before), dt, self.truth.loading):
+            if not before:
+                self.death_mu = self.now_mu + self.rng.exponential(self.truth.atom.vacuum_lifetime_s) * 1e9
+            self.leave_cluster()
+            self.label, self.temperature_k = F2, self.truth.atom.temperature_k
+        else:
+            self.lose()
+
+    def _cool(self, start_mu: int, stop_mu: int, power: float) -> None:
+        """Molasses light: fluorescence at the counter, cooling, and now and then the loss of the atom inside the exposure."""
+        if self.label == ABSENT:
+            return
+        light: Imaging = self.truth.imaging
+        loss_hz = light.loss_hz * power
+        lives_mu = self.rng.exponential(1e9 / loss_hz) if loss_hz > 0 else math.inf
+        self.counter.shine(start_mu, min(stop_mu, start_mu + int(min(lives_mu, stop_mu - start_mu))), light.atom_hz * power)
+        if lives_mu < stop_mu - start_mu:
+            self.lose()
+            return
+        self.leave_cluster()
+        self.label = F2
+        final, decay = self.truth.atom.temperature_k, math.exp(-(stop_mu - start_mu) * 1e-9 * power / self.truth.atom.cooling_time_s)
+        self.temperature_k = final + (self.temperature_k - final) * decay
+
+    def _pump(self, dt: float) -> None:
+        beams = self.beams
+        self.leave_cluster()
+        edges = self.pumping_edges(beams["repump"].power, beams["pumping"].power, dt)[self.label - F1]
+        self.label = F1 + bisect_right(edges, self.rng.random())
+        self.heat(dt * self.truth.atom.pump_heating_k_s * beams["pumping"].power)
+
+    def _pumping_edges(self, repump: float, pump: float, dt: float) -> list[list[float]]:
+        """Return, for each start F1, F2, READY, the cumulative chances of the first two ends."""
+        rates = generator(self.truth.pumping, repump, pump)
+        return [row[:2] for row in np.cumsum(transition(rates, dt).T, axis=1).tolist()]
+
+    def _qubit(self, t_mu: float) -> Cluster:
+        """Return the atom's cluster, brought up to t_mu; an atom in F = 1 outside any is an unpolarised qubit."""
+        if self.cluster is None:
+            state = embed(np.eye(2, dtype=complex)[self.rng.integers(0, 2)])
+            self._cluster, self.label = Cluster(state, {self.name: self.new_member(0, t_mu)}), QUBIT
+        cluster = self.cluster
+        assert cluster is not None
+        cluster.evolve(self.name, t_mu, self.larmor_rad_s, self.truth.memory, self.rng)
+        return cluster
+
+    def _raman(self, start_mu: int, dt: float) -> None:
+        cluster = self._qubit(start_mu)
+        noise = cluster.members[self.name]
+        a, b = self.beams["raman_a"], self.beams["raman_b"]
+        rabi = self.truth.raman.rabi_rad_s * math.sqrt(a.power * b.power) * noise.raman_scale
+        drive = 2 * math.pi * (b.tone.frequency_hz - a.tone.frequency_hz)
+        detuning = self.larmor_rad_s + noise.detuning_rad_s - drive + self.truth.raman.detuning_rad_s
+        pulse = raman(rabi, detuning, b.phase_rad(start_mu) - a.phase_rad(start_mu), dt)
+        cluster.apply(self.name, _turned(pulse, drive * dt))
+        noise.touched_mu = start_mu + dt * 1e9
+
+    def _microwave(self, start_mu: int, dt: float) -> None:
+        cluster = self._qubit(start_mu)
+        noise = cluster.members[self.name]
+        drive = self.truth.microwave
+        pulse = microwave(drive.rabi_rad_s * noise.microwave_scale, drive.detuning_rad_s, 0.0, dt)
+        cluster.apply(self.name, _turned(pulse, self.larmor_rad_s * dt))
+        noise.touched_mu = start_mu + dt * 1e9
+
+    def _push_out(self, start_mu: int, exposure_s: float) -> None:
+        light = self.truth.pushout
+        if self.rng.random() < -math.expm1(-light.leak_hz * exposure_s):
+            self.lose()
+        elif self.label in (F2, READY):
+            if self.rng.random() < -math.expm1(-light.loss_hz * exposure_s):
+                self.lose()
+        elif self.cluster is not None:
+            cluster = self._qubit(start_mu)
+            if cluster.drop_level(self.name, 2, self.rng):
+                self._cluster, self.label = None, F2
+                self._push_out(start_mu, exposure_s)
+
+    # -- parameters that follow from the state ----------------------------------------------------------------------------------
+
+    def _larmor(self) -> float:
+        return 2 * math.pi * larmor_hz(field_gauss(self.truth.coils, self.shim_v), self.species.zeeman_pair_hz_gauss)
+
+    def _emission(self, length_mu: int, power: float, piezo_v: float) -> Emission:
+        """Integrate the photon of one excitation pulse; t = 0 is the moment its light reaches half its power."""
+        rise, length = self.truth.aom.rise_s, length_mu * 1e-9
+        t = np.arange(-3 * rise, length + _EMPTYING_S, _GRID_S)
+        drive = self.truth.excitation
+        rabi = drive.rabi_rad_s * math.sqrt(power) * np.sqrt(np.clip(envelope(t, 0.0, length, rise), 0, None))
+        port = self.truth.port
+        if isinstance(port, CavityPort):
+            detuned = port.detuning_rad_s + piezo_v * drive.cavity_rad_s_per_v
+            return cavity.emit(_detuned(port, detuned), t, rabi, drive.detuning_rad_s)
+        return freespace.emit(port, t, rabi, drive.detuning_rad_s)
+
+
+def _detuned(port: CavityPort, detuning_rad_s: float) -> CavityPort:
+    return CavityPort(port.g_rad_s, port.kappa_ext_rad_s, port.kappa_in_rad_s, port.gamma_rad_s, detuning_rad_s, port.fibre_coupling)
+
+
+def _turned(pulse: Complexes, angle_rad: float) -> Complexes:
+    """Take a pulse from the frame of its drive to the frame in which atoms precess."""
+    return np.asarray(precession(angle_rad) @ pulse)

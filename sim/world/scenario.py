@@ -1,0 +1,297 @@
+"""A scenario: the hidden truth of a simulated lab, read from TOML into frozen parameters.
+
+`[nodes]` holds what the nodes share, `[alice]` and `[bob]` what differs; `[midpoint]` and `[wiring]` the rest; `extends = "default"` starts from
+another shipped scenario, a table with a `kind` of its own replaces the one it extends. A field `x_rad_s` may be given as
+`x_over_2pi_hz`. Whatever is unknown, missing or out of range is refused with its path. Drivers, experiments and analysis never read this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atomlink.errors import ScenarioError
+from sim.physics.aom import Aom
+from sim.physics.cavity import CavityPort
+from sim.physics.detector import Detector
+from sim.physics.fibre import Fibre
+from sim.physics.fields import Coils
+from sim.physics.freespace import FreeSpacePort
+from sim.physics.imaging import Imaging
+from sim.physics.loading import Loading
+from sim.physics.pumping import Pumping
+from sim.physics.species import species
+from sim.physics.trap import Trap
+from sim.physics.validate import require
+
+NODES = ("alice", "bob")
+DETECTORS = ("c_h", "c_v", "d_h", "d_v")
+FOLDER = Path(__file__).parent.parent / "scenarios"
+
+
+@dataclass(frozen=True)
+class Atom:
+    """Vacuum, cooling and heating of the trapped atom.
+
+    `pump_heating_k_s` while pumping light is on, `emission_heating_k` for each excitation, `trap_k_per_v` trap depth per volt of set point.
+    """
+
+    vacuum_lifetime_s: float
+    temperature_k: float
+    cooling_time_s: float
+    pump_heating_k_s: float
+    emission_heating_k: float
+    trap_k_per_v: float
+
+    def __post_init__(self) -> None:
+        for name in ("vacuum_lifetime_s", "cooling_time_s", "trap_k_per_v"):
+            require(self, name, 0, above=True)
+        for name in ("temperature_k", "pump_heating_k_s", "emission_heating_k"):
+            require(self, name, 0)
+
+
+@dataclass(frozen=True)
+class Excitation:
+    """The excitation beam at full power: Rabi frequency, detuning from |u>-|e>, rms jitter of the emission, cavity tuning by the piezo."""
+
+    rabi_rad_s: float
+    detuning_rad_s: float
+    jitter_s: float = 0.0
+    cavity_rad_s_per_v: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self, "rabi_rad_s", 0)
+        require(self, "detuning_rad_s", -math.inf)
+        require(self, "jitter_s", 0, 1e-6)
+        require(self, "cavity_rad_s_per_v", -math.inf)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """A resonant drive: Rabi frequency at full power, its relative rms from shot to shot, and its detuning."""
+
+    rabi_rad_s: float
+    amplitude_rms: float
+    detuning_rad_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self, "rabi_rad_s", 0)
+        require(self, "amplitude_rms", 0, 1)
+        require(self, "detuning_rad_s", -math.inf)
+
+
+@dataclass(frozen=True)
+class Pushout:
+    """Push-out light: loss rate of F = 2, and of F = 1 (off-resonant)."""
+
+    loss_hz: float
+    leak_hz: float
+
+    def __post_init__(self) -> None:
+        require(self, "loss_hz", 0)
+        require(self, "leak_hz", 0)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Coherence of the Zeeman pair: T2* (quasi-static), T2 (irreversible), T1."""
+
+    t2_star_s: float
+    t2_s: float
+    t1_s: float
+
+    def __post_init__(self) -> None:
+        for name in ("t2_star_s", "t2_s", "t1_s"):
+            require(self, name, 0, above=True)
+        if self.t2_s > 2 * self.t1_s:
+            raise ScenarioError(f"Memory.t2_s is {self.t2_s!r}, but must be <= 2 t1_s = {2 * self.t1_s!r}: correct the scenario.")
+
+
+@dataclass(frozen=True)
+class Polarisation:
+    """The fibre's unitary on polarisation as Euler angles (see `sim.physics.fibre.jones`)."""
+
+    alpha_rad: float = 0.0
+    beta_rad: float = 0.0
+    gamma_rad: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("alpha_rad", "beta_rad", "gamma_rad"):
+            require(self, name, -2 * math.pi, 2 * math.pi)
+
+
+@dataclass(frozen=True)
+class NodeTruth:
+    """Everything that is true of one node."""
+
+    trap: Trap
+    atom: Atom
+    loading: Loading
+    imaging: Imaging
+    pumping: Pumping
+    excitation: Excitation
+    port: CavityPort | FreeSpacePort
+    coils: Coils
+    raman: Rotation
+    microwave: Rotation
+    pushout: Pushout
+    memory: Memory
+    aom: Aom
+    fibre: Fibre
+    shutter_s: float
+    polarisation: Polarisation = field(default_factory=Polarisation)
+
+    def __post_init__(self) -> None:
+        require(self, "shutter_s", 0, 1)
+
+
+@dataclass(frozen=True)
+class MidpointTruth:
+    """Beam splitter and detectors. `overlap` |<m_A|m_B>|^2 of the spatial modes, `detuning_rad_s` rms frequency difference of the photons."""
+
+    transmission: float
+    overlap: float
+    detuning_rad_s: float
+    detectors: tuple[Detector, Detector, Detector, Detector]
+
+    def __post_init__(self) -> None:
+        require(self, "transmission", 0, 1)
+        require(self, "overlap", 0, 1)
+        require(self, "detuning_rad_s", 0)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The truth of the lab. `entangler_outputs[k]`: the beams ("node.role") that output k of the entangler switches."""
+
+    name: str
+    description: str
+    species: str
+    alice: NodeTruth
+    bob: NodeTruth
+    midpoint: MidpointTruth
+    entangler_outputs: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        species(self.species)
+
+    def node(self, name: str) -> NodeTruth:
+        """Return one node's truth."""
+        return self.alice if name == "alice" else self.bob
+
+
+def scenario_names() -> list[str]:
+    """Return the names of the shipped scenarios."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_scenario(name_or_path: str) -> Scenario:
+    """Read a shipped scenario by name, or a file by path; ScenarioError names what is wrong in it."""
+    path, table = _read(name_or_path)
+    return _scenario(path.stem, table)
+
+
+def _read(name_or_path: str) -> tuple[Path, dict[str, Any]]:
+    path = FOLDER / f"{name_or_path}.toml" if name_or_path in scenario_names() else Path(name_or_path)
+    if not path.is_file():
+        near = difflib.get_close_matches(name_or_path, scenario_names(), 1)
+        raise ScenarioError(
+            f"Scenario {name_or_path!r} does not exist; it must be one of {', '.join(scenario_names())} or the path of a TOML file"
+            + (f"; did you mean {near[0]!r}?" if near else ".")
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"Scenario {path} is no valid TOML: {error}.") from None
+    base = table.pop("extends", None)
+    if base is not None and base not in scenario_names():
+        raise ScenarioError(f"{path}: extends is {base!r}, but must be one of {', '.join(scenario_names())}.")
+    return path, _merge(_read(base)[1], table) if base else table
+
+
+def _scenario(name: str, table: dict[str, Any]) -> Scenario:
+    shared = table.pop("nodes", {})
+    for node in NODES:
+        table[node] = _node(_merge(shared, table.get(node, {})), node)
+    midpoint = dict(table.get("midpoint", {}))
+    detector, each = midpoint.pop("detector", {}), midpoint.pop("detectors", {})
+    unknown = set(each) - set(DETECTORS)
+    if unknown:
+        raise ScenarioError(f"midpoint.detectors.{unknown.pop()} does not exist; it must be one of {', '.join(DETECTORS)}.")
+    midpoint["detectors"] = tuple(
+        _build(Detector, _merge(detector, each.get(key, {})), f"midpoint.detectors.{key}") for key in DETECTORS
+    )
+    table["midpoint"] = _build(MidpointTruth, midpoint, "midpoint")
+    wiring = table.pop("wiring", {})
+    table["entangler_outputs"] = tuple(tuple(beams) for beams in wiring.get("entangler_outputs", ()))
+    return typing.cast(Scenario, _build(Scenario, {"name": name, **table}, ""))
+
+
+def _node(table: dict[str, Any], path: str) -> NodeTruth:
+    port = dict(table.get("port", {}))
+    kind = port.pop("kind", None)
+    kinds = {"cavity": CavityPort, "free_space": FreeSpacePort}
+    if kind not in kinds:
+        raise ScenarioError(f"{path}.port.kind is {kind!r}, but must be one of {', '.join(kinds)}.")
+    table["port"] = _build(kinds[kind], port, f"{path}.port")
+    return typing.cast(NodeTruth, _build(NodeTruth, table, path))
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in over.items():
+        nested = isinstance(value, dict) and isinstance(out.get(key), dict) and "kind" not in value
+        out[key] = _merge(out[key], value) if nested else value
+    return out
+
+
+def _build(cls: type, table: dict[str, Any], path: str) -> Any:
+    """Build a frozen dataclass from a table, nested ones too; refuse what it does not know and name what is missing."""
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in table.items():
+        key, value = _angular(key, value, hints)
+        where = f"{path}.{key}" if path else key
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, 1)
+            raise ScenarioError(f"{where} does not exist in a scenario" + (f"; did you mean {near[0]!r}?" if near else "."))
+        values[key] = _value(hints[key], value, where)
+    for item in dataclasses.fields(cls):
+        if item.name not in values and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            raise ScenarioError(f"{path + '.' if path else ''}{item.name} is missing; it must be given in the scenario.")
+    try:
+        return cls(**values)
+    except ScenarioError as error:
+        raise ScenarioError(f"{path}: {error}" if path else str(error)) from None
+
+
+def _angular(key: str, value: Any, hints: dict[str, Any]) -> tuple[str, Any]:
+    if key.endswith("_over_2pi_hz") and isinstance(value, int | float):
+        angular = key.removesuffix("_over_2pi_hz") + "_rad_s"
+        if angular in hints:
+            return angular, 2 * math.pi * value
+    return key, value
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _build(typing.cast(type, hint), value, where)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, list):
+        return tuple(float(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in value)
+    if hint is str and not isinstance(value, str) or hint is float or isinstance(value, dict):
+        wanted = "a table" if dataclasses.is_dataclass(hint) else getattr(hint, "__name__", str(hint))
+        raise ScenarioError(f"{where} is {value!r}, but must be {'a number' if hint is float else wanted}.")
+    if dataclasses.is_dataclass(hint) and not isinstance(value, typing.cast(type, hint)):
+        raise ScenarioError(f"{where} is {value!r}, but must be a table of fields.")
+    if isinstance(hint, types.UnionType) and not isinstance(value, typing.get_args(hint)):
+        raise ScenarioError(f"{where} is {value!r}, but must be a table of fields.")
+    return value

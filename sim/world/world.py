@@ -1,0 +1,139 @@
+"""The world: the only mutable state of the simulated lab, behind the ports of docs/contracts.md (sections 4 to 6).
+
+A signal that reaches a modulator acts on the light later (sound has to travel), so effects wait in a queue ordered by the time at which they act;
+they are carried out when lab time passes them, which happens at every look at a detector.
+"""
+
+from __future__ import annotations
+
+import heapq
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sim.gateware.signals import Cycle, CycleResult
+from sim.physics.detector import Detector
+from sim.physics.species import species
+from sim.world import wiring
+from sim.world.counter import Counter
+from sim.world.link import Link
+from sim.world.node import Node
+from sim.world.scenario import DETECTORS, NODES, Scenario
+
+Sink = Callable[[int, Any], None]
+
+
+class World:
+    """A lab in one scenario, with one seed. Times are integers in mu (1 ns)."""
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.scenario, self.seed = scenario, seed
+        atom = species(scenario.species)
+        self.counters = {f"snspd_{key}": Counter(detector, self.rng(f"snspd_{key}"))
+                         for key, detector in zip(DETECTORS, scenario.midpoint.detectors, strict=True)}  # fmt: skip
+        for name in NODES:
+            # The imaging path's own counter; its dark clicks are part of the background, which the light makes.
+            self.counters[f"{name}_fluorescence"] = Counter(Detector(1.0, 0.0, 0.0, 0.0), self.rng(f"{name}_fluorescence"))
+        self.nodes = {name: Node(name, scenario.node(name), atom, self.rng(name), self.counters[f"{name}_fluorescence"])
+                      for name in NODES}  # fmt: skip
+        counters = tuple(self.counters[f"snspd_{key}"] for key in DETECTORS)
+        self.link = Link(scenario.midpoint, (self.nodes["alice"], self.nodes["bob"]), counters, self.rng("link"))
+        self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
+        self._order = 0
+        self._now_mu = 0
+
+    def rng(self, element: str) -> np.random.Generator:
+        """Return the random numbers of one physical element: its own stream, whoever else draws."""
+        return np.random.default_rng([self.seed, zlib.crc32(element.encode())])
+
+    def output(self, port: str, kind: str) -> Any:
+        """Return what gateware calls when the signal at a port changes; a spare port leads nowhere."""
+        if kind == "entangler":
+            return EntanglerPort(self)
+        wire = wiring.find(port)
+        if wire is None:
+            return _nothing
+        node = self.nodes[wire.node]
+        latency, act = wiring.effect(node, self.link, wire, kind)
+        return self._sink(node, round(latency * 1e9), act, wire)
+
+    def clicks(self, port: str) -> Callable[[int, int], list[int]]:
+        """Return the function that gives the rising edges of a detector between two times."""
+        counter = self.counters.get(port)
+        if counter is None:
+            return _no_clicks
+
+        def ask(start_mu: int, stop_mu: int) -> list[int]:
+            self.advance(stop_mu)
+            return counter.clicks(start_mu, stop_mu)
+
+        return ask
+
+    def advance(self, t_mu: int) -> None:
+        """Let lab time reach t_mu: carry out what acts until then, evolve the atoms, decide photons that could have been seen."""
+        self._carry_out(t_mu)
+        if t_mu <= self._now_mu:
+            return
+        self._now_mu = t_mu
+        self._cut_pulses(t_mu)
+        self.link.look(t_mu)
+        for node in self.nodes.values():
+            node.evolve(t_mu)
+
+    def _sink(self, node: Node, latency_mu: int, act: Callable[[int, Any], None], wire: wiring.Wire) -> Sink:
+        def effect(t_mu: int, value: Any) -> None:
+            node.evolve(t_mu)
+            act(t_mu, value)
+
+        def sink(t_mu: int, value: Any) -> None:
+            if self._effects and self._effects[0][0] <= t_mu:
+                self._carry_out(t_mu)
+            self._order += 1
+            heapq.heappush(self._effects, (t_mu + latency_mu, self._order, effect, value, wire))
+
+        return sink
+
+    def _carry_out(self, t_mu: int) -> None:
+        effects = self._effects
+        while effects and effects[0][0] <= t_mu:
+            when, _, effect, value, _ = heapq.heappop(effects)
+            effect(when, value)
+
+    def _cut_pulses(self, t_mu: int) -> None:
+        """Photons of a pulse that is still on may be at the detectors already: learn its end from the queue, or cut it here."""
+        for k, node in enumerate(self.nodes.values()):
+            start = node.pulse_start_mu
+            if start is None or start + node.flight_s * 1e9 > t_mu:
+                continue
+            switch = wiring.Wire(node.name, "switch", "excitation")
+            ends = [when for when, _, _, value, wire in self._effects if wire == switch and value == 0]
+            stop = min(ends, default=t_mu)
+            self.link.emit(k, start, stop)
+            node.pulse_start_mu = None if ends else t_mu
+
+
+class EntanglerPort:
+    """The cables of the heralding gateware: which beams its outputs switch, and the detectors at its inputs."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        names = list(world.nodes)
+        self._outputs = tuple(
+            tuple((names.index(beam.split(".")[0]), beam.split(".")[1]) for beam in beams)
+            for beams in world.scenario.entangler_outputs
+        )
+
+    def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
+        """Repeat a cycle between two times; see `sim.world.link.Link.run`."""
+        self._world.advance(t_start_mu)
+        return self._world.link.run(t_start_mu, t_end_mu, cycle, self._outputs)
+
+
+def _nothing(_t_mu: int, _value: Any) -> None:
+    """A spare output: nothing is connected."""
+
+
+def _no_clicks(_start_mu: int, _stop_mu: int) -> list[int]:
+    return []
