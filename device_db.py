@@ -1,7 +1,7 @@
 """Devices of the lab in ARTIQ's format: a midpoint station (DRTIO master) and two nodes, alice and bob (satellites).
 
-The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the simulated
-core in the place of `core`, and of nothing else. docs/contracts.md, section 7, says what each device is for.
+The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the
+simulated core in the place of `core`, and of nothing else. docs/contracts.md, section 7, says what each device is for.
 """
 
 from typing import Any
@@ -48,7 +48,8 @@ device_db: dict[str, dict[str, Any]] = {
         "host": "::1",
         "port_proxy": 1385,
         "port": 1386,
-        "command": "aqctl_coreanalyzer_proxy --port-proxy {port_proxy} --port-control {port} --bind {bind} " + core_addr,
+        "command": "aqctl_coreanalyzer_proxy --port-proxy {port_proxy} --port-control {port} --bind {bind} "
+        + core_addr,
     },
     "core_cache": {"type": "local", "module": "artiq.coredevice.cache", "class": "CoreCache"},
     "core_dma": {"type": "local", "module": "artiq.coredevice.dma", "class": "CoreDMA"},

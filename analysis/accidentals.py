@@ -21,6 +21,11 @@ from analysis.load import Run
 from sim.physics.heralding import HeraldPrediction, TwoPhoton, two_photon_polarisation
 
 SAME_POLARISATION = (0b0101, 0b1010)  # c_h & d_h, c_v & d_v: interfering photons never make them
+BELIEFS = (
+    ("link.dark_rate_belief_hz", "param.link.dark_rate_hz"),
+    ("link.t_gate_s", "param.link.t_gate_s"),
+    ("link.visibility_belief", "param.link.visibility"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,10 @@ def estimate_accidentals(run: Run, probability: Estimate, accepted: tuple[int, .
 
 
 def _predict(run: Run, probability: Estimate) -> tuple[Estimate | None, Estimate | None]:
-    beliefs = [run.belief(f"param.link.{name}") for name in ("dark_rate_hz", "t_gate_s", "visibility")]
+    beliefs = [run.belief(*keys) for keys in BELIEFS]
     if any(belief is None for belief in beliefs):
         return None, None
-    rate_hz, gate_s, visibility = (float(belief or 0.0) for belief in beliefs)
+    rate_hz, gate_s, visibility = (float(np.mean(belief)) for belief in beliefs)
     dark = -math.expm1(-rate_hz * gate_s)
     centre, high = (
         _at_probability(p, dark, visibility) for p in (probability.value, probability.value + probability.error)

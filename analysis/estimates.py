@@ -30,14 +30,14 @@ class Estimate:
         """Return `0.871 ± 0.012`: the error to two digits, the value to the same decimals."""
         if not (math.isfinite(self.value) and math.isfinite(self.error)):
             return "–"
-        scale = max(self.error, abs(self.value) * 1e-12)
-        if scale == 0.0:
+        if self.error == 0.0:
             return f"{self.value:g} ± 0"
-        if not 1e-2 < max(abs(self.value), scale) < 1e6:
-            power = math.floor(math.log10(max(abs(self.value), scale)))
+        size = max(abs(self.value), self.error)
+        if not 1e-2 < size < 1e6:
+            power = math.floor(math.log10(size))
             mantissa = Estimate(self.value / 10**power, self.error / 10**power).number()
             return f"({mantissa}) × 10{str(power).translate(_SUPERSCRIPT)}"
-        decimals = max(0, 1 - math.floor(math.log10(scale)))
+        decimals = max(0, 1 - math.floor(math.log10(float(f"{self.error:.1e}"))))  # 0.0996 is 0.10
         return f"{self.value:.{decimals}f} ± {self.error:.{decimals}f}"
 
     def sigmas_from(self, reference: float) -> float:

@@ -117,7 +117,8 @@ def readout(run: Run, result: LinkResult) -> Figure:
     for k, axes in enumerate(panels):
         axes.hist(counts[usable & (pushout == 1), k], edges, color=SIDE_COLOURS[k], alpha=0.45, label="push-out")
         axes.hist(counts[usable & (pushout == 0), k], edges, histtype="step", color=INK, lw=1.1, label="no push-out")
-        threshold = run.belief(f"param.{nodes[k]}.image_threshold")
+        both = run.belief("link.image_threshold")
+        threshold = both[k] if both is not None else run.belief(f"param.{nodes[k]}.image_threshold")
         if threshold is not None:
             axes.axvline(threshold, color=ACCENT, lw=1.0, ls="--", label=f"threshold {threshold:g}")
         kept = f", R = {result.retention.estimate(k).number()}" if result.retention else ""

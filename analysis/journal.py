@@ -247,7 +247,7 @@ def _recover_one(journal: Path) -> Recovery:
         return Recovery(journal, "empty", 0, 0, str(error))
     except LabError as error:
         return Recovery(journal, "failed", 0, 0, str(error))
-    shots = max((len(value) for key, value in datasets.items() if key.startswith("shots.")), default=0)
+    shots = sum(any("." not in key for key in row) for row in rows)
     from analysis import archive  # here, because experiments import this module and only `recover` needs HDF5
 
     results = journal.with_suffix(".h5")

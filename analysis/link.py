@@ -12,6 +12,7 @@ the rate.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,30 +160,39 @@ def _patterns_of(sign: int) -> tuple[int, ...]:
 
 
 class _Shots:
-    """The shots of a run, sorted by what they serve for."""
+    """The shots of a run: outcome tables (pattern, setting, alice seen, bob seen), and the retention."""
 
     def __init__(self, run: Run, settings: tuple[Setting, ...], herald: Bools) -> None:
         data = run.datasets
-        self.settings = settings
-        self._herald = herald
-        self._pattern: Ints = data["shots.pattern"]
-        self._setting: Ints = data["shots.setting"]
-        self._present: Ints = data["shots.present"]
         valid = herald & (data["shots.valid"] == 1)
-        self._usable: Bools = valid & (data["shots.pushout"] == 1)
+        usable = valid & (data["shots.pushout"] == 1)
+        self.settings = settings
+        self._heralds = {pattern: int(np.sum(data["shots.pattern"] == pattern)) for pattern in PATTERNS}
+        self._tables = self._count(data, usable)
         self._to_plus = run.text("link.feed_forward") == "kernel"
-        calibration = self._present[valid & (data["shots.pushout"] == 0)]
+        calibration = data["shots.present"][valid & (data["shots.pushout"] == 0)]
         self.kept = readout.retention(calibration) if len(calibration) else None
+
+    def _count(self, data: Mapping[str, Any], usable: Bools) -> dict[int, Ints]:
+        """Return by pattern how often (alice, bob) were seen, shape (settings, 2, 2)."""
+        setting, present = data["shots.setting"][usable], data["shots.present"][usable]
+        if not (np.isin(present, (0, 1)).all() and np.isin(setting, range(len(self.settings))).all()):
+            raise DataError(
+                "Valid shots must have `shots.present` 0 or 1 and `shots.setting` an index of `link.settings`."
+            )
+        cell = 4 * setting.astype(int) + 2 * present[:, 0] + present[:, 1]
+        pattern, cells = data["shots.pattern"][usable], 4 * len(self.settings)
+        return {p: np.bincount(cell[pattern == p], minlength=cells).reshape(-1, 2, 2) for p in PATTERNS}
 
     def row(self, label: str, patterns: tuple[int, ...]) -> Row:
         """Return what the shots of these patterns say."""
-        heralds = int(np.isin(self._pattern, patterns).sum())
+        heralds = sum(self._heralds[pattern] for pattern in patterns)
         targets = sorted({self._target(pattern) for pattern in patterns}, reverse=True)
         return Row(
             label=label,
             target=STATE_NAMES[targets[0]],
             heralds=heralds,
-            share=binomial(heralds, int(self._herald.sum()), "share of heralds"),
+            share=binomial(heralds, sum(self._heralds.values()), "share of heralds"),
             raw=self._quality(patterns, targets[0], UNCORRECTED),
             corrected=self._quality(patterns, targets[0], self.kept) if self.kept else None,
         )
@@ -203,16 +213,15 @@ class _Shots:
         self, setting: Setting, patterns: tuple[int, ...], frame: int, kept: Retention
     ) -> list[tuple[float, Correlator]]:
         """Return the setting's correlator as a weighted sum over targets, told in the frame of one of them."""
-        here = self._usable & (self._setting == setting.index)
         parts: list[tuple[float, Correlator]] = []
         for target in (+1, -1):
-            chosen = [pattern for pattern in patterns if self._target(pattern) == target]
-            present = self._present[here & np.isin(self._pattern, chosen)]
-            if len(present):
+            chosen = [self._tables[pattern][setting.index] for pattern in patterns if self._target(pattern) == target]
+            table = np.sum(chosen, axis=0) if chosen else np.zeros((2, 2), dtype=int)
+            if n := int(table.sum()):
                 flip = -1.0 if setting.ideal(target) * setting.ideal(frame) < 0 else 1.0
-                parts.append((flip * len(present), readout.correlator(readout.table(present), kept)))
-        n = sum(part.n for _, part in parts)
-        return [(weight / n, part) for weight, part in parts]
+                parts.append((flip * n, readout.correlator(table, kept)))
+        total = sum(part.n for _, part in parts)
+        return [(weight / total, part) for weight, part in parts]
 
     def _chsh(self, terms: dict[str, list[tuple[float, Correlator]]], frame: int, kept: Retention) -> Estimate | None:
         four = [setting for setting in self.settings if setting.name.upper().startswith("CHSH")]

@@ -53,10 +53,10 @@ class Run:
         """Return a run-level string."""
         return str(self.datasets.get(key, default))
 
-    def belief(self, key: str) -> float | None:
-        """Return what the run believed of `param.*`, set by it or read (ARTIQ archives what an experiment reads)."""
-        value = self.datasets.get(key, self.archive.get(key))
-        return None if value is None else float(value)
+    def belief(self, *keys: str) -> Any:
+        """Return the first of these that the run set or read (ARTIQ archives what an experiment reads), else None."""
+        found = (store[key] for key in keys for store in (self.datasets, self.archive) if key in store)
+        return next(found, None)
 
 
 def load(path: str | os.PathLike[str]) -> Run:

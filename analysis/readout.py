@@ -71,24 +71,17 @@ def retention(present: Ints) -> Retention:
     return Retention(present.mean(axis=0), covariance, n)
 
 
-def table(present: Ints) -> Ints:
-    """Return how often (alice, bob) were seen as (a, b), shape (2, 2); `present` has shape (n, 2)."""
-    return np.bincount(2 * present[:, 0] + present[:, 1], minlength=4).reshape(2, 2)
-
-
 def correlator(counts: Ints, kept: Retention = UNCORRECTED) -> Correlator:
-    """Return the correlator of a table (2, 2), corrected for the retention; DataError without a shot."""
+    """Return the correlator of counts (2, 2) by (alice seen, bob seen), corrected for the retention; needs a shot."""
     n = int(counts.sum())
     if n == 0:
         raise DataError("A correlator needs at least one shot, but the setting has none.")
-    seen = np.array([0.0, 1.0])
-    y_a, y_b = 2 * seen / kept.values[0] - 1, 2 * seen / kept.values[1] - 1
-    slope_a, slope_b = -2 * seen / kept.values[0] ** 2, -2 * seen / kept.values[1] ** 2
-    product = np.outer(y_a, y_b)
+    r_a, r_b = kept.values
+    y_a, y_b = np.array([-1.0, 2 / r_a - 1]), np.array([-1.0, 2 / r_b - 1])
     p, posterior = counts / n, (counts + 0.5) / (n + 2)
-    variance = float(np.sum(posterior * product**2) - np.sum(posterior * product) ** 2) / (n + 3)
-    gradient = np.array([np.sum(p * np.outer(slope_a, y_b)), np.sum(p * np.outer(y_a, slope_b))])
-    return Correlator(float(np.sum(p * product)), variance, gradient, n)
+    variance = float(y_a**2 @ posterior @ y_b**2 - (y_a @ posterior @ y_b) ** 2) / (n + 3)
+    gradient = np.array([-2 / r_a**2 * (p[1] @ y_b), -2 / r_b**2 * (y_a @ p[:, 1])])
+    return Correlator(float(y_a @ p @ y_b), variance, gradient, n)
 
 
 def combine(terms: Iterable[tuple[float, Correlator]], kept: Retention, offset: float = 0.0) -> Estimate:

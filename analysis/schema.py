@@ -68,6 +68,10 @@ DATASETS: tuple[Dataset, ...] = (
     _optional(
         "link.efficiency_belief", "float64", (2,), "", "believed probability of a click per attempt (alice, bob)"
     ),
+    _optional("link.image_threshold", "float64", (2,), "", "believed threshold of the read-out image (alice, bob)"),
+    _optional("link.t_gate_s", "float64", (), "s", "width of the detection gate"),
+    _optional("link.dark_rate_belief_hz", "float64", (4,), "Hz", "believed dark rates (c_h, c_v, d_h, d_v)"),
+    _optional("link.visibility_belief", "float64", (), "", "believed two-photon visibility"),
     Dataset("hom.delay_s", "float64", ("k",), "s", "bob's excitation after alice's"),
     Dataset("hom.attempts", "int64", ("k",), "", "attempts at this delay"),
     Dataset("hom.coincidences_parallel", "int64", ("k",), "", "c & d, same polarisation (c_h & d_h, c_v & d_v)"),
@@ -75,6 +79,7 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("hom.singles", "int64", ("k", 4), "", "gates with a click (c_h, c_v, d_h, d_v) at this delay"),
     _optional("hom.dark_clicks", "int64", (4,), "", "gates with a click (c_h, c_v, d_h, d_v) without excitation light"),
     _optional("hom.dark_gates", "int64", (), "", "gates opened without excitation light"),
+    _optional("hom.t_gate_s", "float64", (), "s", "width of the detection gate"),
     Dataset("run.target", "str", (), "", '"simulation" or "hardware"'),
     Dataset("run.scenario", "str", (), "", "scenario of the simulated lab; empty on hardware"),
     Dataset("run.seed", "int64", (), "", "seed of the simulated lab"),

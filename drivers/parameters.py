@@ -1,7 +1,7 @@
 """What the lab believes: the table of parameters, and how an experiment reads one.
 
-The truth lies in the apparatus (or in the scenario of the twin). A belief is an ARTIQ dataset `param.*`; when the dataset
-does not exist yet, its default from this table is used. Calibrations update datasets, never this file.
+The truth lies in the apparatus (or in the scenario of the twin). A belief is an ARTIQ dataset `param.*`; when the
+dataset does not exist yet, its default from this table is used. Calibrations update datasets, never this file.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,8 @@ _TEMPLATES = (
               "between 4 counts (background 200 /s) and 400 (atom 20 k/s) in 20 ms"),
     Parameter("param.{n}.t_pushout_s", 50e-6, "s", "push-out pulse on F = 2", "design"),
     Parameter("param.{n}.t_shutter_s", 5e-3, "s", "the shutter opens or closes", "mechanical shutters: 2 ... 5 ms"),
-    Parameter("param.{n}.t_coil_s", 1e-3, "s", "the quadrupole field decays", "coils of some 100 uH behind a fast switch"),
+    Parameter("param.{n}.t_coil_s", 1e-3, "s", "the quadrupole field decays",
+              "coils of some 100 uH behind a fast switch"),
     Parameter("param.{n}.v_trap_v", 5.0, "V", "trap depth set point", "5 V give 1 mK"),
     Parameter("param.{n}.v_shim_x_v", 0.0, "V", "shim coil x", "bias field alone"),
     Parameter("param.{n}.v_shim_y_v", 0.0, "V", "shim coil y", "bias field alone"),
@@ -61,8 +62,8 @@ _TEMPLATES = (
     Parameter("param.link.n_recooling", 100.0, "attempts", "attempts between two recoolings", "design"),
     Parameter("param.link.t_software_slack_s", 25e-6, "s", "software heralding: lead of an attempt over the counter",
               "about 30 events at 0.3 ... 0.8 us"),
-    Parameter("param.link.t_register_slack_s", 5e-6, "s", "lead of a register access over the counter",
-              "about 5 events at 0.3 ... 0.8 us"),
+    Parameter("param.link.t_register_slack_s", 2e-6, "s", "lead of a register access over the counter",
+              "about 3 events at 0.3 ... 0.8 us"),
     Parameter("param.link.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
     Parameter("param.link.visibility", 0.95, "1", "two-photon interference visibility", "design"),
 )  # fmt: skip
@@ -90,8 +91,8 @@ def parameter(name: str) -> Parameter:
 def get(experiment: Any, name: str) -> float:
     """Return what the lab believes, in the unit of the table.
 
-    `experiment` is any HasEnvironment. A value that comes from the defaults is written into the results file too, so that
-    the file says what the run believed.
+    `experiment` is any HasEnvironment. A value that comes from the defaults is written into the results file, too,
+    so that the file says what the run believed.
     """
     row = parameter(name)
     try:

@@ -23,7 +23,7 @@ from artiq.master.worker_db import DeviceError as NoDevice
 import atomlink
 from atomlink.errors import DataError
 from sim.command.arguments import CheckedArguments
-from sim.command.examine import examine, find_class, load_device_db, load_module, open_dataset_db
+from sim.command.examine import check_scenario, examine, find_class, load_device_db, load_module, open_dataset_db
 from sim.command.failures import explain_device
 from sim.command.lab import Lab, next_rid, results_folder, working_in
 from sim.command.results import write_results
@@ -56,6 +56,7 @@ class Run:
         experiment = find_class(load_module(self.file), self.file, self.class_name)
         device_db = load_device_db(self.lab)
         self.core_row = device_db.get_device_db().get("core")
+        check_scenario(self.core_row)
         dataset_db = open_dataset_db(self.lab)
         try:
             examine(experiment, self.arguments, device_db, dataset_db)

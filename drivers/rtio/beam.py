@@ -1,6 +1,6 @@
 """A laser beam behind an AOM: one AD9910 channel and its RF switch.
 
-Light at the atom follows the switch after the AOM's acoustic latency, t_aom (sound travels from the transducer to the beam).
+Light at the atom follows the switch after the AOM's latency, t_aom: sound travels from the transducer to the beam.
 """
 
 from artiq.language.core import delay, delay_mu, kernel

@@ -11,6 +11,11 @@ outputs are local to the FPGA: satellites cannot have them. What a register cann
 written.
 """
 
+# ARTIQ's annotations are calls, TList(TInt32), which no type checker takes for types.
+# mypy: disable-error-code="valid-type"
+
+from typing import Any
+
 from artiq.coredevice.rtio import rtio_input_data, rtio_input_timestamped_data, rtio_output
 from artiq.language.core import delay_mu, kernel
 from artiq.language.types import TBool, TFloat, TInt32, TInt64, TList, TNone, TTuple
@@ -47,7 +52,7 @@ class Entangler:
     Arguments of its device_db row:
     `channel`: its RTIO channel, on the master, where the detectors are.
     `inputs`: the keys of the four TTLInOut rows whose clicks it sees, in the order of a pattern's bits.
-    `reference_output` (1): which output, 0 to 3, is cabled to the reference input; its rising edge starts the gates' clock.
+    `reference_output` (1): which output, 0 to 3, is cabled to the reference input; gates count from its rising edge.
     `is_master`, `standalone` (True): as in the gateware; the defaults are one station without a partner.
     """
 
@@ -70,8 +75,8 @@ class Entangler:
         self.is_master = is_master
         self.standalone = standalone
         self.cycle_mu = int64(0)  # the real period, once the length is set
-        self.starts_mu = [int32(0)] * 8
-        self.stops_mu = [int32(0)] * 8  # 0: unused
+        self.starts_mu: list[Any] = [int32(0)] * 8
+        self.stops_mu: list[Any] = [int32(0)] * 8  # 0: unused
 
     @staticmethod
     def get_rtio_channels(channel, **kwargs):
@@ -137,7 +142,7 @@ class Entangler:
 
     @kernel
     def set_timing_mu(self, output: TInt32, start_mu: TInt32, stop_mu: TInt32) -> TNone:
-        """Set when an output (0 to 3) is on, from the cycle's start, or a gate (4 to 7) open, from the reference's edge.
+        """Set when an output (0 to 3) is on, from the cycle's start, or a gate (4 to 7) open, from the reference.
 
         Raises ValueError for an output off the 8 mu grid, times beyond 14 bits, and a stop that is not after its start.
         """
@@ -236,7 +241,8 @@ class Entangler:
     def run_mu(self, duration_mu: TInt64) -> TTuple([TInt64, TInt32]):
         """Repeat the cycle until a herald or the first cycle's end after `duration_mu`; wait for it.
 
-        Returns (end of the last cycle, reason): reason has bit i for herald pattern i, or is TIMEOUT. Consumes all slack.
+        Returns (end of the last cycle, reason): reason has bit i for herald pattern i, or is TIMEOUT. Consumes all
+        slack.
         """
         clocks = duration_mu >> 3
         if clocks < 1 or clocks > MAX_RUN_CLOCKS:
@@ -278,7 +284,7 @@ class Entangler:
 
     @kernel
     def get_timestamp_mu(self, input: TInt32) -> TInt32:
-        """Read when input 0 to 3 (or REFERENCE) last clicked in its gate, in mu of the gateware's counter within the cycle.
+        """Read when input 0 to 3 (or REFERENCE) last clicked in its gate, in mu of the cycle's counter.
 
         An input that is not in the pattern keeps its time stamp of an earlier cycle.
         """

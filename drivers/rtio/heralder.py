@@ -30,7 +30,7 @@ SAME_POLARISATION = (0b0101, 0b1010)  # c and d, H & H or V & V: where two-photo
 SINGLES = (0b0001, 0b0010, 0b0100, 0b1000)
 BACKENDS = ("entangler", "software")
 MAX_PATTERNS = 4  # registers of the gateware
-LATEST_MU = 16  # the cycle register must reach so far beyond the end of the gates (two clocks for the reference to be seen)
+LATEST_MU = 16  # the cycle register reaches so far beyond the gates: two clocks until the reference is seen
 
 
 class _Heralder(HasEnvironment):
@@ -39,10 +39,10 @@ class _Heralder(HasEnvironment):
     def build(self, port: PhotonPort) -> None:
         self.port = port
         self.core = self.get_device("core")
-        self.patterns = [int32(0)] * MAX_PATTERNS
+        self.patterns = [0] * MAX_PATTERNS
         self.t_herald_mu = int64(0)  # end of the cycle or of the gates that heralded
         self.clicks_mu = [int64(-1)] * len(DETECTORS)  # first click of each detector in the gate, -1 where none
-        self.n_attempts = int32(0)  # attempts of the last call, the heralding one included
+        self.n_attempts: Any = 0  # attempts of the last call, the heralding one included
         self.t_attempting_mu = int64(0)  # time in attempts since `setup`, all calls together
 
     def setup(self, timing: AttemptTiming, patterns: tuple[int, ...]) -> None:
@@ -51,7 +51,7 @@ class _Heralder(HasEnvironment):
             raise UsageError(f"Patterns {patterns} must be one to {MAX_PATTERNS} integers between 1 and 15.")
         self.timing = timing
         self.t_attempting_mu = int64(0)
-        self.patterns = [int32(p) for p in patterns] + [int32(0)] * (MAX_PATTERNS - len(patterns))
+        self.patterns = list(patterns) + [0] * (MAX_PATTERNS - len(patterns))
         self.port.use(timing)
 
 
@@ -98,7 +98,7 @@ class SoftwareHeralder(_Heralder):
             self.t_herald_mu = t_end_mu
             if not self.is_herald(pattern):
                 pattern = 0
-                # The read has used up the slack: begin the next attempt far enough ahead to have all its events out in time.
+                # Reading has used up the slack: begin the next attempt so far ahead that all its events are in time.
                 at_mu(self.core.get_rtio_counter_mu() + self.slack_mu)
         self.n_attempts = tried
         self.t_attempting_mu += now_mu() - t_start_mu
@@ -160,8 +160,8 @@ class EntanglerHeralder(_Heralder):
     def build(self, port: PhotonPort) -> None:
         super().build(port)
         self.entangler = self.get_device("entangler")
-        self.pump_stop = self.alice_start = self.alice_stop = self.bob_start = self.bob_stop = int32(0)
-        self.gate_start = self.gate_stop = self.length = int32(0)
+        self.pump_stop = self.alice_start = self.alice_stop = self.bob_start = self.bob_stop = 0
+        self.gate_start = self.gate_stop = self.length = 0
 
     def prepare(self) -> None:
         """Read the slack that reading a register needs."""
@@ -173,15 +173,15 @@ class EntanglerHeralder(_Heralder):
         length = COARSE_MU * -(-(timing.gate_stop_mu + LATEST_MU) // COARSE_MU)
         if length > MAX_CYCLE_MU:
             raise TimingError(
-                f"Attempt takes {length} mu, but the entangler's register holds {MAX_CYCLE_MU}: shorten pumping, gate or "
-                "delay, or herald in software."
+                f"Attempt takes {length} mu, but the entangler's register holds {MAX_CYCLE_MU}: shorten pumping, gate "
+                "or delay, or herald in software."
             )
-        self.length = int32(length)
-        self.pump_stop = int32(timing.pump_stop_mu)
-        self.alice_start, self.alice_stop = int32(timing.excite_alice_mu), int32(timing.excite_alice_stop_mu)
-        self.bob_start, self.bob_stop = int32(timing.excite_bob_mu), int32(timing.excite_bob_stop_mu)
-        self.gate_start = int32(timing.gate_start_mu - timing.excite_alice_mu)
-        self.gate_stop = int32(timing.gate_stop_mu - timing.excite_alice_mu)
+        self.length = length
+        self.pump_stop = timing.pump_stop_mu
+        self.alice_start, self.alice_stop = timing.excite_alice_mu, timing.excite_alice_stop_mu
+        self.bob_start, self.bob_stop = timing.excite_bob_mu, timing.excite_bob_stop_mu
+        self.gate_start = timing.gate_start_mu - timing.excite_alice_mu
+        self.gate_stop = timing.gate_stop_mu - timing.excite_alice_mu
 
     @kernel
     def arm(self):
@@ -199,18 +199,19 @@ class EntanglerHeralder(_Heralder):
 
     @kernel
     def attempts(self, n: TInt32) -> TInt32:
-        """Attempt at most `n` times (n < 16384); return the heralding pattern, or 0."""
+        """Attempt at most `n` times; return the heralding pattern, or 0."""
         # The run goes on to the end of the cycle in which its time is up: half a cycle less than n is n.
-        end_mu, reason = self.entangler.run_mu(self.entangler.cycle_mu * n - self.entangler.cycle_mu // 2)
+        start_mu = now_mu()
+        half_mu = self.entangler.cycle_mu // 2
+        end_mu, reason = self.entangler.run_mu(self.entangler.cycle_mu * n - half_mu)
         self.t_herald_mu = end_mu
-        self.n_attempts = n
+        # Reading the gateware's count would cost time between herald and pulse, and it rolls over.
+        self.n_attempts = int32(self.entangler.cycles_in(end_mu - start_mu + half_mu))
         pattern = 0
         if reason != TIMEOUT:
             for i in range(4):
                 if (reason >> i) & 1 == 1:
                     pattern = self.patterns[i]
-            self.catch_up()
-            self.n_attempts = self.entangler.get_ncycles()
             for i in range(4):
                 if (pattern >> i) & 1 == 1:
                     self.catch_up()

@@ -52,6 +52,7 @@ class Node(HasEnvironment):
         self.raman_a.init()
         self.raman_b.init()
         self.pushout.init()
+        self.qubit.init()
         self.tweezers.init()
         self.off()
         self.shutter.on()

@@ -38,11 +38,11 @@ class AttemptTiming:
     def __post_init__(self) -> None:
         excite = min(self.excite_alice_mu, self.excite_bob_mu)
         if not 0 < self.pump_stop_mu <= excite:
-            raise TimingError(f"Attempt: pumping stops at {self.pump_stop_mu} mu, must be before the excitation at {excite} mu.")
+            raise TimingError(f"Attempt: pumping stops at {self.pump_stop_mu}, must before excitation at {excite} mu.")
         if not self.excite_alice_mu < self.gate_start_mu < self.gate_stop_mu:
             raise TimingError(
-                f"Attempt: the gate {self.gate_start_mu} ... {self.gate_stop_mu} mu must begin after alice's excitation edge, its "
-                f"reference, at {self.excite_alice_mu} mu: longest delay < param.link.t_photon_alice_s."
+                f"Attempt: the gate {self.gate_start_mu} ... {self.gate_stop_mu} mu must begin after its reference, "
+                f"alice's excitation edge at {self.excite_alice_mu} mu: longest delay < param.link.t_photon_alice_s."
             )
 
 

@@ -1,24 +1,27 @@
 """Rotations of one node's qubit: Raman pulses within the Zeeman pair, and the microwave map to F = 2.
 
-Conventions. |0>, |1> = F = 1, m = -1, +1 point to +z, -z of the Bloch sphere. Free precession turns the Bloch vector by
-+2 pi f_larmor t about z (m = +1 lies lower: g_F = -1/2 in F = 1 of Rb-87). Two Raman beams with f_b - f_a = f_larmor turn it
-about the equatorial axis of azimuth 2 pi (phase_b - phase_a)(t), which therefore keeps up with the precession.
+Conventions. |0>, |1> = F = 1, m = -1, +1 point to +z, -z of the Bloch sphere. Free precession turns the Bloch vector
+by +2 pi f_larmor t about z (m = +1 lies lower: g_F = -1/2 in F = 1 of Rb-87). Two Raman beams with f_b - f_a = f_larmor
+turn it about the equatorial axis of azimuth 2 pi (phase_b - phase_a)(t), which therefore keeps up with the precession.
 
-Phase reference. The atom's phase counts from its emission, so the axis must, too: azimuth(T) = 2 pi [(f_b - f_a)(T - t_ref) +
-p]. AD9910.set_mu in tracking mode gives at its output p + f (t - ref - d): the accumulator starts at IO_UPDATE, d after the
-call's start; light at the atom at T left the DDS one AOM latency earlier. Hence ref = t_ref - latency - d.
+Phase reference. Both DDS accumulators start from the same fiducial time, 0, and run on: phase_b - phase_a = (f_b - f_a)
+t. A shot moves only the phase offset of beam b, so that azimuth(T) = 2 pi [(f_b - f_a)(T - t_ref) + p]: eight RTIO
+events, because between herald and pulse every microsecond costs coherence. AD9910.set_mu in tracking mode counts from
+its own start, but the accumulator starts at IO_UPDATE, d later; light at the atom at T left the DDS one AOM latency
+earlier. Both are constant.
 """
 
-import numpy as np
-from artiq.coredevice.ad9910 import PHASE_MODE_TRACKING
-from artiq.language.core import delay_mu, kernel, parallel
+from artiq.coredevice.ad9910 import PHASE_MODE_CONTINUOUS, PHASE_MODE_TRACKING
+from artiq.language.core import delay, delay_mu, kernel, parallel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TInt32, TInt64
+from artiq.language.units import us
+from numpy import int32, int64
 
 from drivers import parameters
 from drivers.rtio.beam import Beam
 
-# CFR1 (88 + 9 x 2 ... SPI clocks) and the profile go out before IO_UPDATE; from the events of the stock AD9910 driver.
+# From the start of a tracking set_mu to its IO_UPDATE: CFR1 and the profile go out first (stock driver's events).
 SET_TO_UPDATE_MU = 1952
 
 
@@ -26,7 +29,7 @@ class Qubit(HasEnvironment):
     """The Zeeman qubit of one node."""
 
     kernel_invariants = {"core", "raman_a", "raman_b", "microwave", "ftw_a", "ftw_b", "asf_a", "asf_b",
-                         "raman_pi_mu", "mw_pi_mu", "ref_offset_mu"}  # fmt: skip
+                         "ftw_difference", "raman_pi_mu", "mw_pi_mu", "lead_mu"}  # fmt: skip
 
     def build(self, node: str, raman_a: Beam, raman_b: Beam) -> None:
         self.node = node
@@ -45,14 +48,23 @@ class Qubit(HasEnvironment):
         self.asf_b = self.raman_b.dds.amplitude_to_asf(self.raman_b.amplitude)
         self.raman_pi_mu = parameters.duration_mu(self, f"param.{self.node}.t_raman_pi_s")
         self.mw_pi_mu = parameters.duration_mu(self, f"param.{self.node}.t_mw_pi_s")
-        self.ref_offset_mu = np.int64(-self.raman_b.latency_mu - SET_TO_UPDATE_MU)
+        self.ftw_difference = int64(self.ftw_b - self.ftw_a) * self.raman_b.dds.sysclk_per_mu
+        self.lead_mu = int64(self.raman_b.latency_mu + SET_TO_UPDATE_MU)
+
+    @kernel
+    def init(self):
+        """Start both Raman tones from the same fiducial time; their beams must be initialised before."""
+        self.raman_a.dds.set_mu(self.ftw_a, 0, self.asf_a, PHASE_MODE_TRACKING, int64(0))
+        self.raman_b.dds.set_mu(self.ftw_b, 0, self.asf_b, PHASE_MODE_TRACKING, int64(0))
+        delay(10 * us)
 
     @kernel
     def set_phase(self, t_ref_mu: TInt64, pow_: TInt32):
-        """Let the rotation axis have azimuth `pow_` / 65536 turns at `t_ref_mu` (time at the atom) and precess from there."""
-        ref_mu = t_ref_mu + self.ref_offset_mu
-        self.raman_a.dds.set_mu(self.ftw_a, 0, self.asf_a, PHASE_MODE_TRACKING, ref_mu)
-        self.raman_b.dds.set_mu(self.ftw_b, pow_, self.asf_b, PHASE_MODE_TRACKING, ref_mu)
+        """Let the axis have azimuth `pow_` / 65536 turns at `t_ref_mu` (time at the atom) and precess from there."""
+        # 32 bits of time are enough: whole turns drop out of the 32-bit phase.
+        turned = self.ftw_difference * ((t_ref_mu - self.lead_mu) & 0xffffffff)
+        offset = (pow_ - int32((turned >> 16) & 0xffff)) & 0xffff
+        self.raman_b.dds.set_mu(self.ftw_b, offset, self.asf_b, PHASE_MODE_CONTINUOUS)
 
     @kernel
     def rotate_mu(self, duration_mu: TInt64):

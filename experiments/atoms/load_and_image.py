@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from artiq.experiment import EnvExperiment, NumberValue, TBool, TerminationRequested, TInt32, kernel, rpc
-from numpy import int32
 
 from atomlink.errors import DataError
 from drivers.progress import Progress
@@ -23,15 +22,16 @@ class LoadAndImage(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.setattr_argument(
-            "n_shots", NumberValue(200, precision=0, scale=1, step=10, min=1, max=100_000, type="int"),
+            "n_shots",
+            NumberValue(200, precision=0, scale=1, step=10, min=1, max=100_000, type="int"),
             tooltip="How often both nodes are loaded.",
-        )  # fmt: skip
+        )
         self.nodes = TwoNodes(self)
 
     def prepare(self) -> None:
         """Read the beliefs."""
         self.call_child_method("prepare")
-        self.done = int32(0)
+        self.done = 0
 
     def run(self) -> None:
         """Take the images; keep what there is when asked to stop."""

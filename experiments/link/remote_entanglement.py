@@ -16,7 +16,7 @@ from artiq.experiment import (
     kernel,
     rpc,
 )
-from numpy import int32, int64
+from numpy import int64
 
 from atomlink.errors import DeviceError, TimingError
 from drivers import parameters
@@ -57,42 +57,61 @@ class RemoteEntanglement(EnvExperiment):
 
     def _build_run_arguments(self) -> None:
         self.setattr_argument(
-            "settings", EnumerationValue(list(axes.CHOICES), default="bell+CHSH"), "Measurement",
+            "settings",
+            EnumerationValue(list(axes.CHOICES), default="bell+CHSH"),
+            "Measurement",
             "Analysis axes of the two atoms; a list is taken in turn.",
         )
         self.setattr_argument(
-            "n_pairs", NumberValue(2000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"), "Measurement",
+            "n_pairs",
+            NumberValue(2000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"),
+            "Measurement",
             "Stop after this many heralded pairs that were read out with push-out.",
         )
         self.setattr_argument(
-            "calibration_fraction", NumberValue(0.05, precision=3, step=0.01, min=0.0, max=0.9), "Measurement",
+            "calibration_fraction",
+            NumberValue(0.05, precision=3, step=0.01, min=0.0, max=0.9),
+            "Measurement",
             "Share of shots without push-out: they tell how often an atom that was there is seen.",
         )
         self.setattr_argument(
-            "randomise", BooleanValue(True), "Measurement", "Shuffle the order of settings and calibration shots.",
+            "randomise",
+            BooleanValue(True),
+            "Measurement",
+            "Shuffle the order of settings and calibration shots.",
         )
         self.setattr_argument(
-            "max_lab_time", NumberValue(2 * 3600.0, unit="s", precision=0, step=60, min=1, max=7 * 86400), "Measurement",
+            "max_lab_time",
+            NumberValue(2 * 3600.0, unit="s", precision=0, step=60, min=1, max=7 * 86400),
+            "Measurement",
             "Stop after this much time in the lab, with whatever there is by then.",
-        )  # fmt: skip
+        )
 
     def _build_herald_arguments(self) -> None:
         self.setattr_argument(
-            "backend", EnumerationValue(list(BACKENDS), default="entangler"), "Heralding",
+            "backend",
+            EnumerationValue(list(BACKENDS), default="entangler"),
+            "Heralding",
             "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
         )
         self.setattr_argument(
-            "feed_forward", EnumerationValue(["kernel", "analysis"], default="kernel"), "Heralding",
+            "feed_forward",
+            EnumerationValue(["kernel", "analysis"], default="kernel"),
+            "Heralding",
             "Where pi on bob's phase turns Psi- into Psi+: in the kernel, or in the analysis from the pattern.",
         )
         self.setattr_argument(
-            "wait", NumberValue(100e-6, unit="us", precision=3, step=1e-6, min=1e-6, max=1.0), "Heralding",
+            "wait",
+            NumberValue(40e-6, unit="us", precision=3, step=1e-6, min=1e-6, max=1.0),
+            "Heralding",
             "From the herald to the analysis pulse; at least what the kernel needs to compute and write the phases.",
         )
         self.setattr_argument(
-            "check_attempts", NumberValue(2000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"), "Heralding",
+            "check_attempts",
+            NumberValue(2000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"),
+            "Heralding",
             "After this many attempts without a herald, look whether the atoms are still there.",
-        )  # fmt: skip
+        )
 
     def prepare(self) -> None:
         """Read beliefs, compute every time and phase in machine units, lay out the order of the shots."""
@@ -100,19 +119,21 @@ class RemoteEntanglement(EnvExperiment):
         self.chosen = axes.CHOICES[self.settings]
         self.readout.setup(self.chosen)
         self.herald.setup(believed_timing(self), PSI_PLUS + PSI_MINUS)
-        setting, pushout = axes.schedule(len(self.chosen), self.calibration_fraction, self.randomise, self.scheduler.rid)
-        self.setting_order = [int32(k) for k in setting]
-        self.pushout_order = [int32(k) for k in pushout]
-        self.block = int32(parameters.get(self, "param.link.n_recooling"))
-        self.check_blocks = int32(-(-self.check_attempts // self.block))
+        setting, pushout = axes.schedule(
+            len(self.chosen), self.calibration_fraction, self.randomise, self.scheduler.rid
+        )
+        self.setting_order = [int(k) for k in setting]
+        self.pushout_order = [int(k) for k in pushout]
+        self.block = int(parameters.get(self, "param.link.n_recooling"))
+        self.check_blocks = -(-self.check_attempts // self.block)
         self.wait_mu = int64(self.core.seconds_to_mu(self.wait))
         self.limit_mu = int64(self.core.seconds_to_mu(self.max_lab_time))
         self.kernel_feeds_forward = self.feed_forward == "kernel"
-        self.shots_taken = int32(0)  # every one, invalid ones too: the place in the order
-        self.pairs = int32(0)
+        self.shots_taken = 0  # every one, invalid ones too: the place in the order
+        self.pairs = 0
         self.attempts = int64(0)  # since the last shot
-        self.pattern = int32(0)  # that heralded the shot under way, 0 before
-        self.underflows = int32(0)
+        self.pattern = 0  # that heralded the shot under way, 0 before
+        self.underflows = 0
         self.t_start_mu = int64(-1)
         self.stopped = False
 
@@ -172,8 +193,8 @@ class RemoteEntanglement(EnvExperiment):
             raise DeviceError(self.nodes.no_atom_message())
         if reason == TOO_TIGHT:
             raise TimingError(
-                f"{MAX_UNDERFLOWS} shots in succession underflowed with wait = {self.wait * 1e6:g} us; it must give the kernel "
-                "time to write the phases: raise `wait`."
+                f"{MAX_UNDERFLOWS} shots in succession underflowed with wait = {self.wait * 1e6:g} us; it must give the "
+                "kernel time to write the phases: raise `wait`."
             )
 
     @kernel
@@ -208,9 +229,7 @@ class RemoteEntanglement(EnvExperiment):
     def reason_to_stop(self) -> TInt32:
         """Return DONE, PAUSE, or -1 to go on."""
         reason = -1
-        if self.pairs >= self.n_pairs:
-            reason = DONE
-        elif self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu:
+        if self.pairs >= self.n_pairs or self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu:
             reason = DONE
         elif self.shots_taken % CHECK_SHOTS == 0:
             if self.scheduler.check_pause():
@@ -281,7 +300,7 @@ class RemoteEntanglement(EnvExperiment):
 
     @kernel
     def veto(self):
-        """Start afresh after an underflow: all off, atoms unknown until imaged. A pair that was heralded counts as vetoed."""
+        """Start afresh after an underflow: all off, both nodes imaged. A pair that was heralded counts as vetoed."""
         self.nodes.recover()
         self.herald.arm()
         self.nodes.image()
@@ -295,11 +314,23 @@ class RemoteEntanglement(EnvExperiment):
         """Send one shot to the host."""
         self.shots_taken += 1
         self.record(
-            valid, setting, push_out, self.pattern, self.herald.t_herald_mu, self.t_h_mu(), self.t_v_mu(), self.attempts,
-            self.nodes.counts_alice, self.nodes.counts_bob, self.nodes.alice_there, self.nodes.bob_there,
-            self.core.get_rtio_counter_mu() - self.t_start_mu, self.herald.t_attempting_mu,
-            self.nodes.loads, self.nodes.recoolings,
-        )  # fmt: skip
+            valid,
+            setting,
+            push_out,
+            self.pattern,
+            self.herald.t_herald_mu,
+            self.t_h_mu(),
+            self.t_v_mu(),
+            self.attempts,
+            self.nodes.counts_alice,
+            self.nodes.counts_bob,
+            self.nodes.alice_there,
+            self.nodes.bob_there,
+            self.core.get_rtio_counter_mu() - self.t_start_mu,
+            self.herald.t_attempting_mu,
+            self.nodes.loads,
+            self.nodes.recoolings,
+        )
         self.attempts = int64(0)
         self.pattern = 0
 

@@ -11,6 +11,7 @@ from artiq.experiment import (
     Scannable,
     TBool,
     TerminationRequested,
+    TFloat,
     TInt32,
     kernel,
     us,
@@ -36,8 +37,8 @@ class HomInterference(EnvExperiment):
 
     per delay:  load --[ recool ]--( pump --[ excite alice ]--------[ gate, four detectors ] ) x attempts
                                           --[ delay ][ excite bob ]
-    counts c & d coincidences of one polarisation, which interfere, and of crossed polarisation, which do not; then single
-    clicks, then clicks without excitation light: from these follow the accidental coincidences.
+    counts c & d coincidences of one polarisation, which interfere, and of crossed polarisation, which do not; then
+    single clicks, then clicks without excitation light: from these follow the accidental coincidences.
     """
 
     def build(self) -> None:
@@ -45,25 +46,35 @@ class HomInterference(EnvExperiment):
         self.setattr_device("scheduler")
         self.setattr_device("ccb")
         self.setattr_argument(
-            "delays", Scannable(RangeScan(-0.48 * us, 0.48 * us, 13), unit="us", global_min=-0.5 * us, global_max=0.5 * us),
-            "Scan", "Bob's light after alice's; played on the 8 ns grid.",
+            "delays",
+            Scannable(RangeScan(-0.48 * us, 0.48 * us, 13), unit="us", global_min=-0.5 * us, global_max=0.5 * us),
+            "Scan",
+            "Bob's light after alice's; played on the 8 ns grid.",
         )
         self.setattr_argument(
-            "attempts", NumberValue(200_000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"), "Scan",
+            "attempts",
+            NumberValue(200_000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"),
+            "Scan",
             "Attempts per delay in which coincidences are counted.",
         )
         self.setattr_argument(
-            "singles_attempts", NumberValue(4000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"), "Accidentals",
+            "singles_attempts",
+            NumberValue(4000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"),
+            "Accidentals",
             "Attempts per delay in which single clicks are counted.",
         )
         self.setattr_argument(
-            "dark_attempts", NumberValue(200_000, precision=0, scale=1, step=1000, min=0, max=10**9, type="int"), "Accidentals",
+            "dark_attempts",
+            NumberValue(200_000, precision=0, scale=1, step=1000, min=0, max=10**9, type="int"),
+            "Accidentals",
             "Attempts without excitation light.",
         )
         self.setattr_argument(
-            "backend", EnumerationValue(list(BACKENDS), default="entangler"), "Heralding",
+            "backend",
+            EnumerationValue(list(BACKENDS), default="entangler"),
+            "Heralding",
             "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )  # fmt: skip
+        )
         self.nodes = TwoNodes(self)
         self.port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
         self.herald = make_heralder(self, self.port, self.backend)
@@ -74,9 +85,9 @@ class HomInterference(EnvExperiment):
         delays = [float(delay) for delay in self.delays]
         longest = max(abs(delay) for delay in delays)
         self.timings = [believed_timing(self, delay, longest) for delay in delays]
-        self.block = int32(parameters.get(self, "param.link.n_recooling"))
+        self.block = int(parameters.get(self, "param.link.n_recooling"))
         parameters.get(self, "param.link.dark_rate_hz")  # the analysis falls back on this belief
-        self.counts = [int32(0)] * 16  # by pattern
+        self.counts = [0] * 16  # by pattern
         self.done = int64(0)  # attempts
 
     def run(self) -> None:
@@ -135,7 +146,7 @@ class HomInterference(EnvExperiment):
     def count(self, timing: Any, patterns: tuple[int, ...], attempts: int) -> list[int]:
         """Return how often each of 16 patterns came in `attempts` attempts; only `patterns` are looked for."""
         self.herald.setup(timing, patterns)
-        self.counts = [int32(0)] * 16
+        self.counts = [0] * 16
         self.done = int64(0)
         reason = PAUSE
         while reason == PAUSE:
@@ -168,7 +179,7 @@ class HomInterference(EnvExperiment):
         print_hom(self)
 
     @kernel
-    def set_excitation(self, alice: float, bob: float):
+    def set_excitation(self, alice: TFloat, bob: TFloat):
         """Set the DDS amplitudes of both excitation beams."""
         self.core.break_realtime()
         self.nodes.alice.excitation.set(self.nodes.alice.excitation.frequency, alice)

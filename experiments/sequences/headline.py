@@ -44,11 +44,11 @@ def print_link(experiment: Any) -> None:
         return
     print(f"heralds {result.heralds}, vetoed {result.vetoed}, herald probability {result.probability}")
     print(f"heralds per second: {result.rate_attempting} attempting, {result.rate_lab} in the lab")
-    for name in ("fidelity", "chsh"):
+    for name, title in (("fidelity", "Bell-state fidelity"), ("chsh", "CHSH S")):
         raw = getattr(result.total.raw, name)
         corrected = getattr(result.total.corrected, name) if result.total.corrected else None
         if raw is not None:
-            print(f"{'Bell-state fidelity' if name == 'fidelity' else 'CHSH S'}: {raw} raw, {corrected} read-out corrected")
+            print(f"{title}: {raw} raw, {corrected} read-out corrected")
 
 
 def print_hom(experiment: Any) -> None:

@@ -2,10 +2,10 @@
 
     herald --[ wait ]--[ phases ]--[ Raman: axis -> z ]--[ microwave: |1> -> F = 2 ]--[ push out F = 2 ]--[ image ]
 
-The axes keep up with the precession since the photons were emitted: their phases are referenced to the mean of the two
-click times. Why the mean: given an H click at t_h and a V click at t_v, either alice emitted at t_h into |0> and bob at t_v
-into |1>, or the other way round. With f the precession of each atom from its own emission on, the two terms differ at time T
-by the phase 2 pi (f_alice - f_bob)(T - (t_h + t_v)/2): as if both atoms had started at the mean.
+The axes keep up with the precession since the photons were emitted: their phases are referenced to the mean of the
+two click times. Why the mean: given an H click at t_h and a V click at t_v, either alice emitted at t_h into |0> and
+bob at t_v into |1>, or the other way round. With f the precession of each atom from its own emission on, the two terms
+differ at time T by the phase 2 pi (f_alice - f_bob)(T - (t_h + t_v)/2): as if both atoms had started at the mean.
 """
 
 from artiq.coredevice.ad9910 import AD9910

@@ -42,7 +42,9 @@ def open_journal(experiment: Any, run_level: Mapping[str, Any]) -> Journal:
 class ShotRecorder:
     """The shots of one run, as columns of docs/contracts.md, section 9."""
 
-    def __init__(self, experiment: Any, run_level: Mapping[str, Any], setting_names: tuple[str, ...], total: int) -> None:
+    def __init__(
+        self, experiment: Any, run_level: Mapping[str, Any], setting_names: tuple[str, ...], total: int
+    ) -> None:
         self._experiment = experiment
         self._run_level = {**provenance(experiment), **run_level}
         self._rows: list[dict[str, Any]] = []

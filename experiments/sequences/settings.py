@@ -1,11 +1,12 @@
 """Measurement settings of a two-node run: which axis each atom is measured along, and the pulses that do it.
 
-Conventions. A setting is (polar alice, azimuth alice, polar bob, azimuth bob); an atom is measured along n = (sin polar cos
-azimuth, sin polar sin azimuth, cos polar), outcome +1 = still there after push-out = |0> of the rotated basis. A Raman pulse of
-area `polar` about the equatorial axis of azimuth `azimuth` - 90 degrees turns n to +z.
+Conventions. A setting is (polar alice, azimuth alice, polar bob, azimuth bob); an atom is measured along n = (sin polar
+cos azimuth, sin polar sin azimuth, cos polar), outcome +1 = still there after push-out = |0> of the rotated basis. A
+Raman pulse of area `polar` about the equatorial axis of azimuth `azimuth` - 90 degrees turns n to +z.
 
-CHSH. Psi+ has correlations (XX, YY, ZZ) = (+, +, -), Psi- (-, -, -): within the equator E = +-cos(azimuth alice - azimuth bob).
-So alice 0, 90 and bob 45, -45 degrees give S = E00 + E01 + E10 - E11 = +-2 sqrt 2, the same four settings for both states.
+CHSH. Psi+ has correlations (XX, YY, ZZ) = (+, +, -), Psi- (-, -, -): within the equator E = +-cos(azimuth alice -
+azimuth bob). So alice 0, 90 and bob 45, -45 degrees give S = E00 + E01 + E10 - E11 = +-2 sqrt 2, the same four settings
+for both states.
 """
 
 import math
@@ -61,7 +62,9 @@ def axis_turns(azimuth: float) -> float:
     return (azimuth / (2 * math.pi) - 0.25) % 1.0
 
 
-def schedule(n_settings: int, calibration_fraction: float, randomise: bool, seed: int) -> tuple[npt.NDArray[np.int32], ...]:
+def schedule(
+    n_settings: int, calibration_fraction: float, randomise: bool, seed: int
+) -> tuple[npt.NDArray[np.int32], ...]:
     """Return (setting, pushout), each int32, shape (shots,): one period of the order in which shots are taken.
 
     Every setting comes equally often. Shots without push-out are spread evenly over the settings; their share is

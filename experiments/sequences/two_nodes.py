@@ -1,13 +1,12 @@
 """What both nodes do together, in parallel: initialise, load until both atoms are there, cool, image, close.
 
-    load  |empty nodes only: coil + cooling|image both| until both are there or the tries are used up
+load  |empty nodes only: coil + cooling|image both| until both are there or the tries are used up
 """
 
 from artiq.language.core import delay, kernel, parallel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TBool
 from artiq.language.units import ms
-from numpy import int32
 
 from drivers.rtio.node import Node
 
@@ -23,12 +22,12 @@ class TwoNodes(HasEnvironment):
         self.core = self.get_device("core")
         self.alice = Node(self, "alice")
         self.bob = Node(self, "bob")
-        self.counts_alice = int32(0)
-        self.counts_bob = int32(0)
+        self.counts_alice = 0
+        self.counts_bob = 0
         self.alice_there = False  # as the last image said
         self.bob_there = False
-        self.loads = int32(0)
-        self.recoolings = int32(0)
+        self.loads = 0
+        self.recoolings = 0
 
     def prepare(self) -> None:
         """Read the beliefs of both nodes."""

@@ -19,6 +19,7 @@ from sim.command.arguments import CheckedArguments
 from sim.command.device_rows import check_rows
 from sim.command.lab import Lab
 from sim.suggest import closest
+from sim.target import scenario_files
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,16 @@ def load_device_db(lab: Lab) -> DeviceDB:
         raise UsageError(f"{lab.device_db} defines no `device_db`, must define the dict of that name") from error
     check_rows(device_db.get_device_db())
     return device_db
+
+
+def check_scenario(core_row: Any) -> None:
+    """Refuse a scenario file that is not valid before anything is made; the shipped ones have their own test."""
+    if isinstance(core_row, Mapping) and core_row.get("module") == "sim.rtio.core":
+        scenario = core_row["arguments"]["scenario"]
+        if scenario not in scenario_files():
+            from sim.world.scenario import load_scenario
+
+            load_scenario(scenario)
 
 
 def open_dataset_db(lab: Lab) -> DatasetDB:

@@ -29,9 +29,10 @@ _NOT_ON_THE_BUS = (
 
 
 class Gateware:
-    """Hold the peripherals of a lab: `channels` by RTIO channel, `names` the device_db key of each."""
+    """Hold the peripherals of a lab: `channels` by RTIO channel, `names` the device_db key of each; `world` is behind them."""
 
     def __init__(self, device_db: Mapping[str, Any], world: WorldPorts) -> None:
+        self.world = world
         lab = Lab(device_db, world, SERVES)
         for key, description in device_db.items():
             if isinstance(description, Mapping) and description.get("type") == "local" and _is_served(Row(lab, key)):

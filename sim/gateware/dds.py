@@ -65,7 +65,9 @@ class Dds:
             return
         self._sent = state
         frequency_hz = self._word * self._clock_hz / (1 << self.accumulator_bits)
-        self._port(t_mu, Tone(frequency_hz, self._amplitude, self.phase_turns(t_mu), self.attenuation_db, self.switch))
+        # The output is coupled through a transformer: nothing comes out at 0 Hz.
+        amplitude = self._amplitude if self._word else 0.0
+        self._port(t_mu, Tone(frequency_hz, amplitude, self.phase_turns(t_mu), self.attenuation_db, self.switch))
 
     def _accumulated(self, t_mu: int) -> int:
         # Whole clock ticks, counted from time 0 so that no rounding adds up; 1 mu is 1 ns.

@@ -46,8 +46,8 @@ class EdgeCounter(Peripheral):
         clicks = self._clicks(self._seen_mu, t_mu)
         if clicks and self._counting & FALLING:
             raise DeviceError(
-                f"edge counter of `{self._port}`: it counts falling edges, and the twin knows clicks by their rising edges only;"
-                " count rising edges"
+                f"edge counter of `{self._port}`: it counts falling edges, and the twin knows clicks by their rising"
+                " edges only; count rising edges"
             )
         self._count = min(self._count + len(clicks), self._max)
 

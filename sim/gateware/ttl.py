@@ -82,8 +82,8 @@ class TtlInOut(Ttl):
         self._seen_mu = t_mu
         if clicks and self._sensitivity & FALLING:
             raise DeviceError(
-                f"TTL `{self._row.key}`: a gate on falling edges met a click, and the twin knows clicks by their rising edges only;"
-                " gate on rising edges"
+                f"TTL `{self._row.key}`: a gate on falling edges met a click, and the twin knows clicks by their rising"
+                " edges only; gate on rising edges"
             )
         self.fifo.extend([(t, 1) for t in clicks])
 

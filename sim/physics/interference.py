@@ -1,17 +1,19 @@
 """Two photons at the midpoint, click by click, with the state they leave the atoms in.
 
-Each node emits (|0>|H> + |1>|V>)/sqrt(2) with wavepacket psi. The fibre turns polarisation by a Jones matrix J. The beam splitter makes
-A -> (c + d)/sqrt(2), B -> (c - d)/sqrt(2), and each output has a polarising splitter. Clicks of photon 1 at (port x, polarisation a, t1) and
-photon 2 at (y, b, t2) leave the atoms in
+Each node emits (|0>|H> + |1>|V>)/sqrt(2) with wavepacket psi. The fibre turns polarisation by a Jones matrix J. The
+beam splitter makes A -> (c + d)/sqrt(2), B -> (c - d)/sqrt(2), and each output has a polarising splitter. Clicks of
+photon 1 at (port x, polarisation a, t1) and photon 2 at (y, b, t2) leave the atoms in
 
     s_y psi_A(t1) psi_B(t2) |u_a(t1)>|w_b(t2)>  +  s_x psi_A(t2) psi_B(t1) |u_b(t2)>|w_a(t1)>,      s_c = +1, s_d = -1,
 
-with |u_p(t)> = sum_s J_A[p, s] exp(i E_s t) |s>, E_0 - E_1 = hbar omega_Larmor, the atom's state at the reference time 0 if its photon of polarisation p was emitted at t. The
-reference is the mean of the two emission times, so that feed-forward by the clicks' mean time stamp needs nothing else. Summed over equal and
-different ports the interference term cancels, so times and polarisations may be drawn as for independent photons, and only the choice
-"same port or not" interferes. A photon lost on the way is sampled as if its polarisation had been seen, so a trajectory is always pure.
+with |u_p(t)> = sum_s J_A[p, s] exp(i E_s t) |s>, E_0 - E_1 = hbar omega_Larmor, the atom's state at the reference time
+0 if its photon of polarisation p was emitted at t. The reference is the mean of the two emission times, so that
+feed-forward by the clicks' mean time stamp needs nothing else. Summed over equal and different ports the interference
+term cancels, so times and polarisations may be drawn as for independent photons, and only the choice "same port or not"
+interferes. A photon lost on the way is sampled as if its polarisation had been seen, so a trajectory is always pure.
 
-Source: Simon & Irvine, PRL 91, 110405 (2003) for the pattern; Legero et al., Appl. Phys. B 77, 797 (2003) for the time-resolved interference.
+Source: Simon & Irvine, PRL 91, 110405 (2003) for the pattern; Legero et al., Appl. Phys. B 77, 797 (2003) for the
+time-resolved interference.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ _QUANTILES = 1 << 16
 class Arm:
     """One node's photon on its way to the detectors.
 
-    `delay_s` from the atom to the detectors, `jones` (2, 2) from (H, V) at the port to (H, V) at the midpoint, `larmor_rad_s` the splitting of |0>
-    and |1|, `jitter_s` the rms jitter of the emission.
+    `delay_s` from the atom to the detectors, `jones` (2, 2) from (H, V) at the port to (H, V) at the midpoint,
+    `larmor_rad_s` the splitting of |0> and |1|, `jitter_s` the rms jitter of the emission.
     """
 
     emission: Emission
@@ -61,8 +63,9 @@ class Arm:
 
 @dataclass(frozen=True)
 class Midpoint:
-    """Beam splitter and detectors: `overlap` |<m_A|m_B>|^2 of all modes but time, `detuning_rad_s` rms between the photons, `efficiencies` of
-    c_h, c_v, d_h, d_v relative to the best."""
+    """Beam splitter and detectors: `overlap` |<m_A|m_B>|^2 of all modes but time, `detuning_rad_s` rms between the
+    photons, `efficiencies` of c_h, c_v, d_h, d_v relative to the best.
+    """
 
     overlap: float
     detuning_rad_s: float
@@ -70,24 +73,40 @@ class Midpoint:
     jitter_s: float
 
 
-class Photons(NamedTuple):
-    """Photon clicks of n attempts: `detector` (n, 2) is 0..3 for c_h, c_v, d_h, d_v or -1, `time_s` (n, 2), by node; the rest serves `states`."""
+class Modes(NamedTuple):
+    """What `states` needs to know of n attempts' photons: `emitted_s` and `polarisation` (n, 2) by node, the rest (n,)."""
 
-    detector: Ints
-    time_s: Floats
     emitted_s: Floats
     polarisation: Ints
     pair: Bools
     same_port: Bools
     detuning_rad_s: Floats
 
+    def take(self, rows: Ints) -> Modes:
+        """Return these attempts only."""
+        return Modes._make(field[rows] for field in self)
+
+
+class Photons(NamedTuple):
+    """Photon clicks of n attempts, by node: `detector` (n, 2) is 0..3 for c_h, c_v, d_h, d_v or -1, `time_s` (n, 2)."""
+
+    detector: Ints
+    time_s: Floats
+    modes: Modes
+
 
 def draw_photons(
-    rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, present: Bools, same_polarisation: Bools | None = None
+    rng: np.random.Generator,
+    arms: tuple[Arm, Arm],
+    midpoint: Midpoint,
+    present: Bools,
+    same_polarisation: Bools | None = None,
 ) -> Photons:
-    """Draw where and when the photons of n attempts click; `present` (n, 2) says which node's photon reaches the detectors.
+    """Draw where and when the photons of n attempts click; `present` (n, 2) says which node's photon reaches the
+    detectors.
 
-    `same_polarisation` (n,) fixes whether the two photons of a row have equal polarisation; left out, it is drawn (one half).
+    `same_polarisation` (n,) fixes whether the two photons of a row have equal polarisation; left out, it is drawn (one
+    half).
     """
     n = len(present)
     bits = rng.integers(0, 16, n, dtype=np.uint8)
@@ -110,24 +129,23 @@ def draw_photons(
     detector = np.where(present, 2 * port + polarisation, -1)
     _thin(rng, detector, midpoint.efficiencies)
     time = emitted + rng.normal(0.0, midpoint.jitter_s, (n, 2)) if midpoint.jitter_s else emitted
-    return Photons(detector, time, emitted, polarisation, pair, same, detuning)
+    return Photons(detector, time, Modes(emitted, polarisation, pair, same, detuning))
 
 
 def states(
-    rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, photons: Photons, emitted: Bools
+    rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, modes: Modes, emitted: Bools, rows: Ints
 ) -> Complexes:
-    """Return the atoms' states (n, 4) over |00>, |01>, |10>, |11>, referred to the mean emission time, given the photons.
+    """Return the atoms' states (r, 4) over |00>, |01>, |10>, |11> after these attempts, at the mean emission time.
 
-    `emitted` (n, 2): the node's own photon was seen; otherwise the atom is a random basis state (photon lost or never sent).
+    `emitted` (n, 2): the node's own photon was seen; otherwise the atom is a random basis state (photon lost or never
+    sent).
     """
-    n = len(emitted)
-    out = np.zeros((n, 4), dtype=complex)
-    alone = np.flatnonzero(~photons.pair)
-    if len(alone):
-        out[alone] = _product_states(rng, arms, _take(photons, alone), emitted[alone])
-    rows = np.flatnonzero(photons.pair)
-    if len(rows):
-        out[rows] = _pair_states(rng, arms, midpoint, _take(photons, rows) if len(alone) else photons)
+    paired = modes.pair[rows]
+    if paired.all():
+        return _pair_states(rng, arms, midpoint, modes.take(rows))
+    out = np.empty((len(rows), 4), dtype=complex)
+    out[paired] = _pair_states(rng, arms, midpoint, modes.take(rows[paired]))
+    out[~paired] = _product_states(rng, arms, modes.take(rows[~paired]), emitted[rows[~paired]])
     return out
 
 
@@ -168,20 +186,21 @@ class _Pairs:
             for j in (0, 1):
                 psi[:, 2 * i + j] = left * self.w_direct[j] + right * self.w_swapped[j]
         norm = np.sqrt(_square(psi).sum(axis=1))
-        return psi / np.where(norm > 0, norm, 1.0)[:, None]
+        return np.asarray(psi / np.where(norm > 0, norm, 1.0)[:, None], dtype=complex)
 
 
-def _pair_states(rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, ph: Photons) -> Complexes:
+def _pair_states(rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, ph: Modes) -> Complexes:
     pairs = _Pairs(arms, ph.emitted_s, ph.polarisation, ph.detuning_rad_s)
     sign = np.where(ph.same_port, 1.0, -1.0)
     interference = sign * pairs.interference()
-    # What distinguishes the photons is measured in the basis "symmetric or not": the second outcome flips the sign of the swapped term.
+    # What distinguishes the photons is measured in the basis "symmetric or not": the second outcome flips the sign of
+    # the swapped term.
     flipped = 0.5 * (1 - midpoint.overlap) * (1 - interference)
     total = 1 + midpoint.overlap * interference
     return pairs.states(np.where(rng.random(len(sign)) * total < flipped, -sign, sign))
 
 
-def _product_states(rng: np.random.Generator, arms: tuple[Arm, Arm], ph: Photons, emitted: Bools) -> Complexes:
+def _product_states(rng: np.random.Generator, arms: tuple[Arm, Arm], ph: Modes, emitted: Bools) -> Complexes:
     kets = []
     for k, arm in enumerate(arms):
         lost = np.eye(2, dtype=complex)[rng.integers(0, 2, len(emitted))]
@@ -208,18 +227,21 @@ def _psi(arm: Arm, t_s: Floats) -> Complexes:
     return np.asarray(arm.emission.amplitude[index])
 
 
-def reference_s(photons: Photons, emitted: Bools) -> Floats:
-    """Return the time (n,) that `states` refers to, at the detectors: the mean over the photons seen, 0 where there is none."""
-    weights = emitted.astype(float)
-    return np.asarray((photons.emitted_s * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0))
+def reference_s(modes: Modes, emitted: Bools) -> Floats:
+    """Return the time (n,) that `states` refers to, at the detectors: the mean over the photons seen, 0 where there is
+    none.
+    """
+    first, second = emitted[:, 0], emitted[:, 1]
+    total = modes.emitted_s[:, 0] * first + modes.emitted_s[:, 1] * second
+    return np.asarray(total / np.maximum(first.astype(np.int8) + second, 1))
 
 
 def _square(z: Complexes) -> Floats:
-    return np.asarray(z.real**2 + z.imag**2)
+    return np.asarray(z.real**2 + z.imag**2, dtype=float)
 
 
 def _inner(left: tuple[Complexes, Complexes], right: tuple[Complexes, Complexes]) -> Complexes:
-    return np.asarray(left[0].conj() * right[0] + left[1].conj() * right[1])
+    return np.asarray(left[0].conj() * right[0] + left[1].conj() * right[1], dtype=complex)
 
 
 def _may_interfere(arms: tuple[Arm, Arm], polarisation: Ints) -> Bools:
@@ -234,7 +256,3 @@ def _thin(rng: np.random.Generator, detector: Ints, efficiencies: tuple[float, .
     if min(efficiencies) < 1.0:
         table = np.append(np.asarray(efficiencies), 0.0)
         detector[rng.random(detector.shape) >= table[detector]] = -1
-
-
-def _take(photons: Photons, rows: Ints) -> Photons:
-    return Photons(*(field[rows] for field in photons))

@@ -1,9 +1,10 @@
-"""The heralded attempt: pump, excite, look for clicks in the gates; one by one, or jumping to the next that could herald.
+"""The heralded attempt: pump, excite, look for clicks in the gates; one by one, or jumping to the next that could
+herald.
 
-Between two events that matter an attempt only moves atoms between a few labels (absent, F = 1, F = 2, ready). A *candidate* is an attempt in which
-photons and dark clicks together are as many as the smallest herald pattern asks for; attempts that are no candidates are skipped with one
-draw (`FirstPassage`), candidates are played out click by click. Nothing is approximated: `attempts` plays every single one, and a
-test holds the two against each other.
+Between two events that matter an attempt only moves atoms between a few labels (absent, F = 1, F = 2, ready). A
+*candidate* is an attempt in which photons and dark clicks together are as many as the smallest herald pattern asks for;
+attempts that are no candidates are skipped with one draw (`FirstPassage`), candidates are played out click by click.
+Nothing is approximated: `attempts` plays every single one, and a test holds the two against each other.
 """
 
 from __future__ import annotations
@@ -12,9 +13,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim.physics.interference import Arm, Bools, Complexes, Floats, Ints, Midpoint, Photons, draw_photons, reference_s, states
+from sim.physics.interference import (
+    Arm,
+    Bools,
+    Complexes,
+    Floats,
+    Ints,
+    Midpoint,
+    Photons,
+    draw_photons,
+    reference_s,
+    states,
+)
 from sim.world.first_passage import FirstPassage
 
 ABSENT, F1, F2, READY = range(4)
@@ -31,7 +42,8 @@ _DARKS = 12  # more dark clicks in one attempt than this are not distinguished
 class NodeCycle:
     """What one cycle does to one node: pump (4, 4), excitation, pump again; label transitions are row-stochastic.
 
-    A ready atom leaves READY with probability `transferred`; with `detected` its photon also reaches the best of the detectors.
+    A ready atom leaves READY with probability `transferred`; with `detected` its photon also reaches the best of the
+    detectors.
     """
 
     pump_before: Floats
@@ -53,7 +65,9 @@ class NodeCycle:
 
 @dataclass(frozen=True)
 class Gates:
-    """Gate windows of the four inputs in seconds from the cycle's start (a closed gate is (0, 0)), dark rates, and what heralds."""
+    """Gate windows of the four inputs in seconds from the cycle's start (a closed gate is (0, 0)), dark rates, and what
+    heralds.
+    """
 
     windows_s: tuple[tuple[float, float], ...]
     dark_rates_hz: tuple[float, ...]
@@ -61,10 +75,14 @@ class Gates:
 
     def darks(self) -> Floats:
         """Return the mean number of dark clicks (4,) in each gate."""
-        return np.array([rate * (stop - start) for (start, stop), rate in zip(self.windows_s, self.dark_rates_hz, strict=True)])
+        return np.array(
+            [rate * (stop - start) for (start, stop), rate in zip(self.windows_s, self.dark_rates_hz, strict=True)]
+        )
 
     def darks_needed(self) -> tuple[int, ...]:
-        """Return, for each combination of photons in `_PHOTONS`, the smallest number of dark clicks that can make a herald of it."""
+        """Return, for each combination of photons in `_PHOTONS`, the smallest number of dark clicks that can make a
+        herald of it.
+        """
         fewest = min((pattern.bit_count() for pattern in self.patterns), default=5)
         both = all(pattern & _H_INPUTS and pattern & _V_INPUTS for pattern in self.patterns)
         # A pair of equal polarisation cannot make a pattern that wants H and V.
@@ -72,8 +90,9 @@ class Gates:
 
 
 class Attempts(NamedTuple):
-    """n attempts: `ends` (n, 2) labels, `first_s` (n, 4) first click in each gate or inf, `pattern` (n,), `seen` (n, 2) photon reached the
-    detectors, `rows` (r,) the attempts that `photons` belong to."""
+    """n attempts: `ends` (n, 2) labels, `first_s` (n, 4) first click in each gate or inf, `pattern` (n,), `seen` (n, 2)
+    photon reached the detectors, `rows` (r,) the attempts that `photons` belong to.
+    """
 
     ends: Ints
     first_s: Floats
@@ -84,8 +103,10 @@ class Attempts(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """n candidates: `cycle` (n,) how many cycles up to and including it (>= NEVER: none so far), the rest as in `Attempts`, and the atoms' state
-    (n, 4), filled where `heralded`, at the mean emission time `reference_s` (n,) (as it reaches the detectors)."""
+    """n candidates: `cycle` (n,) how many cycles up to and including it (>= NEVER: none so far), the rest as in
+    `Attempts`, and the atoms' state (n, 4), filled where `heralded`, at the mean emission time `reference_s` (n,) (as
+    it reaches the detectors).
+    """
 
     cycle: Ints
     ends: Ints
@@ -121,7 +142,9 @@ class AttemptModel:
             edges[:, -1] = 1.0
             choice = np.sum(rng.random(len(labels))[:, None] >= edges[labels[:, k]], axis=1)
             seen[:, k], ends[:, k] = choice // _LABELS, choice % _LABELS
-        n_dark = rng.poisson(self._darks.sum(), len(labels)) if self._darks.sum() else np.zeros(len(labels), dtype=np.int64)
+        n_dark = (
+            rng.poisson(self._darks.sum(), len(labels)) if self._darks.sum() else np.zeros(len(labels), dtype=np.int64)
+        )
         rows = np.flatnonzero(seen.any(axis=1) | (n_dark > 0))
         first = np.full((len(labels), 4), np.inf)
         photons, first[rows] = self._clicks(rng, seen[rows], n_dark[rows])
@@ -142,8 +165,8 @@ class AttemptModel:
         heralded = self._heralds[pattern]
         psi = np.zeros((len(start), 4), dtype=complex)
         rows = np.flatnonzero(heralded)
-        psi[rows] = states(rng, self.arms, self.midpoint, Photons(*(field[rows] for field in photons)), seen[rows])
-        return Candidates(cycle, ends, first, pattern, heralded, psi, reference_s(photons, seen))
+        psi[rows] = states(rng, self.arms, self.midpoint, photons.modes, seen, rows)
+        return Candidates(cycle, ends, first, pattern, heralded, psi, reference_s(photons.modes, seen))
 
     def heralds(self, rng: np.random.Generator, labels: Ints) -> tuple[Ints, Candidates]:
         """Draw the number of cycles up to a herald, and the herald, for each row of `labels` (n, 2)."""
@@ -181,7 +204,9 @@ class AttemptModel:
         return self._passages[index]
 
     def _chain(self) -> tuple[Floats, Floats]:
-        """Return P[s, s'] without a candidate (16, 16), and P[s, category] with one (16, 80); category = 16 photons + ends."""
+        """Return P[s, s'] without a candidate (16, 16), and P[s, category] with one (16, 80); category = 16 photons +
+        ends.
+        """
         size = _LABELS * _LABELS
         stay, event = np.zeros((size, size)), np.zeros((size, len(_PHOTONS), size))
         for kind, (a, b) in enumerate(_PHOTONS.astype(int)):

@@ -11,7 +11,9 @@ DARK = Tone(0.0, 0.0, 0.0, 0.0, False)
 
 
 class Beam:
-    """State of one beam. `power` is the diffracted fraction of full power while the light is on at the atom, 0 otherwise."""
+    """State of one beam. `power` is the diffracted fraction of full power while the light is on at the atom, 0
+    otherwise.
+    """
 
     def __init__(self, aom: Aom) -> None:
         self.aom = aom
@@ -25,7 +27,9 @@ class Beam:
     def set_tone(self, t_mu: float, tone: Tone) -> None:
         """Take a new DDS output; `t_mu` is when its sound reaches the beam."""
         self.tone, self.tone_mu = tone, t_mu
-        self.strength = self.aom.diffraction(rf_fraction(tone.amplitude, tone.attenuation_db)) if tone.amplitude > 0 else 0.0
+        self.strength = (
+            self.aom.diffraction(rf_fraction(tone.amplitude, tone.attenuation_db)) if tone.amplitude > 0 else 0.0
+        )
         self._update()
 
     def set_switch(self, on: bool) -> None:
@@ -40,7 +44,9 @@ class Beam:
 
     def phase_rad(self, t_mu: float) -> float:
         """Return the phase that the modulator's sound imprints on the light at the atom at t_mu."""
-        return 2 * math.pi * math.fmod(self.tone.phase_turns + self.tone.frequency_hz * (t_mu - self.tone_mu) * 1e-9, 1.0)
+        return (
+            2 * math.pi * math.fmod(self.tone.phase_turns + self.tone.frequency_hz * (t_mu - self.tone_mu) * 1e-9, 1.0)
+        )
 
     @property
     def on(self) -> bool:

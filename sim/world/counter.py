@@ -1,7 +1,7 @@
 """Photon counters as the electronics sees them: rising edges in time, photons and dark clicks after dead time.
 
-Photons come in two ways: as single clicks drawn by the link, and as stretches of constant rate (fluorescence). Dark clicks are a Poisson process
-of the counter's own. Whoever asks for the same stretch of time sees the same clicks.
+Photons come in two ways: as single clicks drawn by the link, and as stretches of constant rate (fluorescence). Dark
+clicks are a Poisson process of the counter's own. Whoever asks for the same stretch of time sees the same clicks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """First passage of a small Markov chain: how many cycles pass before something happens, drawn at once.
 
-`stay[s, s']` is the probability that a cycle which begins in state s ends in s' and nothing happened; what is missing from a row's sum is
-the chance of an event. Started in a known state, the distribution over states converges geometrically; from there on the waiting time
-is exactly geometric, before that it is tabulated. Source: Kemeny & Snell, Finite Markov Chains, ch. 3 (absorbing chains).
+`stay[s, s']` is the probability that a cycle which begins in state s ends in s' and nothing happened; what is missing
+from a row's sum is the chance of an event. Started in a known state, the distribution over states converges
+geometrically; from there on the waiting time is exactly geometric, before that it is tabulated. Source: Kemeny & Snell,
+Finite Markov Chains, ch. 3 (absorbing chains).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ NEVER = np.iinfo(np.int64).max // 4
 class FirstPassage:
     """Waiting time to the first event from one start state.
 
-    `survival[k]` is the chance that k cycles passed without an event, `states[k]` (m,) the distribution before cycle k + 1 given that.
+    `survival[k]` is the chance that k cycles passed without an event, `states[k]` (m,) the distribution before cycle k
+    + 1 given that.
     """
 
     def __init__(self, stay: Floats, start: int) -> None:
@@ -51,7 +53,8 @@ class FirstPassage:
     def draw(self, rng: np.random.Generator, n: int) -> Ints:
         """Draw how many cycles (n,) pass up to and including the one with the event.
 
-        A draw beyond the table of a chain that has not converged is `table_end + NEVER`: nothing happened in the first `table_end` cycles.
+        A draw beyond the table of a chain that has not converged is `table_end + NEVER`: nothing happened in the first
+        `table_end` cycles.
         """
         u = rng.random(n)
         # survival[k] <= u for the first time at k: the event is in cycle k.
@@ -68,7 +71,9 @@ class FirstPassage:
         return np.minimum(np.ceil(beyond), NEVER).astype(np.int64)
 
     def state_before(self, cycle: int) -> Floats:
-        """Return the distribution (m,) over states before this cycle (counted from 1), given that nothing happened earlier."""
+        """Return the distribution (m,) over states before this cycle (counted from 1), given that nothing happened
+        earlier.
+        """
         if cycle - 1 <= self.table_end or self.converged:
             return np.asarray(self.states[min(cycle - 1, self.table_end)])
         weights = np.linalg.matrix_power(self.stay, cycle - 1 - self.table_end).T @ self.states[-1]

@@ -1,8 +1,8 @@
 """The link between two nodes: photons in flight, the midpoint's detectors, and the heralding gateware's repeated cycle.
 
-A pulse of excitation light on a ready atom is an *emission*; it stays undecided until its photon could have been seen (somebody looks at a
-detector) or its atom is touched. Then it is drawn together with the partner's, if their windows overlap. The entangler's cycles
-use the same statistics and jump from candidate to candidate.
+A pulse of excitation light on a ready atom is an *emission*; it stays undecided until its photon could have been seen
+(somebody looks at a detector) or its atom is touched. Then it is drawn together with the partner's, if their windows
+overlap. The entangler's cycles use the same statistics and jump from candidate to candidate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from sim.world.node import Node
 from sim.world.qubits import Birth, Cluster, embed
 from sim.world.scenario import MidpointTruth
 
-_BLOCK = 256  # outcomes drawn at a time; they are independent, so what is not used is thrown away when the statistics change
+_BLOCK = (
+    256  # outcomes drawn at a time; they are independent, so what is not used is thrown away when the statistics change
+)
 _CLOSED = (0.0, 0.0)
 _NO_PUMP = (0.0, 0.0)
 
@@ -39,7 +41,6 @@ class Flight(NamedTuple):
     """What became of the emissions of one attempt, by node; arrays have one row."""
 
     ends: tuple[int, int]
-    seen: tuple[bool, bool]
     clicks: tuple[tuple[int, float], ...]  # (detector, seconds)
     psi: np.ndarray
     reference_s: float
@@ -56,7 +57,9 @@ class Link:
         self._throughput = truth.transmission * best
         relative = tuple(detector.efficiency / best if best else 0.0 for detector in truth.detectors)
         jitter = float(np.mean([detector.jitter_sigma_s for detector in truth.detectors]))
-        self._midpoint = Midpoint(truth.overlap, truth.detuning_rad_s, (relative[0], relative[1], relative[2], relative[3]), jitter)
+        self._midpoint = Midpoint(
+            truth.overlap, truth.detuning_rad_s, (relative[0], relative[1], relative[2], relative[3]), jitter
+        )
         self._pending: list[Pulse] = []
         self._models: dict[tuple, AttemptModel] = {}
         self._flights: dict[tuple, Iterator[Flight]] = {}
@@ -65,7 +68,8 @@ class Link:
         for node in nodes:
             node.before_touch = self.settle
 
-    # -- pulses spelled out by a kernel -----------------------------------------------------------------------------------------
+    # -- pulses spelled out by a kernel
+    # -----------------------------------------------------------------------------------------
 
     def emit(self, node: int, start_mu: int, stop_mu: int) -> None:
         """Excitation light was on at a node's atom; if the atom was ready, it may emit."""
@@ -134,16 +138,19 @@ class Link:
         members = {self.nodes[k].name: self.nodes[k].new_member(axis, times[k]) for axis, k in enumerate(here)}
         return Cluster(state, members)
 
-    # -- cycles repeated by the gateware ----------------------------------------------------------------------------------------
+    # -- cycles repeated by the gateware
+    # ----------------------------------------------------------------------------------------
 
-    def run(self, start_mu: int, end_mu: int, cycle: Cycle, outputs: tuple[tuple[tuple[int, str], ...], ...]) -> CycleResult:
+    def run(
+        self, start_mu: int, end_mu: int, cycle: Cycle, outputs: tuple[tuple[tuple[int, str], ...], ...]
+    ) -> CycleResult:
         """Repeat a cycle from start_mu until a pattern matches or no further cycle fits before end_mu.
 
         `outputs[k]`: the beams (node, role) that output k switches.
         """
         self.settle()
         left = (end_mu - start_mu) // cycle.length_mu
-        model, heating = self._model(cycle, outputs)
+        model, heating = self.model(cycle, outputs)
         done = 0
         while done < left:
             labels = (self.nodes[0].chain_label(), self.nodes[1].chain_label())
@@ -191,9 +198,16 @@ class Link:
             self._entangle(start_mu, candidate.states[0], float(candidate.reference_s[0]), qubits)
 
     def _wait(
-        self, model: AttemptModel, labels: tuple[int, int], cycles: int, heating: tuple[float, float], losses: list[int | None]
+        self,
+        model: AttemptModel,
+        labels: tuple[int, int],
+        cycles: int,
+        heating: tuple[float, float],
+        losses: list[int | None],
     ) -> None:
-        """Let so many cycles pass in which nothing happened, but that atoms were moved between labels or lost in the last."""
+        """Let so many cycles pass in which nothing happened, but that atoms were moved between labels or lost in the
+        last.
+        """
         weights = np.cumsum(model.passage(labels[0] * 4 + labels[1]).state_before(cycles + 1))
         index = int(np.searchsorted(weights, self.rng.random() * weights[-1], side="right"))
         self._warm(heating, cycles)
@@ -215,7 +229,7 @@ class Link:
             self._blocks[key] = _one_by_one(lambda: model.candidates(self.rng, np.tile(labels, (_BLOCK, 1))))
         return self._blocks[key]
 
-    def _model(self, cycle: Cycle, outputs: tuple) -> tuple[AttemptModel, tuple[float, float]]:
+    def model(self, cycle: Cycle, outputs: tuple) -> tuple[AttemptModel, tuple[float, float]]:
         self._refresh()
         schedules = [_schedule(node, k, cycle, outputs) for k, node in enumerate(self.nodes)]
         key = (cycle, tuple(schedules))
@@ -227,9 +241,11 @@ class Link:
             for k, plan in enumerate(schedules):
                 if plan.length_mu == 0:
                     nodes[k] = NodeCycle(nodes[k].pump_before, nodes[k].pump_after, 0.0, 0.0, nodes[k].arm)
-            windows = tuple(_CLOSED if gate is None else (gate[0] * 1e-9, gate[1] * 1e-9) for gate in cycle.gates)
+            windows = tuple(_CLOSED if gate is None else _seconds(gate) for gate in cycle.gates)
             rates = tuple(detector.dark_rate_hz for detector in self.truth.detectors)
-            self._models[key] = AttemptModel((nodes[0], nodes[1]), self._midpoint, Gates(windows, rates, cycle.patterns))
+            self._models[key] = AttemptModel(
+                (nodes[0], nodes[1]), self._midpoint, Gates(windows, rates, cycle.patterns)
+            )
         heating = [plan.heating_k + node.truth.atom.emission_heating_k * (plan.length_mu > 0)
                    for node, plan in zip(self.nodes, schedules, strict=True)]  # fmt: skip
         return self._models[key], (heating[0], heating[1])
@@ -252,9 +268,11 @@ class _Plan(NamedTuple):
 
 
 def _schedule(node: Node, index: int, cycle: Cycle, outputs: tuple) -> _Plan:
-    """Work out what one cycle's light does to a node: pump seconds before and after the excitation, the pulse, the heating.
+    """Work out what one cycle's light does to a node: pump seconds before and after the excitation, the pulse, the
+    heating.
 
-    All times are those of the light at the atom. Pumping needs both of its beams; light that is on anyway counts for the whole cycle.
+    All times are those of the light at the atom. Pumping needs both of its beams; light that is on anyway counts for
+    the whole cycle.
     """
     latency = round(node.truth.aom.latency_s * 1e9)
 
@@ -278,19 +296,23 @@ def _schedule(node: Node, index: int, cycle: Cycle, outputs: tuple) -> _Plan:
     return _Plan((before * 1e-9, after * 1e-9), heating, start * 1e-9, stop - start)
 
 
+def _seconds(gate: tuple[int, int]) -> tuple[float, float]:
+    """Turn a gate t0 < t <= t1 on whole mu into a window of seconds; a time stamp is the mu that has begun."""
+    return (gate[0] + 1) * 1e-9, (gate[1] + 1) * 1e-9
+
+
 def _flights(model: AttemptModel, labels: list[int], midpoint: Midpoint, rng: np.random.Generator) -> Iterator[Flight]:
     while True:
         block = model.attempts(rng, np.tile(labels, (_BLOCK, 1)))
-        photons = block.photons
-        psi = np.zeros((_BLOCK, 4), dtype=complex)
-        psi[:] = np.eye(4)[rng.integers(0, 4, _BLOCK)]
-        psi[block.rows] = states(rng, model.arms, midpoint, photons, block.seen[block.rows])
+        photons, seen = block.photons, block.seen[block.rows]
+        psi = np.eye(4, dtype=complex)[rng.integers(0, 4, _BLOCK)]
+        psi[block.rows] = states(rng, model.arms, midpoint, photons.modes, seen, np.arange(len(seen)))
         when = np.zeros(_BLOCK)
-        when[block.rows] = reference_s(photons, block.seen[block.rows])
+        when[block.rows] = reference_s(photons.modes, seen)
         clicks = dict(zip(block.rows.tolist(), _click_lists(photons), strict=True))
         for k in range(_BLOCK):
-            ends, seen = block.ends[k], block.seen[k]
-            yield Flight((int(ends[0]), int(ends[1])), (bool(seen[0]), bool(seen[1])), clicks.get(k, ()), psi[k], float(when[k]))
+            ends = block.ends[k]
+            yield Flight((int(ends[0]), int(ends[1])), clicks.get(k, ()), psi[k], float(when[k]))
 
 
 def _click_lists(photons: Photons) -> Iterator[tuple[tuple[int, float], ...]]:
@@ -302,4 +324,4 @@ def _one_by_one(draw: Callable[[], Candidates]) -> Iterator[Candidates]:
     while True:
         block = draw()
         for k in range(_BLOCK):
-            yield Candidates(*(field[k : k + 1] for field in block))
+            yield Candidates._make(field[k : k + 1] for field in block)

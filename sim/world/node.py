@@ -1,7 +1,7 @@
 """One node: an atom in a tweezer in front of a photon port, and what light, fields and time do to it.
 
-Between two changes of its light the node evolves under constant light (`evolve`); the labels are those of the heralded attempt plus QUBIT. Edges of
-the excitation beam delimit pulses, which are handed to the link.
+Between two changes of its light the node evolves under constant light (`evolve`); the labels are those of the heralded
+attempt plus QUBIT. Edges of the excitation beam delimit pulses, which are handed to the link.
 """
 
 from __future__ import annotations
@@ -34,12 +34,16 @@ from sim.world.scenario import NodeTruth
 
 QUBIT = 4
 ROLES = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout")
-_EMPTYING_S = 1.2e-6  # the wavepacket is followed this long after the pulse: 15 cavity lifetimes and more in every scenario
+_EMPTYING_S = (
+    1.2e-6  # the wavepacket is followed this long after the pulse: 15 cavity lifetimes and more in every scenario
+)
 _GRID_S = 1e-9
 
 
 class Node:
-    """One node. Times are in mu; `changed` is called before the node is touched, so that photons in flight are settled first."""
+    """One node. Times are in mu; `changed` is called before the node is touched, so that photons in flight are settled
+    first.
+    """
 
     def __init__(self, name: str, truth: NodeTruth, atom: Species, rng: np.random.Generator, counter: Counter) -> None:
         self.name, self.truth, self.species, self.rng, self.counter = name, truth, atom, rng, counter
@@ -59,7 +63,8 @@ class Node:
         self.emission = lru_cache(maxsize=64)(self._emission)
         self.pumping_edges = lru_cache(maxsize=64)(self._pumping_edges)
 
-    # -- what the rest of the world asks ---------------------------------------------------------------------------------------
+    # -- what the rest of the world asks
+    # ---------------------------------------------------------------------------------------
 
     @property
     def key(self) -> tuple[float, ...]:
@@ -79,7 +84,9 @@ class Node:
         )
 
     def cycle(self, pump: tuple[float, float], length_mu: int, start_s: float, throughput: float) -> NodeCycle:
-        """Return what pumping for `pump` (before, after) seconds and one excitation pulse do; `throughput` fibre end to click."""
+        """Return what pumping for `pump` (before, after) seconds and one excitation pulse do; `throughput` fibre end to
+        click.
+        """
         arm = self.arm(length_mu, start_s)
         port = self.truth.port
         collected = arm.emission.efficiency * port.fibre_coupling * transmission(self.truth.fibre) * throughput
@@ -102,11 +109,15 @@ class Node:
         if rise_k > 0 and self.label != ABSENT:
             before, self.temperature_k = self.temperature_k, self.temperature_k + rise_k
             # Colder than this fewer than 1e-14 of the atoms have the energy to leave.
-            if self.temperature_k > self.trap_k / 40 and self.rng.random() >= survival_after_heating(before, self.temperature_k, self.trap_k):
+            if self.temperature_k > self.trap_k / 40 and self.rng.random() >= survival_after_heating(
+                before, self.temperature_k, self.trap_k
+            ):
                 self.lose()
 
     def cycles_until_loss(self, rise_k: float) -> int | None:
-        """Draw after how many steps of heating by rise_k the atom leaves; None if it stays for good (no atom, no heating)."""
+        """Draw after how many steps of heating by rise_k the atom leaves; None if it stays for good (no atom, no
+        heating).
+        """
         if self.label == ABSENT or rise_k <= 0:
             return None
         alive = (1 - p_lost(self.temperature_k, self.trap_k)) * self.rng.random()
@@ -165,10 +176,13 @@ class Node:
         before, self.trap_k = self.trap_k, max(0.0, volts * self.truth.atom.trap_k_per_v)
         if self.label == ABSENT or self.trap_k >= before:
             return
-        if self.trap_k == 0 or self.rng.random() * (1 - p_lost(self.temperature_k, before)) >= 1 - p_lost(self.temperature_k, self.trap_k):
+        if self.trap_k == 0 or self.rng.random() * (1 - p_lost(self.temperature_k, before)) >= 1 - p_lost(
+            self.temperature_k, self.trap_k
+        ):
             self.lose()
 
-    # -- time --------------------------------------------------------------------------------------------------------------------
+    # -- time ----------------------------------------------------------------------------------------------------------
+    # ----------
 
     def evolve(self, t_mu: int) -> None:
         """Let the atom live under the present light until t_mu."""
@@ -221,19 +235,26 @@ class Node:
             self.lose()
 
     def _cool(self, start_mu: int, stop_mu: int, power: float) -> None:
-        """Molasses light: fluorescence at the counter, cooling, and now and then the loss of the atom inside the exposure."""
+        """Molasses light: fluorescence at the counter, cooling, and now and then the loss of the atom inside the
+        exposure.
+        """
         if self.label == ABSENT:
             return
         light: Imaging = self.truth.imaging
         loss_hz = light.loss_hz * power
         lives_mu = self.rng.exponential(1e9 / loss_hz) if loss_hz > 0 else math.inf
-        self.counter.shine(start_mu, min(stop_mu, start_mu + int(min(lives_mu, stop_mu - start_mu))), light.atom_hz * power)
+        self.counter.shine(
+            start_mu, min(stop_mu, start_mu + int(min(lives_mu, stop_mu - start_mu))), light.atom_hz * power
+        )
         if lives_mu < stop_mu - start_mu:
             self.lose()
             return
         self.leave_cluster()
         self.label = F2
-        final, decay = self.truth.atom.temperature_k, math.exp(-(stop_mu - start_mu) * 1e-9 * power / self.truth.atom.cooling_time_s)
+        final, decay = (
+            self.truth.atom.temperature_k,
+            math.exp(-(stop_mu - start_mu) * 1e-9 * power / self.truth.atom.cooling_time_s),
+        )
         self.temperature_k = final + (self.temperature_k - final) * decay
 
     def _pump(self, dt: float) -> None:
@@ -290,7 +311,8 @@ class Node:
                 self._cluster, self.label = None, F2
                 self._push_out(start_mu, exposure_s)
 
-    # -- parameters that follow from the state ----------------------------------------------------------------------------------
+    # -- parameters that follow from the state
+    # ----------------------------------------------------------------------------------
 
     def _larmor(self) -> float:
         return 2 * math.pi * larmor_hz(field_gauss(self.truth.coils, self.shim_v), self.species.zeeman_pair_hz_gauss)
@@ -309,7 +331,9 @@ class Node:
 
 
 def _detuned(port: CavityPort, detuning_rad_s: float) -> CavityPort:
-    return CavityPort(port.g_rad_s, port.kappa_ext_rad_s, port.kappa_in_rad_s, port.gamma_rad_s, detuning_rad_s, port.fibre_coupling)
+    return CavityPort(
+        port.g_rad_s, port.kappa_ext_rad_s, port.kappa_in_rad_s, port.gamma_rad_s, detuning_rad_s, port.fibre_coupling
+    )
 
 
 def _turned(pulse: Complexes, angle_rad: float) -> Complexes:

@@ -1,8 +1,8 @@
 """The quantum state of one atom or of an entangled pair, as a pure trajectory over three levels each.
 
-Every noise is sampled when it acts (a detuning per shot, a random flip), every measurement outcome is drawn, so the state stays pure and its
-average over shots is the density matrix. Free evolution is applied lazily: each atom remembers when it was last touched.
-Source of the method: J. Dalibard, Y. Castin, K. Molmer, PRL 68, 580 (1992).
+Every noise is sampled when it acts (a detuning per shot, a random flip), every measurement outcome is drawn, so the
+state stays pure and its average over shots is the density matrix. Free evolution is applied lazily: each atom remembers
+when it was last touched. Source of the method: J. Dalibard, Y. Castin, K. Molmer, PRL 68, 580 (1992).
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Cluster:
             self._decohere(node, dt, memory, rng)
 
     def _decohere(self, node: str, dt: float, memory: Memory, rng: np.random.Generator) -> None:
-        # T1 turns sigma_z by (1 - 2 p): half X, half Y flips; they shrink sigma_x by (1 - p), dephasing does the rest of exp(-t/T2).
+        # T1 turns sigma_z by (1 - 2 p): half X, half Y flips; they shrink sigma_x by (1 - p), dephasing does the rest
+        # of exp(-t/T2).
         flip = 0.5 * -math.expm1(-dt / memory.t1_s)
         dephase = 0.5 * (1 - min(1.0, math.exp(-dt / memory.t2_s) / (1 - flip)))
         if rng.random() < flip:
@@ -89,7 +90,9 @@ class Cluster:
         return level
 
     def drop_level(self, node: str, level: int, rng: np.random.Generator) -> bool:
-        """Ask whether one atom is in `level`; if so it leaves the cluster (True), else the state is projected on the rest."""
+        """Ask whether one atom is in `level`; if so it leaves the cluster (True), else the state is projected on the
+        rest.
+        """
         weights = self.populations(node)
         axis = self.members[node].axis
         if rng.random() * weights.sum() < weights[level]:
@@ -111,7 +114,8 @@ class Cluster:
 class Birth:
     """A state that atoms were left in and nobody has asked for yet; most are pumped away unseen, and then cost nothing.
 
-    `make` builds the cluster when the first of its atoms is asked for; an atom that was forgotten before is measured then.
+    `make` builds the cluster when the first of its atoms is asked for; an atom that was forgotten before is measured
+    then.
     """
 
     def __init__(self, build: Callable[[], Cluster], rng: np.random.Generator) -> None:
@@ -132,7 +136,9 @@ class Birth:
         return self._cluster
 
 
-def member(axis: int, t_mu: float, memory: Memory, amplitude_rms: tuple[float, float], rng: np.random.Generator) -> Member:
+def member(
+    axis: int, t_mu: float, memory: Memory, amplitude_rms: tuple[float, float], rng: np.random.Generator
+) -> Member:
     """Draw this shot's quasi-static noise: a detuning and the strengths of Raman and microwave drives."""
     detuning, raman, microwave = rng.standard_normal(3).tolist()
     return Member(

@@ -1,8 +1,9 @@
 """A scenario: the hidden truth of a simulated lab, read from TOML into frozen parameters.
 
-`[nodes]` holds what the nodes share, `[alice]` and `[bob]` what differs; `[midpoint]` and `[wiring]` the rest; `extends = "default"` starts from
-another shipped scenario, a table with a `kind` of its own replaces the one it extends. A field `x_rad_s` may be given as
-`x_over_2pi_hz`. Whatever is unknown, missing or out of range is refused with its path. Drivers, experiments and analysis never read this.
+`[nodes]` holds what the nodes share, `[alice]` and `[bob]` what differs; `[midpoint]` and `[wiring]` the rest; `extends
+= "default"` starts from another shipped scenario, a table with a `kind` of its own replaces the one it extends. A field
+`x_rad_s` may be given as `x_over_2pi_hz`. Whatever is unknown, missing or out of range is refused with its path.
+Drivers, experiments and analysis never read this.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ FOLDER = Path(__file__).parent.parent / "scenarios"
 class Atom:
     """Vacuum, cooling and heating of the trapped atom.
 
-    `pump_heating_k_s` while pumping light is on, `emission_heating_k` for each excitation, `trap_k_per_v` trap depth per volt of set point.
+    `pump_heating_k_s` while pumping light is on, `emission_heating_k` for each excitation, `trap_k_per_v` trap depth
+    per volt of set point.
     """
 
     vacuum_lifetime_s: float
@@ -59,7 +61,9 @@ class Atom:
 
 @dataclass(frozen=True)
 class Excitation:
-    """The excitation beam at full power: Rabi frequency, detuning from |u>-|e>, rms jitter of the emission, cavity tuning by the piezo."""
+    """The excitation beam at full power: Rabi frequency, detuning from |u>-|e>, rms jitter of the emission, cavity
+    tuning by the piezo.
+    """
 
     rabi_rad_s: float
     detuning_rad_s: float
@@ -111,7 +115,9 @@ class Memory:
         for name in ("t2_star_s", "t2_s", "t1_s"):
             require(self, name, 0, above=True)
         if self.t2_s > 2 * self.t1_s:
-            raise ScenarioError(f"Memory.t2_s is {self.t2_s!r}, but must be <= 2 t1_s = {2 * self.t1_s!r}: correct the scenario.")
+            raise ScenarioError(
+                f"Memory.t2_s is {self.t2_s!r}, but must be <= 2 t1_s = {2 * self.t1_s!r}: correct the scenario."
+            )
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,9 @@ class NodeTruth:
 
 @dataclass(frozen=True)
 class MidpointTruth:
-    """Beam splitter and detectors. `overlap` |<m_A|m_B>|^2 of the spatial modes, `detuning_rad_s` rms frequency difference of the photons."""
+    """Beam splitter and detectors. `overlap` |<m_A|m_B>|^2 of the spatial modes, `detuning_rad_s` rms frequency
+    difference of the photons.
+    """
 
     transmission: float
     overlap: float
@@ -203,8 +211,8 @@ def _read(name_or_path: str) -> tuple[Path, dict[str, Any]]:
     if not path.is_file():
         near = difflib.get_close_matches(name_or_path, scenario_names(), 1)
         raise ScenarioError(
-            f"Scenario {name_or_path!r} does not exist; it must be one of {', '.join(scenario_names())} or the path of a TOML file"
-            + (f"; did you mean {near[0]!r}?" if near else ".")
+            f"Scenario {name_or_path!r} does not exist; it must be one of {', '.join(scenario_names())} "
+            "or the path of a TOML file" + (f"; did you mean {near[0]!r}?" if near else ".")
         )
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -224,7 +232,9 @@ def _scenario(name: str, table: dict[str, Any]) -> Scenario:
     detector, each = midpoint.pop("detector", {}), midpoint.pop("detectors", {})
     unknown = set(each) - set(DETECTORS)
     if unknown:
-        raise ScenarioError(f"midpoint.detectors.{unknown.pop()} does not exist; it must be one of {', '.join(DETECTORS)}.")
+        raise ScenarioError(
+            f"midpoint.detectors.{unknown.pop()} does not exist; it must be one of {', '.join(DETECTORS)}."
+        )
     midpoint["detectors"] = tuple(
         _build(Detector, _merge(detector, each.get(key, {})), f"midpoint.detectors.{key}") for key in DETECTORS
     )
@@ -261,11 +271,19 @@ def _build(cls: type, table: dict[str, Any], path: str) -> Any:
         where = f"{path}.{key}" if path else key
         if key not in hints:
             near = difflib.get_close_matches(key, hints, 1)
-            raise ScenarioError(f"{where} does not exist in a scenario" + (f"; did you mean {near[0]!r}?" if near else "."))
+            raise ScenarioError(
+                f"{where} does not exist in a scenario" + (f"; did you mean {near[0]!r}?" if near else ".")
+            )
         values[key] = _value(hints[key], value, where)
     for item in dataclasses.fields(cls):
-        if item.name not in values and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise ScenarioError(f"{path + '.' if path else ''}{item.name} is missing; it must be given in the scenario.")
+        if (
+            item.name not in values
+            and item.default is dataclasses.MISSING
+            and item.default_factory is dataclasses.MISSING
+        ):
+            raise ScenarioError(
+                f"{path + '.' if path else ''}{item.name} is missing; it must be given in the scenario."
+            )
     try:
         return cls(**values)
     except ScenarioError as error:

@@ -15,7 +15,9 @@ _SHIMS = ("shim_x", "shim_y", "shim_z")
 
 
 class Wire(NamedTuple):
-    """Where a port leads: node, what ("switch", "dds", "mot_coil", "mw_switch", "shutter", or a Zotino role) and, for beams, the role."""
+    """Where a port leads: node, what ("switch", "dds", "mot_coil", "mw_switch", "shutter", or a Zotino role) and, for
+    beams, the role.
+    """
 
     node: str
     what: str

@@ -1,7 +1,7 @@
 """The world: the only mutable state of the simulated lab, behind the ports of docs/contracts.md (sections 4 to 6).
 
-A signal that reaches a modulator acts on the light later (sound has to travel), so effects wait in a queue ordered by the time at which they act;
-they are carried out when lab time passes them, which happens at every look at a detector.
+A signal that reaches a modulator acts on the light later (sound has to travel), so effects wait in a queue ordered by
+the time at which they act; they are carried out when lab time passes them, which happens at every look at a detector.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class World:
                          for key, detector in zip(DETECTORS, scenario.midpoint.detectors, strict=True)}  # fmt: skip
         for name in NODES:
             # The imaging path's own counter; its dark clicks are part of the background, which the light makes.
-            self.counters[f"{name}_fluorescence"] = Counter(Detector(1.0, 0.0, 0.0, 0.0), self.rng(f"{name}_fluorescence"))
+            self.counters[f"{name}_fluorescence"] = Counter(
+                Detector(1.0, 0.0, 0.0, 0.0), self.rng(f"{name}_fluorescence")
+            )
         self.nodes = {name: Node(name, scenario.node(name), atom, self.rng(name), self.counters[f"{name}_fluorescence"])
                       for name in NODES}  # fmt: skip
         counters = tuple(self.counters[f"snspd_{key}"] for key in DETECTORS)
@@ -72,7 +74,9 @@ class World:
         return ask
 
     def advance(self, t_mu: int) -> None:
-        """Let lab time reach t_mu: carry out what acts until then, evolve the atoms, decide photons that could have been seen."""
+        """Let lab time reach t_mu: carry out what acts until then, evolve the atoms, decide photons that could have
+        been seen.
+        """
         self._carry_out(t_mu)
         if t_mu <= self._now_mu:
             return
@@ -102,7 +106,9 @@ class World:
             effect(when, value)
 
     def _cut_pulses(self, t_mu: int) -> None:
-        """Photons of a pulse that is still on may be at the detectors already: learn its end from the queue, or cut it here."""
+        """Photons of a pulse that is still on may be at the detectors already: learn its end from the queue, or cut it
+        here.
+        """
         for k, node in enumerate(self.nodes.values()):
             start = node.pulse_start_mu
             if start is None or start + node.flight_s * 1e9 > t_mu:
@@ -120,7 +126,7 @@ class EntanglerPort:
     def __init__(self, world: World) -> None:
         self._world = world
         names = list(world.nodes)
-        self._outputs = tuple(
+        self.outputs = tuple(
             tuple((names.index(beam.split(".")[0]), beam.split(".")[1]) for beam in beams)
             for beams in world.scenario.entangler_outputs
         )
@@ -128,7 +134,7 @@ class EntanglerPort:
     def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
         """Repeat a cycle between two times; see `sim.world.link.Link.run`."""
         self._world.advance(t_start_mu)
-        return self._world.link.run(t_start_mu, t_end_mu, cycle, self._outputs)
+        return self._world.link.run(t_start_mu, t_end_mu, cycle, self.outputs)
 
 
 def _nothing(_t_mu: int, _value: Any) -> None:

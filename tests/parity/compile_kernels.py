@@ -1,7 +1,7 @@
 """Compile every kernel of one experiment with real ARTIQ: `python compile_kernels.py FILE CLASS [ARG=VALUE ...]`.
 
-Runs in an interpreter that has real ARTIQ (see test_compiles.py). Prints one line per kernel compiled; exits 1 at the first
-error, which the compiler prints, and 3 where there is no real ARTIQ.
+Runs in an interpreter that has real ARTIQ (see test_compiles.py). Prints one line per kernel compiled; exits 1 at the
+first error, which the compiler prints, and 3 where there is no real ARTIQ.
 """
 
 import inspect
@@ -12,20 +12,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from numpy import int64
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def kernels(owner: Any, seen: set[str]) -> Iterator[tuple[str, Any]]:
-    """Yield (name, bound kernel) of an object and its children: those that the host can call without arguments."""
-    if type(owner).__name__ in seen:
-        return
-    seen.add(type(owner).__name__)
+def kernels(owner: Any, only: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, list[Any]]]:
+    """Yield (name, bound kernel, arguments) of an object's kernels; what they call is compiled with them."""
+    from artiq.language.types import TBool, TFloat, TInt32, TInt64
+
+    samples = {id(TInt32): 1, id(TInt64): int64(1), id(TFloat): 0.5, id(TBool): True}
     for name, function in inspect.getmembers(owner, callable):
         embedded = getattr(function, "artiq_embedded", None)
-        if embedded and embedded.core_name and not embedded.portable and len(inspect.signature(function).parameters) == 0:
-            yield f"{type(owner).__name__}.{name}", function
-    for child in owner.children:
-        yield from kernels(child, seen)
+        if not (embedded and embedded.core_name and not embedded.portable) or (only and name not in only):
+            continue
+        annotations = [id(parameter.annotation) for parameter in inspect.signature(function).parameters.values()]
+        yield f"{type(owner).__name__}.{name}", function, [samples[key] for key in annotations]
 
 
 def main(file: str, class_name: str, arguments: list[str]) -> int:
@@ -46,9 +48,10 @@ def main(file: str, class_name: str, arguments: list[str]) -> int:
         given = ProcessArgumentManager(parse_arguments(arguments))
         instance = experiment((devices, DatasetManager(database), given, {}))
         instance.prepare()
-        for name, function in kernels(instance, set()):
+        host_calls = kernels(instance.nodes, ("init", "close")) if hasattr(instance, "nodes") else ()
+        for name, function, values in (*kernels(instance), *host_calls):
             try:
-                library = instance.core.compile(function, [], {})[1]
+                library = instance.core.compile(function, values, {})[1]
             except CompileError:
                 print(f"{name}: does not compile", file=sys.stderr)
                 return 1

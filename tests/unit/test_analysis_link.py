@@ -15,7 +15,7 @@ from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 WEIGHT = 0.86
 FIDELITY, S = (1 + 3 * WEIGHT) / 4, 2 * math.sqrt(2) * WEIGHT
 RETENTION = (0.96, 0.93)
-SEEDS = 160  # the mean of the pulls has sigma 0.079, their rms 0.056, a coverage of 68.3 % 3.7 %
+SEEDS = 120  # the mean of the pulls has sigma 0.091, their rms 0.065, a coverage of 68.3 % 4.2 %
 BOTH = {p: werner("psi+", WEIGHT) for p in PSI_PLUS_PATTERNS} | {p: werner("psi-", WEIGHT) for p in PSI_MINUS_PATTERNS}
 ALL_PLUS = {p: werner("psi+", WEIGHT) for p in (*PSI_PLUS_PATTERNS, *PSI_MINUS_PATTERNS)}
 
@@ -154,6 +154,8 @@ def test_without_calibration_shots_nothing_is_corrected() -> None:
         ({"shots.pattern": None}, "has no `shots.pattern`"),
         ({"shots.pattern": np.zeros(2100, dtype=np.int32)}, "heralded no pair"),
         ({"shots.present": np.zeros((2099, 2), dtype=np.int32)}, "its shape is"),
+        ({"shots.present": np.full((2100, 2), -1, dtype=np.int32)}, "0 or 1"),
+        ({"shots.setting": np.full(2100, 7, dtype=np.int32)}, "an index of `link.settings`"),
         ({"link.setting_names": "XX,YY"}, "must name 7 settings"),
         ({"link.setting_names": "YY,XX,ZZ,CHSH00,CHSH01,CHSH10,CHSH11"}, "must have both axes along"),
         ({"link.setting_names": "XX,YY,ZZ,CHSH00,CHSH01,CHSH10,other"}, "must be four pairs"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -24,7 +25,8 @@ from atomlink.errors import DataError
 CHILD = """
 import sys
 from analysis.journal import Journal
-with Journal.create(sys.argv[1], int(sys.argv[2]), "Killed", {"datasets": {"link.nodes": "alice,bob"}}, fsync_s=0.02) as journal:
+header = {"datasets": {"link.nodes": "alice,bob"}}
+with Journal.create(sys.argv[1], int(sys.argv[2]), "Killed", header, fsync_s=0.02) as journal:
     for k in range(10**9):
         journal.append({"pattern": 3, "attempts": k, "t_click_mu": [k, k + 1], "link.attempts": k})
         sys.stdout.write(f"{k}\\n")
@@ -59,7 +61,9 @@ def kill_a_run(folder: Path, rid: int, delay_s: float) -> tuple[int, int]:
 
 def test_every_acknowledged_shot_survives_kill_9_at_20_random_instants(tmp_path: Path) -> None:
     instants = random.Random(20)
-    runs = {rid: kill_a_run(tmp_path, rid, instants.uniform(0.0, 0.05)) for rid in range(KILLS)}
+    delays = [instants.uniform(0.0, 0.05) for _ in range(KILLS)]
+    with ThreadPoolExecutor(4) as pool:
+        runs = dict(enumerate(pool.map(kill_a_run, [tmp_path] * KILLS, range(KILLS), delays)))
     recovered = {int(entry.journal.name[:9]): entry for entry in recover(tmp_path)}
     assert recovered.keys() == runs.keys()
     for rid, (acknowledged, code) in runs.items():

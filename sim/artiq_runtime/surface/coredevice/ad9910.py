@@ -5,6 +5,11 @@ register takes effect at IO_UPDATE. Source: AD9910 data sheet (Analog Devices), 
 400 lines because the chip has many registers and each has its methods.
 """
 
+# ARTIQ's annotations are calls, TList(TInt32), which no type checker takes for types.
+# mypy: disable-error-code="valid-type"
+
+from typing import Any
+
 from artiq.coredevice import spi2 as spi
 from artiq.coredevice import urukul
 from artiq.coredevice.urukul import DEFAULT_PROFILE
@@ -92,8 +97,8 @@ class SyncDataEeprom:
         device, offset = eeprom_str.split(":")
         self.eeprom_device = dmgr.get(device)
         self.eeprom_offset = int(offset)
-        self.sync_delay_seed = 0
-        self.io_update_delay = 0
+        self.sync_delay_seed: Any = 0
+        self.io_update_delay: Any = 0
 
     @kernel
     def init(self):
@@ -138,8 +143,8 @@ def _system_clock(row, clk, pll_en, pll_n, pll_vco, pll_cp):
 class AD9910:
     """Control one AD9910 of an Urukul card.
 
-    Frequencies are Hz, phases turns, amplitudes 0 to 1; `ftw` 32-bit frequency word, `pow_` 16-bit phase word, `asf` 14-bit
-    amplitude word. `sw` is the TTL of the RF switch where the row names one.
+    Frequencies are Hz, phases turns, amplitudes 0 to 1; `ftw` is the 32-bit frequency word, `pow_` the 16-bit phase
+    word, `asf` the 14-bit amplitude word. `sw` is the TTL of the RF switch where the row names one.
     """
 
     def __init__(
@@ -189,7 +194,7 @@ class AD9910:
                 raise ValueError(
                     f"AD9910 {row}: with an EEPROM, sync_delay_seed and io_update_delay must be the same string"
                 )
-            self.sync_data = SyncDataEeprom(dmgr, self.core, sync_delay_seed)
+            self.sync_data: Any = SyncDataEeprom(dmgr, self.core, sync_delay_seed)
         else:
             self.sync_data = SyncDataUser(self.core, sync_delay_seed, io_update_delay)
         self.phase_mode = PHASE_MODE_CONTINUOUS

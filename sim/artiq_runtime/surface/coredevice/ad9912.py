@@ -5,6 +5,9 @@ bytes, from the highest address down. Source: AD9912 data sheet (Analog Devices)
 manual.
 """
 
+# ARTIQ's annotations are calls, TList(TInt32), which no type checker takes for types.
+# mypy: disable-error-code="valid-type"
+
 from artiq.coredevice import spi2 as spi
 from artiq.coredevice import urukul
 from artiq.coredevice.ad9912_reg import (
@@ -50,7 +53,8 @@ class AD9912:
             sysclk = sysclk / _CLK_DIVIDER[self.cpld.clk_div] * pll_n
         if sysclk > 1e9:
             raise ValueError(
-                f"AD9912 on `{cpld_device}`: the system clock must be <= 1 GHz, but is {sysclk / 1e6:g} MHz; lower pll_n"
+                f"AD9912 on `{cpld_device}`: the system clock must be <= 1 GHz, but is {sysclk / 1e6:g} MHz;"
+                " lower pll_n"
             )
         self.ftw_per_hz = 1 / sysclk * (int64(1) << 48)
 

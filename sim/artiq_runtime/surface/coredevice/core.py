@@ -33,6 +33,6 @@ class Core:
 
     def __init__(self, dmgr, *args, **kwargs):
         raise DeviceError(
-            "Device class artiq.coredevice.core.Core drives a real core device and needs real ARTIQ, which is not installed;"
-            " install ARTIQ 8 for hardware, or use sim.rtio.core.Core."
+            "Device class artiq.coredevice.core.Core drives a real core device and needs the real ARTIQ, which is not"
+            " installed; install ARTIQ 8 for hardware, or take the simulation's core, sim.rtio.core.Core."
         )

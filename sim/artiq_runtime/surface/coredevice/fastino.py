@@ -4,6 +4,9 @@ Addresses 0-31 are the DAC words, then 0x20 update, 0x21 hold, 0x22 configuratio
 stage and 0x27 apply the interpolation.
 """
 
+# ARTIQ's annotations are calls, TList(TInt32), which no type checker takes for types.
+# mypy: disable-error-code="valid-type"
+
 from artiq.coredevice.rtio import rtio_output, rtio_output_wide
 from artiq.language.core import delay_mu, kernel, portable
 from artiq.language.types import TInt32, TList

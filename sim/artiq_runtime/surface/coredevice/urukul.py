@@ -123,8 +123,9 @@ class _DummySync:
 class CPLD:
     """Control the CPLD of one Urukul card and own its SPI bus.
 
-    `clk_sel`: 0 internal, 1 front SMA, 2 internal MMCX, 3 reserved. `clk_div`: 0 default (4 for AD9910, 1 for AD9912), 1, 2: by 2,
-    3: by 4. `att` is the attenuator word the card is believed to hold; `get_att_mu` reads the true one.
+    `clk_sel`: 0 internal oscillator, 1 front SMA, 2 internal MMCX. `clk_div`: 0 default (4 for AD9910, 1 for AD9912),
+    1: by 1, 2: by 2, 3: by 4.
+    `att` is the attenuator word the card is believed to hold; `get_att_mu` reads the true one.
     """
 
     kernel_invariants = {"refclk", "bus", "core", "io_update", "clk_div"}

@@ -1,0 +1,176 @@
+"""The simulated core device: what the `core` row of device_db.py names in simulation.
+
+It offers ARTIQ's own methods. `World` and `Gateware` are built when the first kernel needs them, so that opening a device_db stays fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy
+from artiq.language.core import at_mu, kernel, now_mu, portable, syscall
+from artiq.language.types import TBool, TInt32, TInt64, TNone
+
+from atomlink.errors import UsageError
+
+from .bus import Bus
+from .costs import preset
+from .engine import Engine
+
+
+@syscall
+def rtio_init() -> TNone:
+    """Clear the RTIO FIFOs."""
+    raise NotImplementedError("rtio_init() runs in kernels only")
+
+
+@syscall
+def rtio_get_counter() -> TInt64:
+    """Return the RTIO counter."""
+    raise NotImplementedError("rtio_get_counter() runs in kernels only")
+
+
+@syscall
+def rtio_get_destination_status(destination: TInt32) -> TBool:
+    """Say whether a DRTIO destination is up."""
+    raise NotImplementedError("rtio_get_destination_status() runs in kernels only")
+
+
+@syscall
+def rtio_wait_until(t_mu: TInt64) -> TNone:
+    """Wait for the RTIO counter; the twin jumps there."""
+    raise NotImplementedError("rtio_wait_until() runs in kernels only")
+
+
+class Comm:
+    """The link to the core device: there is none, so closing it does nothing."""
+
+    def open(self) -> None:
+        """Open the link."""
+
+    def close(self) -> None:
+        """Close the link, as experiments do before they pause."""
+
+
+class Core:
+    """Run kernels on the simulated lab.
+
+    `gateware` replaces what would be built from the device database and the scenario, for tests.
+    """
+
+    kernel_invariants = {"core", "ref_period", "coarse_ref_period", "ref_multiplier"}
+
+    def __init__(
+        self,
+        dmgr: Any,
+        ref_period: float = 1e-9,
+        ref_multiplier: int = 8,
+        scenario: str = "default",
+        seed: int = 0,
+        costs: str = "kasli_soc",
+        gateware: Any = None,
+        **unused: Any,
+    ) -> None:
+        self.ref_period, self.ref_multiplier = ref_period, ref_multiplier
+        self.coarse_ref_period = ref_period * ref_multiplier
+        self.dmgr, self.core, self.comm = dmgr, self, Comm()
+        self.scenario, self.seed = scenario, seed
+        self.costs = preset(costs)
+        self._gateware = gateware
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine, with the lab below it; both are made when first asked for."""
+        if self._engine is None:
+            gateware = self._build() if self._gateware is None else self._gateware
+            self._engine = Engine(Bus(gateware, self.costs, self.ref_multiplier), self.ref_period)
+        return self._engine
+
+    @property
+    def bus(self) -> Bus:
+        """Return the RTIO bus."""
+        return self.engine.bus
+
+    @property
+    def world(self) -> Any:
+        """Return the simulated lab."""
+        return getattr(self.bus.gateware, "world", None)
+
+    def _build(self) -> Any:
+        from sim.gateware.build import Gateware
+        from sim.world.scenario import load_scenario
+        from sim.world.world import World
+
+        world = World(load_scenario(self.scenario), self.seed)
+        made: Any = Gateware(self.dmgr.get_device_db(), world)
+        made.world = world
+        return made
+
+    def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a kernel, called from the host."""
+        return self.engine.run(function, tuple(args), kwargs)
+
+    def precompile(self, function: Any, *args: Any, **kwargs: Any) -> Callable[[], Any]:
+        """Return a function that runs a kernel later, with these arguments and without writing attributes back."""
+        if not hasattr(function, "artiq_embedded"):
+            raise UsageError(f"precompile() was given {function!r}, which is not a kernel; pass a method marked @kernel")
+        owner = getattr(function, "__self__", None)
+        kernel_function = getattr(function, "__func__", function)
+        values = args if owner is None else (owner, *args)
+        compiled = self.engine.compile(kernel_function, values, kwargs)
+
+        @wraps(function)
+        def run_precompiled() -> Any:
+            return self.engine.execute(compiled, values, kwargs, write_back=False)
+
+        return run_precompiled
+
+    @portable
+    def seconds_to_mu(self, seconds):  # type: ignore[no-untyped-def]
+        """Convert seconds to machine units, rounded down."""
+        return numpy.int64(seconds // self.ref_period)
+
+    @portable
+    def mu_to_seconds(self, mu):  # type: ignore[no-untyped-def]
+        """Convert machine units to seconds."""
+        return mu * self.ref_period
+
+    @kernel
+    def get_rtio_counter_mu(self):  # type: ignore[no-untyped-def]
+        """Return the RTIO counter."""
+        return rtio_get_counter()
+
+    @kernel
+    def wait_until_mu(self, cursor_mu):  # type: ignore[no-untyped-def]
+        """Block until the RTIO counter reaches a time; return at once if it has."""
+        rtio_wait_until(cursor_mu)
+
+    @kernel
+    def get_rtio_destination_status(self, destination):  # type: ignore[no-untyped-def]
+        """Say whether a DRTIO destination is up."""
+        return rtio_get_destination_status(destination)
+
+    @kernel
+    def reset(self):  # type: ignore[no-untyped-def]
+        """Clear the RTIO FIFOs and set the cursor 125000 mu after the counter."""
+        rtio_init()
+        at_mu(rtio_get_counter() + 125000)
+
+    @kernel
+    def break_realtime(self):  # type: ignore[no-untyped-def]
+        """Set the cursor 125000 mu after the counter, unless it is later already."""
+        min_now = rtio_get_counter() + 125000
+        if now_mu() < min_now:
+            at_mu(min_now)
+
+    def close(self) -> None:
+        """Let go of the device."""
+        self.comm.close()
+
+    def notify_run_end(self) -> None:
+        """Carry out everything that is pending: the experiment's run() has ended."""
+        if self._engine is not None:
+            self._engine.bus.finish()
