@@ -34,7 +34,7 @@ test-slow: install-dev
 	$(BIN)/python -m pytest -q -m slow
 
 bench: install-dev
-	$(BIN)/python -m benchmarks
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lint: install-dev
 	$(BIN)/ruff check .

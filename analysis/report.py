@@ -14,9 +14,9 @@ from analysis import page, report_hom, report_link, schema
 from analysis.load import Run, load
 from atomlink.errors import DataError
 
-# The first dataset of each kind of run, and what its report says. A new analysis adds its line.
+# A dataset of each kind of run, and what its report says. A new analysis adds its line.
 SECTIONS: tuple[tuple[str, Callable[[Run], page.Section]], ...] = (
-    ("shots.pattern", report_link.section),
+    ("link.settings", report_link.section),
     ("hom.delay_s", report_hom.section),
 )
 LISTED = 40  # datasets on the page of a run that no analysis knows
@@ -29,19 +29,19 @@ def report(path: str | os.PathLike[str]) -> Path:
 
 def main_report(path: str | os.PathLike[str]) -> list[str]:
     """Write the report and return the lines that the command prints: headline numbers, then where the page is."""
-    written, sections = _write(load(path))
+    written, sections, notices = _write(load(path))
     lines = [f"{label}: {value} ({remark})" for section in sections for label, value, remark in section.tiles]
-    return [*lines, f"report: {written}"]
+    return [*notices, *lines, f"report: {written}"]
 
 
-def _write(run: Run) -> tuple[Path, list[page.Section]]:
+def _write(run: Run) -> tuple[Path, list[page.Section], list[str]]:
     sections, notices = _sections(run)
     text = render(run, sections, notices)
     target = run.path.with_suffix(".html")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, target)
-    return target, sections
+    return target, sections, notices
 
 
 def _sections(run: Run) -> tuple[list[page.Section], list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from analysis import figures, page, published
-from analysis.estimates import Estimate
+from analysis.estimates import Estimate, binomial
 from analysis.link import LinkResult, Row, analyse
 from analysis.load import Run
 
@@ -93,23 +93,29 @@ def _published(run: Run, result: LinkResult) -> list[str]:
     known = published.publication(scenario)
     if not known:
         return []
-    corrected = result.total.corrected
-    found = {
-        "herald_probability": result.probability,
-        "rate_lab": result.rate_lab,
-        "fidelity": corrected.fidelity if corrected else result.total.raw.fidelity,
-        "chsh": result.total.raw.chsh,
-    }
     rows = [
         (entry.published.observable.replace("_", " "), _value(entry.published), _found(entry), _difference(entry),
          ROLE_TEXT[entry.published.role], entry.published.note)
-        for entry in published.compare(scenario, found)
+        for entry in published.compare(scenario, _observables(result))
     ]  # fmt: skip
     return [
         page.heading(f"Published beside simulated: {known.paper}"),
         page.table(("", "Published", "This run", "Difference", "Agreement means", "Note"), rows),
         page.small(f"{known.setup}. Unknown that was fitted: {known.fitted}. What is fitted is not a prediction."),
     ]
+
+
+def _observables(result: LinkResult) -> dict[str, Estimate | None]:
+    """Return what publications may have published; fidelities corrected where there is a calibration."""
+    psi_minus = result.states[1]
+    return {
+        "herald_probability": result.probability,
+        "herald_probability_psi_minus": binomial(psi_minus.heralds, result.probability.n),
+        "rate_lab": result.rate_lab,
+        "fidelity": (result.total.corrected or result.total.raw).fidelity,
+        "fidelity_psi_minus": (psi_minus.corrected or psi_minus.raw).fidelity,
+        "chsh": result.total.raw.chsh,
+    }
 
 
 def _value(value: published.Value) -> str:

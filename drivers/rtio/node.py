@@ -10,6 +10,8 @@ from drivers.rtio.imaging import Imaging
 from drivers.rtio.qubit import Qubit
 from drivers.rtio.tweezers import Tweezers
 
+COARSE_MU = 8
+
 
 class Node(HasEnvironment):
     """An atom in a tweezer in a cavity, and everything that acts on it."""
@@ -60,9 +62,11 @@ class Node(HasEnvironment):
 
     @kernel
     def off(self):
-        """Switch off, now, every light, field and microwave that an experiment could have left on."""
+        """Switch off every light, field and microwave that an experiment could have left on, within a microsecond."""
         self.imaging.off()
+        delay_mu(COARSE_MU)  # nine events of one time would need nine lanes; a satellite has eight
         self.qubit.off()
+        delay_mu(COARSE_MU)
         self.pumping.off()
         self.excitation.off()
         delay(1 * us)

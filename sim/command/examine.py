@@ -14,7 +14,7 @@ from artiq.master.worker_db import DeviceError as NoDevice
 from artiq.master.worker_db import DummyDevice
 from artiq.tools import file_import
 
-from atomlink.errors import DataError, LabError, UsageError
+from atomlink.errors import DataError, LabError, ScenarioError, UsageError
 from sim.command.arguments import CheckedArguments
 from sim.command.device_rows import check_rows
 from sim.command.lab import Lab
@@ -65,7 +65,10 @@ def check_scenario(core_row: Any) -> None:
         if scenario not in scenario_files():
             from sim.world.scenario import load_scenario
 
-            load_scenario(scenario)
+            try:
+                load_scenario(scenario)
+            except ScenarioError as error:
+                raise ScenarioError(f"scenario {scenario}: {error}") from error
 
 
 def open_dataset_db(lab: Lab) -> DatasetDB:

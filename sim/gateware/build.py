@@ -29,7 +29,7 @@ _NOT_ON_THE_BUS = (
 
 
 class Gateware:
-    """Hold the peripherals of a lab: `channels` by RTIO channel, `names` the device_db key of each; `world` is behind them."""
+    """Hold the peripherals of a lab: `channels` by RTIO channel, `names` their device_db keys, `world` behind them."""
 
     def __init__(self, device_db: Mapping[str, Any], world: WorldPorts) -> None:
         self.world = world

@@ -85,13 +85,16 @@ class TtlInOut(Ttl):
                 f"TTL `{self._row.key}`: a gate on falling edges met a click, and the twin knows clicks by their rising"
                 " edges only; gate on rising edges"
             )
-        self.fifo.extend([(t, 1) for t in clicks])
+        if clicks:
+            self.fifo.extend([(t, 1) for t in clicks])
 
     def _set_sensitivity(self, t_mu: int, sensitivity: int) -> None:
-        self.poll(t_mu)
+        if self._sensitivity:
+            self.poll(t_mu)
         self._sensitivity = sensitivity
         # A gate sees the edges later than its opening.
-        self._seen_mu = max(t_mu, self._seen_mu)
+        if t_mu > self._seen_mu:
+            self._seen_mu = t_mu
 
     def _enable_output(self, t_mu: int, enable: bool) -> None:
         if enable and self._level_port is None:

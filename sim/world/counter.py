@@ -6,7 +6,7 @@ clicks are a Poisson process of the counter's own. Whoever asks for the same str
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right, insort
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class Counter:
         """Return the rising edges with start < t <= stop, sorted."""
         if stop_mu > self._done:
             self._settle(stop_mu)
+            self._forget(min(start_mu, stop_mu - _KEPT_MU))
         return self._clicks[bisect_right(self._clicks, start_mu) : bisect_right(self._clicks, stop_mu)]
 
     def _settle(self, stop_mu: int) -> None:
@@ -58,8 +59,10 @@ class Counter:
         self._stretches = rest
         self._accept(sorted(times), stop_mu)
         self._done = stop_mu
-        if self._clicks and self._clicks[0] < stop_mu - _KEPT_MU:
-            del self._clicks[: bisect_left(self._clicks, stop_mu - _KEPT_MU)]
+
+    def _forget(self, t_mu: int) -> None:
+        if self._clicks and self._clicks[0] <= t_mu:
+            del self._clicks[: bisect_right(self._clicks, t_mu)]
 
     def _uniform(self, start_mu: int, stop_mu: int, rate_hz: float) -> list[int]:
         span = stop_mu - start_mu

@@ -1,7 +1,7 @@
 """The coredevice drivers put the same events on the bus as ARTIQ's own, compiled by the real compiler.
 
-The rows of driver_events.json are replayed in order on one set of devices, each call from the host as a kernel of the engine; inputs answer
-0 at once, as they did when the rows were recorded.
+The rows of driver_events.json are replayed in order on one set of devices, each call from the host as a kernel of the
+engine; inputs answer 0 at once, as they did when the rows were recorded.
 """
 
 from __future__ import annotations

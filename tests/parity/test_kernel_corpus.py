@@ -56,7 +56,8 @@ def differences(corpus: Any, entry: dict[str, Any]) -> list[str]:
     devices = Devices()
     host = corpus(devices)
     getattr(host, entry["name"])()
-    found = {"events": devices.bus.events, "out": plain(host.out), "now": devices.bus.now}
+    events = [[t_mu, target, data[0]] for t_mu, target, data in devices.bus.events]
+    found = {"events": events, "out": plain(host.out), "now": devices.bus.now}
     return [f"{entry['name']}.{key}" for key, value in found.items() if value != entry[key]]
 
 

@@ -134,7 +134,7 @@ def make_lab(folder: Path) -> Path:
     (root / "experiments").mkdir(parents=True)
     (root / "device_db.py").write_text(DEVICE_DB)
     (root / "experiments" / "some.py").write_text(EXPERIMENTS)
-    (root / "here.toml").write_text('description = "A scenario that nothing here reads."\n')
+    (root / "here.toml").write_text('description = "A scenario that lacks the rest."\n')
     return root
 
 

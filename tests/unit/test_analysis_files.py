@@ -164,7 +164,11 @@ def test_published_values_name_the_fitted_unknown() -> None:
         known = published.publication(name)
         assert known is not None and known.fitted and {"fitted", "predicted"} <= {value.role for value in known.values}
     assert published.publication("default") is None and published.compare("default", {}) == ()
-    found = {"fidelity": Estimate(0.85, 0.02), "herald_probability": Estimate(1e-3, 1e-5), "chsh": None}
+    found = {
+        "fidelity_psi_minus": Estimate(0.85, 0.02),
+        "herald_probability_psi_minus": Estimate(1e-3, 1e-5),
+        "chsh": None,
+    }
     fitted, predicted = published.compare("nolleke2013", found)
     assert math.isnan(fitted.sigmas) and fitted.published.role == "fitted"
     assert predicted.sigmas == pytest.approx(0.03 / math.hypot(0.02, 0.0225))

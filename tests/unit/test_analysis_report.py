@@ -105,6 +105,9 @@ def test_a_run_without_a_pair_says_so(tmp_path: Path) -> None:
     data = {key: value[:0] if key.startswith("shots.") else value for key, value in link_data().items()}
     text = page_of(write(tmp_path, "RemoteEntanglement", 11, data))
     assert "heralded no pair" in text
+    bare = {key: value for key, value in data.items() if not key.startswith("shots.")}  # killed before its first shot
+    lines = main_report(write(tmp_path, "RemoteEntanglement", 15, bare))
+    assert "has no `shots.t_herald_mu`" in lines[0] and lines[-1].startswith("report: ")
 
 
 def test_an_unknown_kind_of_run_lists_its_datasets(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ CASES = [
     (["`-c Class`", "Count", "Fail"], "must be named with -c Class", RUN),
     (["did you mean `Count`?"], "unknown class `Coutn`", [*RUN, "-c", "Coutn"]),
     (["must be one of", "the path of a TOML file"], "unknown scenario `her.toml`", [*COUNT, "--scenario", "her.toml"]),
+    (["here.toml"], "alice.port.kind", [*COUNT, "--scenario", "here.toml"]),
+    (["did you mean `default`?"], "unknown scenario `defalt`", [*COUNT, "--scenario", "defalt"]),
     (["integer >= 0"], "seed is '-1'", [*COUNT, "--seed", "-1"]),
     (["ideal, kasli, kasli_soc"], "costs is 'free'", [*COUNT, "--costs", "free"]),
     ([], "FILE is missing", ["run"]),
@@ -52,7 +54,8 @@ CASES = [
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = make_lab(tmp_path)
     monkeypatch.chdir(root)
-    monkeypatch.setenv("ATOMLINK_SCENARIO", str(root / "here.toml"))
+    for name in ("ATOMLINK_TARGET", "ATOMLINK_SCENARIO", "ATOMLINK_SEED", "ATOMLINK_COSTS"):
+        monkeypatch.delenv(name, raising=False)
     return root
 
 

@@ -17,7 +17,8 @@ from sim import cli
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = make_lab(tmp_path)
     monkeypatch.chdir(root)
-    monkeypatch.setenv("ATOMLINK_SCENARIO", str(root / "here.toml"))
+    for name in ("ATOMLINK_TARGET", "ATOMLINK_SCENARIO", "ATOMLINK_SEED", "ATOMLINK_COSTS"):
+        monkeypatch.delenv(name, raising=False)
     return root
 
 

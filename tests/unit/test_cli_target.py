@@ -67,3 +67,17 @@ def test_an_unknown_value_is_one_line(scenario: str, environment: dict[str, str]
 def test_a_core_row_without_arguments_is_refused(scenario: str) -> None:
     with pytest.raises(UsageError, match="row `core`"):
         target.apply({"core": {"type": "local"}}, {"ATOMLINK_SCENARIO": scenario})
+
+
+def test_the_presets_that_the_command_names_are_those_of_the_core() -> None:
+    from sim.rtio.costs import PRESETS
+
+    assert tuple(PRESETS) == target.COST_PRESETS
+
+
+def test_every_shipped_scenario_loads() -> None:
+    from sim.world import load_scenario
+
+    assert {"default", "nolleke2013", "hofmann2012"} <= set(target.scenario_files())
+    for name in target.scenario_files():
+        assert load_scenario(name).description

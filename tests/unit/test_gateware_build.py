@@ -38,11 +38,15 @@ def test_wrong_value_is_quoted():
 
 def test_unknown_class_lists_what_there_is():
     message = refusal({"ph": row("phaser.Phaser", channel_base=4)})
-    assert "`ph`" in message and "artiq.coredevice.phaser.Phaser" in message and "artiq.coredevice.ttl.TTLOut" in message
+    assert (
+        "`ph`" in message and "artiq.coredevice.phaser.Phaser" in message and "artiq.coredevice.ttl.TTLOut" in message
+    )
 
 
 def test_row_with_a_channel_of_an_unknown_driver_is_refused():
-    device_db = {"x": {"type": "local", "module": "drivers.rtio.nothing", "class": "Nothing", "arguments": {"channel": 3}}}
+    device_db = {
+        "x": {"type": "local", "module": "drivers.rtio.nothing", "class": "Nothing", "arguments": {"channel": 3}}
+    }
     assert "drivers.rtio.nothing.Nothing" in refusal(device_db)
 
 
@@ -62,7 +66,11 @@ def test_reference_to_another_kind_of_row_is_refused():
 
 
 def test_aliases_are_followed():
-    device_db = {"spi": row("spi2.SPIMaster", channel=1), "alias": "spi", "cpld": row("urukul.CPLD", spi_device="alias")}
+    device_db = {
+        "spi": row("spi2.SPIMaster", channel=1),
+        "alias": "spi",
+        "cpld": row("urukul.CPLD", spi_device="alias"),
+    }
     assert Gateware(device_db, NotingWorld()).names == {1: "spi"}
 
 

@@ -59,10 +59,7 @@ class Expressions:
 
     def at(self, made: Any, node: Any) -> None:
         """Give what was made the place of its source, or of the call that it is written in place of."""
-        place = self.site if self.site is not None else node
-        for part in ast.walk(made):
-            if not hasattr(part, "lineno") and isinstance(part, ast.stmt | ast.expr | ast.excepthandler):
-                ast.copy_location(part, place)
+        _place(made, self.site if self.site is not None else node)
 
     def temp(self) -> str:
         """Return a fresh local name."""
@@ -335,6 +332,8 @@ class Expressions:
             if isinstance(typ, Func) and typ.kind == "method" and known_self is None:
                 values.insert(0, self.expr(node.func.value))
             return call(load(self.unit.function(callee, known_self)), *values)
+        if not isinstance(typ, Func):
+            return self.new_exception(typ.cls, node.args)
         if typ.kind == "builtin":
             made: ast.expr = getattr(self, "call_" + typ.info)(node)
             return made
@@ -342,9 +341,7 @@ class Expressions:
             return self._math(node, typ)
         if typ.kind == "syscall":
             return call(load(self.unit.syscall(typ.name, node, self.function)), *map(self.expr, node.args))
-        if typ.kind in ("rpc", "method"):
-            return self._rpc(node, typ)
-        return self.new_exception(typ.cls, node.args)
+        return self._rpc(node, typ)
 
     def method_call(self, manager: Any, name: str, self_arg: list[ast.expr], args: list[ast.expr]) -> ast.expr:
         """Return the call of a context manager's method."""
@@ -455,3 +452,14 @@ def _dtype(typ: Type) -> str:
     if is_("int", elt):
         return f"int{width(elt)}"
     return "bool" if elt is BOOL else "float64"
+
+
+def _place(made: Any, node: Any) -> None:
+    """Copy a place to a node and to those below it that have none yet."""
+    if hasattr(made, "lineno"):
+        return
+    if isinstance(made, ast.stmt | ast.expr | ast.excepthandler | ast.keyword):
+        made.lineno, made.col_offset = node.lineno, node.col_offset
+        made.end_lineno, made.end_col_offset = node.end_lineno, node.end_col_offset
+    for child in ast.iter_child_nodes(made):
+        _place(child, node)

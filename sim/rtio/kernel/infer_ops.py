@@ -62,7 +62,10 @@ class Operators:
             return FLOAT
         widths = [width(kind) for kind in kinds]
         if None in widths:
-            return Type("int", (Var(),))
+            if not hasattr(nodes[-1], "meet"):
+                nodes[-1].meet = Type("int", (Var(),))  # the same at every attempt, or the solver would see progress for ever
+            open_width: Type = nodes[-1].meet
+            return open_width
         return Type("int", (WIDTH64 if 64 in widths else WIDTH32,))
 
     def widen(self, node: Any, typ: Type) -> None:

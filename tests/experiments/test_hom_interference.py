@@ -1,0 +1,37 @@
+"""Two-photon interference, end to end on a link of little loss; seeds fixed, 4 sigma."""
+
+from pathlib import Path
+
+import pytest
+from lab_runs import Outcome, execute
+
+from analysis import hom, schema
+
+FILE = "photons/hom_interference.py"
+SIGMAS = 4
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    folder: Path = tmp_path_factory.mktemp("lab")
+    delays = 'delays={"ty": "ExplicitScan", "sequence": [-0.48e-6, -0.24e-6, 0.0, 0.24e-6, 0.48e-6]}'
+    return execute(folder, FILE, "--scenario", "bright", "--seed", "31", delays, "attempts=20000", "singles_attempts=1000",
+                   "dark_attempts=20000")  # fmt: skip
+
+
+def test_the_file_keeps_the_schema(scan: Outcome) -> None:
+    assert scan.code == 0 and scan.run is not None, scan.text
+    schema.check(scan.run.datasets)
+
+
+def test_photons_interfere_where_they_overlap_and_only_there(scan: Outcome) -> None:
+    assert scan.run is not None
+    result = hom.analyse(scan.run)
+    visibility = dict(zip((result.delay_s * 1e9).round().tolist(), result.raw.visibility, strict=True))
+    assert visibility[0].sigmas_from(0.5) > SIGMAS
+    assert abs(visibility[-480].value) < 0.3 and abs(visibility[480].value) < 0.3
+
+
+def test_every_delay_has_the_attempts_that_were_asked_for(scan: Outcome) -> None:
+    assert scan.run is not None
+    assert scan.run.datasets["hom.attempts"].tolist() == [20000] * 5

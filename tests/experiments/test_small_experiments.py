@@ -1,0 +1,31 @@
+"""The small experiments, end to end, on the default lab; seeds fixed."""
+
+from pathlib import Path
+
+import numpy as np
+from lab_runs import execute
+
+
+def test_pulse_runs_and_leaves_a_file(tmp_path: Path) -> None:
+    done = execute(tmp_path, "setup/pulse.py", "duration=1e-6")
+    assert done.code == 0 and done.run is not None, done.text
+
+
+def test_a_pulse_longer_than_allowed_is_refused(tmp_path: Path) -> None:
+    done = execute(tmp_path, "setup/pulse.py", "duration=2.0")
+    assert done.code == 2 and done.run is None
+    assert "duration" in done.text
+
+
+def test_loading_and_images_are_those_of_a_tweezer(tmp_path: Path) -> None:
+    """Enhanced loading fills at most 0.9; an image loses 0.5 %; counts are far from the threshold. 4 sigma of 100 shots."""
+    done = execute(tmp_path, "atoms/load_and_image.py", "--seed", "21", "n_shots=100")
+    assert done.code == 0 and done.run is not None, done.text
+    present, counts = done.run.datasets["images.present"], done.run.datasets["images.counts"]
+    assert present.shape == (100, 3, 2)
+    loaded = present[:, 1][present[:, 0] == 0].mean()
+    assert 0.5 < loaded < 1.0
+    survived = present[:, 2][present[:, 1] == 1].mean()
+    assert survived > 0.95
+    bright, dark = counts[present == 1], counts[present == 0]
+    assert np.median(bright) > 300 and np.median(dark) < 15

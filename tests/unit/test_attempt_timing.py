@@ -1,0 +1,73 @@
+"""The timing of an attempt follows the beliefs, and what cannot be played is refused."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from atomlink.errors import TimingError, UsageError
+from drivers import parameters
+from drivers.rtio.photon_port import GRID_MU, believed_timing
+
+
+class Believer:
+    """An experiment as far as beliefs go: a dataset store and the core's clock."""
+
+    def __init__(self, **beliefs: float) -> None:
+        self.core = SimpleNamespace(ref_period=1e-9)
+        self.datasets: dict[str, float] = {name.replace("__", "."): value for name, value in beliefs.items()}
+        self.written: dict[str, float] = {}
+
+    def get_dataset(self, key: str) -> float:
+        return self.datasets[key]
+
+    def set_dataset(self, key: str, value: float, **_metadata: Any) -> None:
+        self.written[key] = value
+
+
+def test_photons_of_both_nodes_arrive_together_whatever_their_paths() -> None:
+    """A node further away is excited earlier, to the coarse clock."""
+    timing = believed_timing(Believer(param__link__t_photon_bob_s=649e-9))
+    assert abs(timing.excite_alice_mu + 549 - timing.excite_bob_mu - 649) <= GRID_MU
+    assert abs(timing.delay_mu) <= GRID_MU
+    assert abs(timing.gate_start_mu - timing.excite_alice_mu - 549) <= GRID_MU
+
+
+def test_a_delay_moves_bob_and_neither_alice_nor_the_gates() -> None:
+    together, apart = (believed_timing(Believer(), delay, 0.4e-6) for delay in (0.0, 0.4e-6))
+    assert apart.excite_bob_mu - together.excite_bob_mu == 400 == apart.delay_mu - together.delay_mu
+    assert (apart.gate_start_mu, apart.gate_stop_mu, apart.excite_alice_mu) == (
+        together.gate_start_mu, together.gate_stop_mu, together.excite_alice_mu)  # fmt: skip
+
+
+def test_edges_are_on_the_coarse_clock() -> None:
+    timing = believed_timing(Believer(), 0.123e-6, 0.3e-6)
+    edges = (timing.pump_stop_mu, timing.excite_alice_mu, timing.excite_alice_stop_mu, timing.excite_bob_mu, timing.excite_bob_stop_mu)
+    assert all(edge % GRID_MU == 0 for edge in edges)
+
+
+@pytest.mark.parametrize(("delay_s", "longest_s"), [(0.5e-6, 0.4e-6), (0.0, 0.6e-6)])
+def test_delays_that_the_gates_cannot_admit_are_refused(delay_s: float, longest_s: float) -> None:
+    with pytest.raises(TimingError, match="delay|Delay"):
+        believed_timing(Believer(), delay_s, longest_s)
+
+
+def test_a_belief_from_the_store_goes_before_the_default() -> None:
+    believer = Believer(param__alice__f_larmor_hz=1.5e6)
+    assert parameters.get(believer, "param.alice.f_larmor_hz") == 1.5e6
+    assert parameters.get(believer, "param.bob.f_larmor_hz") == 1.40e6
+
+
+def test_a_default_that_was_used_is_in_the_results() -> None:
+    believer = Believer()
+    parameters.get(believer, "param.link.t_gate_s")
+    assert believer.written == {"param.link.t_gate_s": 0.9e-6}
+
+
+def test_an_unknown_belief_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="f_larmor_khz"):
+        parameters.get(Believer(), "param.alice.f_larmor_khz")
+
+
+def test_every_belief_states_unit_meaning_and_source() -> None:
+    assert all(row.unit and row.meaning and row.source for row in parameters.TABLE.values())
