@@ -10,8 +10,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from artiq.coredevice.exceptions import DMAError
-
 from atomlink.errors import DeviceError
 
 from .bus import Bus
@@ -33,6 +31,7 @@ class Compiled:
 
     def __init__(self, program: Program, engine: Engine, args: tuple[Any, ...]) -> None:
         self.program, self.unit = program, Unit(program, engine)
+        self.unit.check_interleaving()
         entry = program.entry
         self.self_first = entry.owner is not None
         known = (args[0],) if self.self_first else None
@@ -239,4 +238,4 @@ class Engine:
         logging.getLogger("rtio_log").debug("%s: %s", channel, " ".join(map(str, values)))
 
 
-__all__ = ["Compiled", "DMAError", "Engine"]
+__all__ = ["Compiled", "Engine"]

@@ -10,7 +10,9 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+from .errors import KernelError
 from .functions import Function
+from .scope import own_statements
 from .types import NONE, Func, Type, allocated, has_var
 
 State = frozenset[str] | None  # names that are set for sure; None where control never arrives
@@ -42,6 +44,7 @@ class Flow:
         self.locals = list(function.env)
         self.breaks: list[list[State]] = []
         self.closures = bool(function.nested)
+        self.dead_end: KernelError | None = None
 
     def run(self) -> None:
         """Check the function."""
@@ -51,6 +54,8 @@ class Flow:
             raise function.error(
                 function.node, f"this function must return a value of type {function.ret} explicitly"
             )
+        if self.dead_end is not None:
+            raise self.dead_end
 
     def block(self, body: list[ast.stmt], state: State) -> State:
         """Return what is set after a block."""
@@ -98,12 +103,25 @@ class Flow:
 
     def flow_Assign(self, node: ast.Assign, state: frozenset[str]) -> State:
         self.read(node.value, state)
+        if isinstance(node.value, ast.BinOp):
+            self._closed_over([t for t in node.targets if isinstance(t, ast.Name)], node.value)
         for target in node.targets:
             state = self.set(target, state)
         return state
 
+    def _closed_over(self, targets: list[Any], value: ast.expr) -> None:
+        """Refuse arithmetic on a variable of an outer function that is stored in that variable."""
+        read = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+        for target in targets:
+            if target.id in self.function.nonlocals and target.id in read:
+                raise self.function.error(
+                    target, f"nonlocal variable '{target.id}' cannot be changed by arithmetic on itself: ARTIQ's compiler fails on it"
+                )
+
     def flow_AugAssign(self, node: ast.AugAssign, state: frozenset[str]) -> State:
         target = node.target
+        if isinstance(target, ast.Name):
+            self._closed_over([target], ast.Name(id=target.id, ctx=ast.Load()))
         if isinstance(target, ast.Name) and target.id in self.function.env and target.id not in state:
             raise self.function.error(target, f"variable '{target.id}' is not always initialized here")
         self.read(node.value, state)
@@ -152,15 +170,15 @@ class Flow:
             self.read(item.context_expr, state)
             if item.optional_vars is not None:
                 state = self.set(item.optional_vars, state)
-        if getattr(node, "context", None) in ("parallel", "interleave"):
+        if getattr(node, "context", None) == "parallel":
             return self._parallel(node, state)
         return self.block(node.body, state)
 
     def _parallel(self, node: Any, state: frozenset[str]) -> State:
-        for i, stmt in enumerate(node.body):
-            if terminates(stmt) and i < len(node.body) - 1:
-                raise self.function.error(
-                    node.body[i + 1], "statement cannot be reached: control leaves this 'with parallel' block above"
+        for stmt in node.body:
+            if terminates(stmt) and self.dead_end is None:
+                self.dead_end = self.function.error(
+                    stmt, "a statement of 'with parallel' cannot end in return, raise, break or continue: ARTIQ's compiler fails on it"
                 )
             after = self.statement(stmt, state)
             # ARTIQ's code generator goes on after a statement that leaves the block.
@@ -222,7 +240,7 @@ class Escape:
 
     def run(self) -> None:
         """Check every assignment and return of the function, in order."""
-        for node in _own_nodes(self.function.node.body):
+        for node in own_statements(self.function.node.body):
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self._assign(target, node.value)
@@ -276,18 +294,6 @@ def _names(target: Any) -> Iterator[str]:
     elif isinstance(target, ast.Tuple | ast.List):
         for elt in target.elts:
             yield from _names(elt)
-
-
-def _own_nodes(body: list[ast.stmt]) -> Iterator[ast.AST]:
-    """Yield the statements of a function, without those of functions nested in it."""
-    for stmt in body:
-        if isinstance(stmt, ast.FunctionDef):
-            continue
-        yield stmt
-        for field in ("body", "orelse", "finalbody"):
-            yield from _own_nodes(getattr(stmt, field, []))
-        for handler in getattr(stmt, "handlers", []):
-            yield from _own_nodes(handler.body)
 
 
 def monomorphic(function: Function) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from .codegen_expr import Expressions, assign, call, constant, load, store
 from .functions import Function
+from .interleave import Interleaving
 from .types import Exc, Func, is_
 
 _INLINE_STATEMENTS = 8
@@ -73,7 +74,10 @@ class Writer(Expressions):
                 return direct
             inlined = self.inline(node.value)
             if inlined is not None:
-                return inlined[0] or [ast.Pass()]
+                first, value = inlined
+                if value is not None and not isinstance(value, ast.Name | ast.Constant):
+                    first = [*first, ast.Expr(value=value)]  # nobody wants the value, but computing it may do something
+                return first or [ast.Pass()]
         return [ast.Expr(value=self.expr(node.value))]
 
     def stmt_Assign(self, node: ast.Assign) -> list[ast.stmt]:
@@ -186,11 +190,13 @@ class Writer(Expressions):
         context = getattr(node, "context", None)
         if context == "sequential":
             return self.block(node.body)
+        if context == "interleave":
+            return self._interleave(node)
         if context is not None:
-            return self._parallel(node, context)
+            return self._parallel(node)
         return self._managed(node, node.items)
 
-    def _parallel(self, node: Any, context: str) -> list[ast.stmt]:
+    def _parallel(self, node: Any) -> list[ast.stmt]:
         """Start every statement at the block's start; end at the latest end. A jump out leaves the cursor where it is."""
         start, end = self.temp(), self.temp()
         out: list[ast.stmt] = [assign(store(start), self.now())]
@@ -207,6 +213,35 @@ class Writer(Expressions):
             out.append(assign(store(end), ast.IfExp(test=later, body=self.now(), orelse=latest)))
         out.append(self.set_now(load(end)))
         return out
+
+    def _interleave(self, node: Any) -> list[ast.stmt]:
+        """Submit what the branches do in order of time."""
+        items, length = Interleaving(self.function, self._delay_of, self._constant).merged(node)
+        start = self.temp()
+        out: list[ast.stmt] = [assign(store(start), self.now())]
+        for t_mu, (kind, what) in items:
+            if kind == "set":
+                out += self.assign_to(what[0], constant(what[1]))
+                continue
+            out.append(self.set_now(ast.BinOp(left=load(start), op=ast.Add(), right=constant(t_mu))))
+            out += self.block([what])
+        if len(node.body) == 1 and any(kind == "code" for _, (kind, _) in items):
+            return self.block(node.body)  # one branch is no interleaving, and its calls may move the cursor
+        out.append(self.set_now(ast.BinOp(left=load(start), op=ast.Add(), right=constant(length))))
+        return out
+
+    def _constant(self, node: Any) -> Any:
+        known = self.known.of(node)
+        return None if known is None else known[0]
+
+    def _delay_of(self, node: Any) -> int | None:
+        """Return the machine units of a call of delay or delay_mu, None where they are not a plain constant."""
+        if any(isinstance(n, ast.Attribute) for n in ast.walk(node.args[0])):
+            return None
+        value = self._constant(node.args[0])
+        if value is None:
+            return None
+        return self.unit.to_mu(value) if node.func.t.find().info == "delay" else int(value)
 
     def _managed(self, node: Any, items: list[Any]) -> list[ast.stmt]:
         """Enter and leave the program's context managers; a jump out leaves without `__exit__`, as ARTIQ does."""

@@ -6,7 +6,6 @@ behaviour of its embedding layer.
 
 from __future__ import annotations
 
-import builtins
 import inspect
 import types as python
 import typing
@@ -329,7 +328,3 @@ class Rpc:
         code = self.function.__code__
         return KernelError(reason, code.co_filename, code.co_firstlineno)
 
-
-def is_builtin_function(value: Any) -> bool:
-    """Say whether `value` is one of Python's own built-in functions."""
-    return getattr(builtins, getattr(value, "__name__", ""), None) is value

@@ -13,7 +13,7 @@ from typing import Any
 
 from .embed import annotation_type
 from .errors import KernelError, refuse
-from .scope import host_names, local_names, parse_function
+from .scope import host_names, local_names, own_statements, parse_function
 from .types import Instance, Type, Var
 
 
@@ -40,7 +40,7 @@ class Function:
 
     def bind_locals(self) -> None:
         """Give every name that the body binds a type variable."""
-        for stmt in ast.walk(self.node):
+        for stmt in own_statements(self.node.body):
             if isinstance(stmt, ast.Nonlocal):
                 self.nonlocals.update(stmt.names)
         for name in local_names(self.node.body):

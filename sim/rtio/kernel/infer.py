@@ -9,23 +9,24 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from .embed import Embedding, Rpc, is_builtin_function
+from .embed import Embedding, Rpc
 from .errors import KernelError
 from .functions import Function, nested
 from .infer_builtins import BuiltinCalls
 from .infer_ops import Operators
-from .scope import PRELUDE
+from .scope import PRELUDE, suggestion
 from .solver import Solver
 from .types import (
     BOOL,
+    BYTE,
     BYTES,
-    FLOAT,
+    INT32,
+    INT64,
     NONE,
     STR,
     Exc,
     Func,
     Instance,
-    Module,
     Type,
     Unmatched,
     Var,
@@ -35,7 +36,6 @@ from .types import (
     list_of,
     n_dims,
     new_int,
-    range_of,
     tuple_of,
     unify,
 )
@@ -46,8 +46,8 @@ UNSUPPORTED = "this syntax is not supported"
 class Inferer(Operators, BuiltinCalls):
     """State the constraints of one kernel function."""
 
-    def __init__(self, function: Function, embedding: Embedding, solver: Solver) -> None:
-        self.function, self.embedding, self.solver = function, embedding, solver
+    def __init__(self, function: Function, embedding: Embedding, solver: Solver, first: bool = False) -> None:
+        self.function, self.embedding, self.solver, self.first = function, embedding, solver, first
         self.loops = 0
         self.comprehensions: list[dict[str, Type]] = []
 
@@ -98,6 +98,9 @@ class Inferer(Operators, BuiltinCalls):
             if method is None:
                 raise self.error(stmt, UNSUPPORTED, type(stmt).__name__)
             method(stmt)
+
+    def stmt_AnnAssign(self, node: ast.AnnAssign) -> None:
+        raise self.error(node, "unexpected :: annotated assignments are not supported in kernels")
 
     def stmt_Expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant) and node.value.value is ...:
@@ -299,7 +302,7 @@ class Inferer(Operators, BuiltinCalls):
         inner = nested(node, self.function)
         node.function = inner
         self.same(node, self.function.env[node.name], Func("kernel", node.name, inner))
-        Inferer(inner, self.embedding, self.solver).run()
+        Inferer(inner, self.embedding, self.solver, self.first).run()
 
     # Expressions
 
@@ -312,9 +315,12 @@ class Inferer(Operators, BuiltinCalls):
         try:
             unify(left, right)
         except Unmatched as e:
-            whole = f"cannot unify {left} with {right}"
-            inner = "" if str(e) == whole else f": {e.left} is incompatible with {e.right}"
-            raise self.error(node, whole + inner) from None
+            raise self._mismatch(node, left, right, e, "") from None
+
+    def _mismatch(self, node: Any, left: Type, right: Type, e: Unmatched, when: str) -> KernelError:
+        whole = f"cannot unify {left} with {right}"
+        inner = "" if {e.left.find(), e.right.find()} == {left.find(), right.find()} else f": {e.left} is incompatible with {e.right}"
+        return self.error(node, whole + when + inner)
 
     def expr(self, node: Any) -> Type:
         """Return the type of an expression, after stating its constraints."""
@@ -352,11 +358,12 @@ class Inferer(Operators, BuiltinCalls):
         return self.embedding.type_of(value, self.error(node, "integer literal out of range for a signed 64-bit value"))
 
     def _suggestion(self, name: str) -> str:
-        import difflib
-
-        names = [*self.function.names, *PRELUDE, *self.function.env]
-        close = difflib.get_close_matches(name, names, 1, 0.5)
-        return f"; did you mean '{close[0]}'?" if close else ""
+        names = {*self.function.names, *PRELUDE}
+        scope: Function | None = self.function
+        while scope is not None:
+            names |= scope.env.keys()
+            scope = scope.outer
+        return suggestion(name, names)
 
     def expr_Attribute(self, node: Any) -> Type:
         self.expr(node.value)
@@ -366,16 +373,21 @@ class Inferer(Operators, BuiltinCalls):
             typ = node.value.t.find()
             if isinstance(typ, Var):
                 return False
-            self.same(node, result, self._attribute(node, typ))
+            found = self._attribute(node, typ)
+            try:
+                unify(found, result)
+            except Unmatched as e:
+                raise self._mismatch(node, result, found, e, f" for attribute '{node.attr}'") from None
             return True
 
-        self.solver.when(look)
+        if self.first:
+            self.solver.pending.append(look)  # so that messages name the types in ARTIQ's order
+        else:
+            self.solver.when(look)
         return result
 
     def _attribute(self, node: Any, typ: Type) -> Type:
         if is_("array", typ) and node.attr == "shape":
-            from .types import INT32
-
             return tuple_of([INT32] * n_dims(typ))
         if is_("range", typ) and node.attr in ("start", "stop", "step"):
             return typ.args[0]
@@ -383,6 +395,9 @@ class Inferer(Operators, BuiltinCalls):
         if found is None:
             raise self.error(node, f"type {typ} does not have an attribute '{node.attr}'")
         return found
+
+    def expr_Lambda(self, node: ast.Lambda) -> Type:
+        raise self.error(node, "the assigned value does not outlive the assignment target", "lambdas are not supported in kernels")
 
     def expr_Tuple(self, node: ast.Tuple) -> Type:
         return tuple_of([self.expr(elt) for elt in node.elts])
@@ -428,8 +443,6 @@ class Inferer(Operators, BuiltinCalls):
         if is_("list", typ) or is_("range", typ):
             return typ.args[0]
         if is_("bytes", typ) or is_("bytearray", typ):
-            from .types import BYTE
-
             return BYTE
         raise self.error(node, f"type {typ} is not iterable")
 
@@ -462,8 +475,6 @@ class Inferer(Operators, BuiltinCalls):
             if part is not None:
                 self.same(part, self.expr(part), node.t)
         if node.lower is None and node.upper is None and node.step is None:
-            from .types import INT32
-
             unify(node.t, INT32)
 
     def _subscript(self, node: Any, typ: Type) -> Type:
@@ -539,8 +550,6 @@ class Inferer(Operators, BuiltinCalls):
     def _new_exception(self, node: Any, typ: Exc, result: Type) -> bool:
         if node.keywords or len(node.args) > 4:
             raise self.error(node.func, f"{typ.name} cannot be invoked with these arguments")
-        from .types import INT64
-
         for i, arg in enumerate(node.args):
             self.same(arg, arg.t, STR if i == 0 else INT64)
         if node.args and not (isinstance(node.args[0], ast.Constant) or hasattr(node.args[0], "host")):
@@ -575,5 +584,3 @@ class Inferer(Operators, BuiltinCalls):
         self.same(node, result, callee.ret)
         return True
 
-
-__all__ = ["FLOAT", "Inferer", "Module", "is_builtin_function", "range_of"]

@@ -11,11 +11,10 @@ from typing import Any
 
 from . import checks
 from .embed import Embedding
-from .errors import KernelError
 from .functions import Function, from_host
 from .infer import Inferer
 from .solver import Solver
-from .types import NONE, Exc, Func, Instance, Module, Type, Unmatched, is_, unify
+from .types import NONE, Exc, Func, Instance, Module, Type, Unmatched, unify
 
 
 class Program:
@@ -53,7 +52,7 @@ class Program:
         waiting, self._waiting = self._waiting, []
         for function in waiting:
             self.order.append(function)
-            Inferer(function, self.embedding, self.solver).run()
+            Inferer(function, self.embedding, self.solver, first=len(self.order) == 1).run()
         return bool(waiting)
 
     def _entry(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function:
@@ -131,5 +130,3 @@ def _squeezed(parts: list[Any], kind: type) -> list[Any]:
     first = parts[0]
     return [first] if all(part == first for part in parts) else parts
 
-
-__all__ = ["KernelError", "Program", "is_", "is_state", "signature"]

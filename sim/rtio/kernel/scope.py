@@ -10,7 +10,7 @@ import ast
 import inspect
 import linecache
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .errors import KernelError
@@ -102,3 +102,52 @@ def local_names(body: list[ast.stmt]) -> Iterator[str]:
                 yield from local_names(handler.body)
         for field in ("body", "orelse", "finalbody"):
             yield from local_names(getattr(stmt, field, []))
+
+
+def own_statements(body: list[ast.stmt]) -> Iterator[Any]:
+    """Yield the statements of a function, without those of functions nested in it."""
+    for stmt in body:
+        yield stmt
+        if isinstance(stmt, ast.FunctionDef):
+            continue
+        for field in ("body", "orelse", "finalbody"):
+            yield from own_statements(getattr(stmt, field, []))
+        for handler in getattr(stmt, "handlers", []):
+            yield from own_statements(handler.body)
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Return "; did you mean ...?" for the closest of several names, as ARTIQ measures closeness; empty where none is close."""
+    best = max(set(names), key=lambda other: (_jaro_winkler(name, other), other), default="")
+    close = best and _jaro_winkler(name, best) > 0 and _similarity(name, best) > 0.5
+    return f"; did you mean '{best}'?" if close else ""
+
+
+def _similarity(a: str, b: str) -> float:
+    """Return twice the length of the longest common subsequence over the lengths' sum."""
+    row = [0] * (len(b) + 1)
+    for x in a:
+        previous = 0
+        for j, y in enumerate(b, 1):
+            previous, row[j] = row[j], previous + 1 if x == y else max(row[j], row[j - 1])
+    return 2 * row[-1] / (len(a) + len(b))
+
+
+def _jaro_winkler(a: str, b: str) -> float:
+    """Return the Jaro-Winkler similarity of two names (W. E. Winkler, 1990)."""
+    reach = max(max(len(a), len(b)) // 2 - 1, 0)
+    taken = [False] * len(b)
+    matched = []
+    for i, x in enumerate(a):
+        for j in range(max(0, i - reach), min(len(b), i + reach + 1)):
+            if not taken[j] and b[j] == x:
+                taken[j] = True
+                matched.append(x)
+                break
+    if not matched:
+        return 0.0
+    others = [y for y, used in zip(b, taken, strict=True) if used]
+    m, swaps = len(matched), sum(x != y for x, y in zip(matched, others, strict=True)) // 2
+    jaro = (m / len(a) + m / len(b) + (m - swaps) / m) / 3
+    prefix = next((i for i, (x, y) in enumerate(zip(a[:4], b[:4], strict=False)) if x != y), min(4, len(a), len(b)))
+    return jaro + 0.1 * prefix * (1 - jaro) if jaro > 0.7 else jaro

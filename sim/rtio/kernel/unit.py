@@ -18,7 +18,6 @@ from . import numbers as nb
 from .codegen import Writer
 from .embed import MATH, Rpc
 from .functions import Function
-from .known import plain
 from .program import Program
 from .rpc import returned, to_host
 from .types import Func, Instance, Type
@@ -175,10 +174,11 @@ class Unit:
                 function = self.names[name] = self.engine.charged(function, cost)
         return function
 
-    def entry(self) -> Callable[..., Any]:
-        """Return the kernel that the host calls; it takes all arguments in order."""
-        callee = self.program.entry
-        return self.write("_Kentry_" + callee.name, callee, None)
+    def check_interleaving(self) -> None:
+        """Write every function that interleaves once, so that what cannot be interleaved is refused before the kernel runs."""
+        for function in self.program.order:
+            if any(getattr(node, "context", None) == "interleave" for node in ast.walk(function.node)):
+                Writer(function, self, {}).function_def(function.name)
 
 
-__all__ = ["Unit", "plain"]
+__all__ = ["Unit"]
