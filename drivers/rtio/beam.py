@@ -10,11 +10,13 @@ from artiq.language.units import us
 
 from drivers import parameters
 
+SETTLE_MU = 104  # four times the fall time of 25 ns, on the coarse clock
+
 
 class Beam(HasEnvironment):
     """One beam of a node; `sw` is its RF switch, a TTL."""
 
-    kernel_invariants = {"core", "dds", "sw", "latency_mu", "frequency", "amplitude", "attenuation"}
+    kernel_invariants = {"core", "dds", "sw", "latency_mu", "dark_mu", "frequency", "amplitude", "attenuation"}
 
     def build(self, node: str, role: str) -> None:
         self.node = node
@@ -29,6 +31,7 @@ class Beam(HasEnvironment):
         self.amplitude = parameters.get(self, f"param.{self.node}.a_{self.role}")
         self.attenuation = parameters.get(self, f"param.{self.node}.att_{self.role}_db")
         self.latency_mu = parameters.duration_mu(self, f"param.{self.node}.t_aom_s")
+        self.dark_mu = self.latency_mu + SETTLE_MU  # from switching off to darkness at the atom
 
     @kernel
     def init(self):

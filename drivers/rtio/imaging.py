@@ -61,7 +61,7 @@ class Imaging(HasEnvironment):
         delay_mu(duration_mu)
         self.cooling.off()
         self.repump.off()
-        delay_mu(self.cooling.latency_mu)
+        delay_mu(self.cooling.dark_mu)
 
     @kernel
     def cool(self):
@@ -85,7 +85,7 @@ class Imaging(HasEnvironment):
     def push_out(self):
         """Remove the atom if it is in F = 2."""
         self.pushout.pulse_mu(self.pushout_mu)
-        delay_mu(self.pushout.latency_mu)
+        delay_mu(self.pushout.dark_mu)
 
     @kernel
     def expose(self):
@@ -96,7 +96,7 @@ class Imaging(HasEnvironment):
         self.counter.gate_rising_mu(self.exposure_mu)
         self.cooling.off()
         self.repump.off()
-        delay_mu(self.cooling.latency_mu)
+        delay_mu(self.cooling.dark_mu)
 
     @kernel
     def fetch(self) -> TInt32:

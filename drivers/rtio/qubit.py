@@ -49,13 +49,14 @@ class Qubit(HasEnvironment):
         self.raman_pi_mu = parameters.duration_mu(self, f"param.{self.node}.t_raman_pi_s")
         self.mw_pi_mu = parameters.duration_mu(self, f"param.{self.node}.t_mw_pi_s")
         self.ftw_difference = int64(self.ftw_b - self.ftw_a) * self.raman_b.dds.sysclk_per_mu
+        self.start_pow = int32(0)  # raman_b's phase offset when its accumulator started
         self.lead_mu = int64(self.raman_b.latency_mu + SET_TO_UPDATE_MU)
 
     @kernel
     def init(self):
         """Start both Raman tones from the same fiducial time; their beams must be initialised before."""
         self.raman_a.dds.set_mu(self.ftw_a, 0, self.asf_a, PHASE_MODE_TRACKING, int64(0))
-        self.raman_b.dds.set_mu(self.ftw_b, 0, self.asf_b, PHASE_MODE_TRACKING, int64(0))
+        self.start_pow = self.raman_b.dds.set_mu(self.ftw_b, 0, self.asf_b, PHASE_MODE_TRACKING, int64(0))
         delay(10 * us)
 
     @kernel
@@ -63,7 +64,7 @@ class Qubit(HasEnvironment):
         """Let the axis have azimuth `pow_` / 65536 turns at `t_ref_mu` (time at the atom) and precess from there."""
         # 32 bits of time are enough: whole turns drop out of the 32-bit phase.
         turned = self.ftw_difference * ((t_ref_mu - self.lead_mu) & 0xffffffff)
-        offset = (pow_ - int32((turned >> 16) & 0xffff)) & 0xffff
+        offset = (self.start_pow + pow_ - int32((turned >> 16) & 0xffff)) & 0xffff
         self.raman_b.dds.set_mu(self.ftw_b, offset, self.asf_b, PHASE_MODE_CONTINUOUS)
 
     @kernel
@@ -73,7 +74,7 @@ class Qubit(HasEnvironment):
             with parallel:
                 self.raman_a.sw.pulse_mu(duration_mu)
                 self.raman_b.sw.pulse_mu(duration_mu)
-        delay_mu(self.raman_b.latency_mu)
+        delay_mu(self.raman_b.dark_mu)
 
     @kernel
     def map_to_f2(self):

@@ -6,7 +6,7 @@ load  |empty nodes only: coil + cooling|image both| until both are there or the 
 from artiq.language.core import delay, kernel, parallel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TBool
-from artiq.language.units import ms
+from artiq.language.units import ms, us
 
 from drivers.rtio.node import Node
 
@@ -124,6 +124,7 @@ class TwoNodes(HasEnvironment):
     def recool(self):
         """Cool both atoms between two blocks of attempts."""
         self.recoolings += 1
+        delay(10 * us)  # heralding leaves little slack; the CPU writes alice's edges before bob's
         with parallel:
             self.alice.imaging.recool()
             self.bob.imaging.recool()

@@ -24,27 +24,37 @@ MARGIN_COARSE = 12  # an event must be more than this ahead of the counter; ARTI
 _NEVER = 1 << 62
 _core_log = logging.getLogger("core_log")
 _time_of = itemgetter(0)
+_MANY = 2048  # events that have gathered or taken effect before somebody tidies up
+
+Data = int | list[int]
+Write = Callable[[int, int, Any], None]
+Event = tuple[int, Write, int, Data, int]
+Route = tuple[Write, int, int, Lanes]  # what takes the event, address, channel, lanes of its destination
+Observer = Callable[[int, int, Data], None]
 
 
-class Route:
-    """Where the events of one target go: the channel's peripheral and address, and the lanes of its destination."""
+class Inlet:
+    """The input side of a channel, and how far it has been brought up to date."""
 
-    __slots__ = ("address", "channel", "lanes", "may_run", "peripheral", "write", "write_wide")
+    __slots__ = ("channel", "depth", "fifo", "peripheral", "polled_mu")
 
-    def __init__(self, target: int, peripheral: Any, lanes: Lanes) -> None:
-        self.channel, self.address, self.lanes, self.peripheral = target >> 8, target & 0xFF, lanes, peripheral
-        self.write, self.write_wide = peripheral.write, peripheral.write_wide
-        # A plain output never runs on by itself; only what names a due time has to be looked at.
-        self.may_run = getattr(type(peripheral), "due_mu", None) is not None and _overrides(type(peripheral), "due_mu")
+    def __init__(self, channel: int, peripheral: Any) -> None:
+        self.channel, self.peripheral, self.fifo, self.depth = channel, peripheral, peripheral.fifo, peripheral.fifo_depth
+        self.polled_mu = -_NEVER
 
 
-def _overrides(cls: type, name: str) -> bool:
-    """Say whether a class further down than the base `Peripheral` defines `name`."""
-    return any(name in base.__dict__ and base.__name__ != "Peripheral" for base in cls.__mro__)
+def _may_run(peripheral: Any) -> bool:
+    """Say whether a peripheral may go on by itself after an event: only what names a due time does."""
+    bases = type(peripheral).__mro__
+    return any("due_mu" in base.__dict__ and base.__name__ != "Peripheral" for base in bases)
 
 
 class Bus:
-    """Time and events between the kernels above and the gateware below."""
+    """Time and events between the kernels above and the gateware below.
+
+    Pending events are tuples (time, write, address, data, channel). They take effect when somebody looks: an input read, a wait, an RPC, the
+    end of a kernel, or when many have gathered. All that is due by then takes effect in order of time, so nobody can tell the difference.
+    """
 
     def __init__(
         self, gateware: Any, costs: Costs | None = None, ref_multiplier: int = 8, spread: bool = False
@@ -54,62 +64,90 @@ class Bus:
             raise TimingError(f"ref_multiplier is {ref_multiplier}; it must be a power of two, as in ARTIQ's gateware")
         self.ref_multiplier = ref_multiplier
         self._shift = ref_multiplier.bit_length() - 1
+        # An event at least this far ahead of the counter cannot underflow; closer ones are looked at in coarse clocks.
+        self._clear_mu = (MARGIN_COARSE + 1) * ref_multiplier
         self._spread = spread
         self.now = 0
         self.counter = 0
         self.event_mu = self.costs.event_mu
         self.errors = {"collision": 0, "busy error": 0, "sequence error": 0}
-        self.on_event: Callable[[int, int, int | list[int]], None] | None = None
-        self._routes: dict[int, Route] = {}
+        self._known: dict[int, Route] = {}
+        self._known_wide: dict[int, Route] = {}
+        self._routes = self._known  # empty while somebody observes or records
+        self._runners: dict[int, Any] = {}  # peripherals that may go on by themselves after an event
+        self._inlets: dict[int, Inlet] = {}
         self._lanes: dict[int, Lanes] = {}
-        self._recording: list[tuple[int, int, int | list[int]]] | None = None
-        # Pending output events (time, route, data) in order of time; those before `_head` have been carried out.
-        self._events: list[tuple[int, Route, int | list[int]]] = []
+        self._observer: Observer | None = None
+        self._recording: list[tuple[int, int, Data]] | None = None
+        self._events: list[Event] = []  # in order of time; those before `_head` have taken effect
         self._head = 0
-        self._latest = -_NEVER
+        self._fine = ref_multiplier - 1
+        self._beyond = -_NEVER  # an event later than this is the latest, and shares its coarse clock with no other
+        self._close = False  # some pending events may share a coarse clock
         self._running: list[Any] = []
 
     # Output
 
-    def output(self, target: int, data: int | list[int]) -> None:
+    def output(self, target: int, data: Data) -> None:
         """Submit an output event at the cursor; `target` is channel << 8 | address."""
-        if self._recording is not None:
-            self._recording.append((self.now, target, data))
-            self.counter += self.costs.dma_record_mu
+        try:
+            write, address, channel, lanes = self._routes[target]
+        except KeyError:
+            self._unusual(target, data, self._known)
             return
-        shift, t_mu = self._shift, self.now
+        t_mu = self.now
         self.counter = counter = self.counter + self.event_mu
-        coarse = t_mu >> shift
-        route = self._routes.get(target)
-        if route is None:
-            route = self._route(target)
-        if coarse <= (counter >> shift) + MARGIN_COARSE:
-            raise self._underflow(target >> 8)
-        lanes = route.lanes
-        if coarse > lanes.barrier:
-            lanes.barrier = coarse
+        if t_mu - counter < self._clear_mu and t_mu >> self._shift <= (counter >> self._shift) + MARGIN_COARSE:
+            raise self._underflow(channel)
+        end_mu = t_mu | self._fine
+        if t_mu > lanes.barrier:
+            lanes.barrier = end_mu
             queue: Any = lanes.queue
         else:
-            queue = lanes.switch(coarse)
+            queue = lanes.switch(end_mu)
             if queue is None:
-                self._note("sequence error", route.channel)
+                self._note("sequence error", channel)
                 return
         queue.append(t_mu)
-        if self.on_event is not None:
-            self.on_event(t_mu, target, data)
-        if t_mu >= self._latest:
-            self._latest = t_mu
-            self._events.append((t_mu, route, data))
+        if t_mu > self._beyond:
+            self._beyond = end_mu
+            self._events.append((t_mu, write, address, data, channel))
         else:
-            insort(self._events, (t_mu, route, data), self._head, key=_time_of)
+            self._insert((t_mu, write, address, data, channel))
         if len(queue) >= lanes.depth:
             self._wait_for_room(lanes)
 
     def output_wide(self, target: int, data: list[int]) -> None:
         """Submit an output event of several 32-bit words, least significant first."""
-        self.output(target, list(data))
+        self._unusual(target, list(data), self._known_wide)
 
-    def _route(self, target: int) -> Route:
+    def _unusual(self, target: int, data: Data, known: dict[int, Route]) -> None:
+        """Submit an event of several words, the first one to a target, or one that is observed or recorded."""
+        if self._recording is not None:
+            self._recording.append((self.now, target, data))
+            self.counter += self.costs.dma_record_mu
+            return
+        if target not in known:
+            self._route(target)
+        if self._observer is not None:
+            self._observer(self.now, target, data)
+        routes, self._routes = self._routes, {target: known[target]}
+        try:
+            self.output(target, data)
+        finally:
+            self._routes = routes
+
+    def _insert(self, event: Event) -> None:
+        """Put an event among those pending, behind those of the same time."""
+        self._close = True
+        if self._head == len(self._events) or event[0] >= self._events[-1][0]:
+            self._beyond = max(self._beyond, event[0] | self._fine)
+            self._events.append(event)
+        else:
+            insort(self._events, event, self._head, key=_time_of)
+
+    def _route(self, target: int) -> None:
+        """Find out where events of a target go."""
         channel = target >> 8
         peripheral = self.gateware.channels.get(channel)
         if peripheral is None:
@@ -118,8 +156,11 @@ class Bus:
             )
         destination = channel >> 16
         lanes = self._lanes.setdefault(destination, Lanes(spread=self._spread))
-        route = self._routes[target] = Route(target, peripheral, lanes)
-        return route
+        route = (peripheral.write, target & 0xFF, channel, lanes)
+        if _may_run(peripheral):
+            self._runners[channel] = peripheral
+        self._known[target] = route
+        self._known_wide[target] = (peripheral.write_wide, *route[1:])
 
     def name(self, channel: int) -> str:
         """Return a channel as ARTIQ's messages name it."""
@@ -133,8 +174,11 @@ class Bus:
         """Block the CPU while the current lane is full."""
         free_mu = lanes.full(self.counter)
         if free_mu is not None:
-            self.advance(free_mu)
-            lanes.full(self.counter)
+            self.counter = free_mu
+            lanes.queue.popleft()
+            lanes.overfull()
+        if len(self._events) - self._head > _MANY:
+            self._carry_out(self.counter)
 
     def _note(self, kind: str, channel: int) -> None:
         self.errors[kind] += 1
@@ -152,30 +196,30 @@ class Bus:
         if t_mu > self.counter:
             self.counter = t_mu
 
+    def catch_up(self) -> None:
+        """Let everything take effect that is due by the counter, because somebody outside the bus will look."""
+        self.wait_until(self.counter)
+
     def wait_until(self, t_mu: int) -> None:
         """Block the CPU until the counter has reached `t_mu`."""
         self.advance(max(t_mu, self.counter))
-        self._tell_world()
-
-    def finish(self) -> None:
-        """Carry out everything that is pending: the end of the run."""
-        self.advance(max(self.counter, self._latest))
-        while self._running:
-            due = max((p.due_mu or self.counter for p in self._running), default=self.counter)
-            self.advance(max(self.counter, due))
-        self._tell_world()
-
-    def _tell_world(self) -> None:
-        """Let lab time follow the counter."""
         world = getattr(self.gateware, "world", None)
         if world is not None:
             world.advance(self.counter)
+
+    def finish(self) -> None:
+        """Carry out everything that is pending: the end of the run."""
+        self.advance(max(self.counter, self._beyond))
+        while self._running:
+            due = max(p.due_mu or self.counter for p in self._running)
+            self.advance(max(self.counter, due))
+        self.catch_up()
 
     def reset(self) -> None:
         """Clear the FIFOs, as a reset of the RTIO core does; what is due by now has happened."""
         self.advance(self.counter)
         del self._events[self._head :]
-        self._latest = -_NEVER
+        self._beyond = self.counter
         for lanes in self._lanes.values():
             lanes.clear()
         for peripheral in self.gateware.channels.values():
@@ -183,58 +227,68 @@ class Bus:
             peripheral.fifo.clear()
             peripheral.overflow = False
 
-    def _carry_out(self, t_mu: int) -> None:
-        """Let every event up to `t_mu` take effect, in order of time."""
+    def _carry_out(self, t_mu: int, until: int = -1) -> None:
+        """Let every event up to `t_mu` take effect, in order of time; stop after one on channel `until`."""
         if self._running:
-            self._carry_out_beside_running(t_mu)
+            self._carry_out_beside_running(t_mu, until)
             return
-        events, head, shift = self._events, self._head, self._shift
+        events, head, runners, close = self._events, self._head, self._runners, self._close
         n = len(events)
-        while head < n:
-            event = events[head]
-            when, route, data = event
-            if when > t_mu:
-                break
-            head += 1
-            if head < n and events[head][0] >> shift == when >> shift:
-                self._head = head - 1
-                self._settle_coarse(when >> shift)
-                events, head, n = self._events, self._head, len(self._events)
-                if head >= n or events[head] is not event:
-                    continue
+        if head == n or events[head][0] > t_mu:
+            return
+        try:
+            while head < n:
+                when, write, address, data, channel = events[head]
+                if when > t_mu:
+                    break
+                if close and self._share_a_clock(head):
+                    self._head = head
+                    self._settle_coarse(when >> self._shift)
+                    n = len(events)
+                    if head >= n:
+                        break
+                    when, write, address, data, channel = events[head]
+                    if when > t_mu:
+                        break
                 head += 1
-            self._head = head
-            if type(data) is int:
-                route.write(when, route.address, data)
-            else:
-                route.write_wide(when, route.address, data)
-            if route.may_run and route.peripheral.running:
-                self._start(route.peripheral)
-                self._carry_out_beside_running(t_mu)
-                return
-        self._drop(head)
+                write(when, address, data)
+                if channel in runners and runners[channel].running:
+                    self._running.append(runners[channel])
+                    break
+                if channel == until:
+                    break
+        finally:
+            self._forget(head)
+        if self._running:
+            self._carry_out_beside_running(t_mu, until)
 
-    def _drop(self, head: int) -> None:
-        """Forget events that have been carried out, now and then."""
-        if head > 256:
+    def _forget(self, head: int) -> None:
+        """Note that events before `head` have taken effect, and let go of them now and then."""
+        if head == len(self._events):
+            self._events.clear()
+            self._close = False
+            head = 0
+        elif head > _MANY:
             del self._events[:head]
             head = 0
         self._head = head
 
-    def _start(self, peripheral: Any) -> None:
-        if not any(peripheral is known for known in self._running):
-            self._running.append(peripheral)
-
-    def _carry_out_beside_running(self, t_mu: int) -> None:
+    def _carry_out_beside_running(self, t_mu: int, until: int) -> None:
         """As `_carry_out`, while peripherals run on by themselves: they are brought up to date before every event."""
+        if until >= 0:
+            return  # who waits for a channel looks at it before every event as long as something runs
         while True:
             when = self._next_mu(t_mu)
-            for peripheral in list(self._running):
-                peripheral.poll(when)
-                if not peripheral.running:
-                    self._running.remove(peripheral)
+            self._poll_running(when)
             if not self._step(when) and when >= t_mu:
                 return
+
+    def _poll_running(self, t_mu: int, but: Any = None) -> None:
+        for peripheral in list(self._running):
+            if peripheral is not but:
+                peripheral.poll(t_mu)
+            if not peripheral.running:
+                self._running.remove(peripheral)
 
     def _next_mu(self, limit_mu: int) -> int:
         """Return when something happens next: an output event, or a running peripheral's due time; at most `limit_mu`."""
@@ -249,40 +303,40 @@ class Bus:
 
     def _step(self, t_mu: int) -> bool:
         """Let the next output event take effect if it is due by `t_mu`; say whether there was one."""
-        while self._head < len(self._events) and self._events[self._head][0] <= t_mu:
-            event = self._events[self._head]
-            when, route, data = event
-            coarse = when >> self._shift
-            following = self._head + 1
-            if following < len(self._events) and self._events[following][0] >> self._shift == coarse:
-                self._settle_coarse(coarse)
-                if self._head >= len(self._events) or self._events[self._head] is not event:
-                    continue
-            self._drop(self._head + 1)
-            if type(data) is int:
-                route.write(when, route.address, data)
-            else:
-                route.write_wide(when, route.address, data)
-            if route.may_run and route.peripheral.running:
-                self._start(route.peripheral)
-            return True
-        return False
+        if self._head >= len(self._events) or self._events[self._head][0] > t_mu:
+            return False
+        if self._close and self._share_a_clock(self._head):
+            self._settle_coarse(self._events[self._head][0] >> self._shift)
+            if self._head >= len(self._events) or self._events[self._head][0] > t_mu:
+                return True
+        when, write, address, data, channel = self._events[self._head]
+        self._forget(self._head + 1)
+        write(when, address, data)
+        runner = self._runners.get(channel)
+        if runner is not None and runner.running and not any(runner is known for known in self._running):
+            self._running.append(runner)
+        return True
+
+    def _share_a_clock(self, head: int) -> bool:
+        """Say whether two pending events are in one coarse clock."""
+        events, shift = self._events, self._shift
+        return head + 1 < len(events) and events[head + 1][0] >> shift == events[head][0] >> shift
 
     def _settle_coarse(self, coarse: int) -> None:
-        """Find replaced and colliding events among those of one coarse clock, and drop them."""
+        """Find replaced and colliding events among the next ones, those of one coarse clock, and drop them."""
         events, head, shift = self._events, self._head, self._shift
         end = head
         while end < len(events) and events[end][0] >> shift == coarse:
             end += 1
-        by_channel: dict[int, list[tuple[int, Route, Any]]] = {}
+        by_channel: dict[int, list[Event]] = {}
         for event in events[head:end]:
-            by_channel.setdefault(event[1].channel, []).append(event)
+            by_channel.setdefault(event[4], []).append(event)
         if len(by_channel) == end - head:
             return
-        kept: list[tuple[int, Route, Any]] = []
+        kept: list[Event] = []
         for channel, group in by_channel.items():
             last = group[-1]
-            if all(t == last[0] and route.address == last[1].address for t, route, _ in group):
+            if all(event[0] == last[0] and event[2] == last[2] for event in group):
                 kept.append(last)
             else:
                 self._note("collision", channel)
@@ -291,75 +345,96 @@ class Bus:
 
     # Input
 
-    def _input(self, channel: int) -> Any:
+    def _inlet(self, channel: int) -> Inlet:
         peripheral = self.gateware.channels.get(channel)
         if peripheral is None:
             raise RTIODestinationUnreachable(f"RTIO destination unreachable, input, on channel {self.name(channel)}")
-        return peripheral
+        inlet = self._inlets[channel] = Inlet(channel, peripheral)
+        return inlet
 
     def _take(self, channel: int, timeout_mu: int | None) -> tuple[int, int] | None:
         """Return the next input event of a channel; None at the time-out, which may be never (None)."""
-        peripheral = self._input(channel)
-        self.counter += self.costs.input_mu
-        fifo = peripheral.fifo
-        self._carry_out(self.counter)
-        peripheral.poll(self.counter)
-        if len(fifo) > peripheral.fifo_depth:
-            peripheral.settle(self.counter)
-        if peripheral.overflow:
-            peripheral.overflow = False
-            raise RTIOOverflow(f"RTIO input overflow on channel {self.name(channel)}")
+        inlet = self._inlets.get(channel) or self._inlet(channel)
+        self.counter = counter = self.counter + self.costs.input_mu
+        fifo = inlet.fifo
+        if inlet.polled_mu < counter:
+            self._carry_out(counter)
+            inlet.peripheral.poll(counter)
+            inlet.polled_mu = counter
+        if len(fifo) > inlet.depth or inlet.peripheral.overflow:
+            self._overflow(inlet, counter)
         if not fifo:
-            self._wait_for_input(peripheral, fifo, channel, timeout_mu)
-        if not fifo:
-            return None
+            self._wait_for_input(inlet, timeout_mu)
+            if not fifo:
+                return None
         event: tuple[int, int] = fifo.popleft()
         if event[0] > self.counter:
             self.counter = event[0]
         return event
 
-    def _wait_for_input(self, peripheral: Any, fifo: Any, channel: int, timeout_mu: int | None) -> None:
-        """Step through pending events, one by one, until the channel has an input event or time is out."""
+    def _overflow(self, inlet: Inlet, counter: int) -> None:
+        """Drop what the FIFO could not hold by now, and raise if there was such."""
+        peripheral = inlet.peripheral
+        if len(inlet.fifo) > inlet.depth:
+            peripheral.settle(counter)
+        if peripheral.overflow:
+            peripheral.overflow = False
+            raise RTIOOverflow(f"RTIO input overflow on channel {self.name(inlet.channel)}")
+
+    def _wait_for_input(self, inlet: Inlet, timeout_mu: int | None) -> None:
+        """Step through pending events until the channel has an input event or time is out.
+
+        While the channel can have no input event (its gate is shut), events of other channels need no look at it.
+        """
+        peripheral, fifo, channel = inlet.peripheral, inlet.fifo, inlet.channel
+        limit = _NEVER if timeout_mu is None else max(timeout_mu, self.counter)
         while True:
+            if peripheral.due_mu is None and not self._running:
+                self._carry_out(limit, channel)
+                if fifo:
+                    return
+                if peripheral.due_mu is None and not self._running:
+                    if self._head < len(self._events) and self._events[self._head][0] <= limit:
+                        continue  # it stopped at an event of this channel
+                    inlet.polled_mu = limit if timeout_mu is not None else self.counter
+                    peripheral.poll(inlet.polled_mu)
+                    if not fifo and timeout_mu is None:
+                        self._due(inlet)
+                    elif not fifo:
+                        self.counter = limit
+                    return
             if self._running:
-                limit = _NEVER if timeout_mu is None else timeout_mu
                 when = self._next_mu(limit)
-            elif self._head < len(self._events):
-                when = self._events[self._head][0]
-                if timeout_mu is not None and when > timeout_mu:
-                    when = timeout_mu
             else:
-                when = _NEVER if timeout_mu is None else timeout_mu
+                when = self._events[self._head][0] if self._head < len(self._events) else limit
+                if when > limit:
+                    when = limit
             if when == _NEVER:
-                when = self._due(peripheral, channel)
-            for other in list(self._running):
-                if other is not peripheral:
-                    other.poll(when)
-                    if not other.running:
-                        self._running.remove(other)
+                when = self._due(inlet)
+            if self._running:
+                self._poll_running(when, but=peripheral)
             peripheral.poll(when)
+            inlet.polled_mu = when
             if fifo:
                 return
             if when > self.counter:
                 self.counter = when
-            if not self._step(when) and timeout_mu is not None and when >= timeout_mu:
-                return
-            if fifo:
+            if not self._step(when) and when >= limit or fifo:
                 return
 
-    def _due(self, peripheral: Any, channel: int) -> int:
+    def _due(self, inlet: Inlet) -> int:
         """Return when an input event may come although no output event is pending; refuse to wait for ever."""
-        due: int | None = getattr(peripheral, "due_mu", None)
-        if due is None or due <= self.counter and not peripheral.running:
+        due: int | None = inlet.peripheral.due_mu
+        if due is None:
             raise TimingError(
-                f"a read of channel {self.name(channel)} would wait for ever: nothing is pending that could give it an"
+                f"A read of channel {self.name(inlet.channel)} would wait for ever: nothing is pending that could give it an"
                 " input event; submit the event that samples or gates it first"
             )
         return due
 
     def input_timestamp(self, timeout_mu: int, channel: int) -> int:
-        """Return the time stamp of the next input event, or -1 when there is none up to `timeout_mu` (negative: never)."""
-        event = self._take(channel, None if timeout_mu < 0 else timeout_mu)
+        """Return the time stamp of the next input event, or -1 when there is none up to `timeout_mu`."""
+        event = self._take(channel, timeout_mu)
         return -1 if event is None else event[0]
 
     def input_data(self, channel: int) -> int:
@@ -369,17 +444,33 @@ class Bus:
         return event[1]
 
     def input_timestamped_data(self, timeout_mu: int, channel: int) -> tuple[int, int]:
-        """Return time stamp and data of the next input event, (-1, 0) at the time-out (negative: never)."""
-        return self._take(channel, None if timeout_mu < 0 else timeout_mu) or (-1, 0)
+        """Return time stamp and data of the next input event, (-1, 0) at the time-out."""
+        return self._take(channel, timeout_mu) or (-1, 0)
+
+    # Observers
+
+    @property
+    def on_event(self) -> Observer | None:
+        """What is told about every output event that is submitted: time, target, data."""
+        return self._observer
+
+    @on_event.setter
+    def on_event(self, observer: Observer | None) -> None:
+        self._observer = observer
+        self._watch()
+
+    def _watch(self) -> None:
+        self._routes = self._known if self._observer is None and self._recording is None else {}
 
     # DMA
 
     def record(self, events: list[Any] | None) -> list[Any] | None:
         """Send output events into a list from now on, or to the bus again (None); return the list in use before."""
         before, self._recording = self._recording, events
+        self._watch()
         return before
 
-    def play(self, start_mu: int, events: list[tuple[int, int, int | list[int]]]) -> None:
+    def play(self, start_mu: int, events: list[tuple[int, int, Data]]) -> None:
         """Submit recorded events; the DMA core is faster than the CPU."""
         now, event_mu = self.now, self.event_mu
         self.spend(self.costs.dma_playback_mu)
@@ -387,6 +478,9 @@ class Bus:
         try:
             for offset, target, data in events:
                 self.now = start_mu + offset
-                self.output(target, data)
+                if isinstance(data, int):
+                    self.output(target, data)
+                else:
+                    self.output_wide(target, data)
         finally:
             self.now, self.event_mu = now, event_mu

@@ -155,6 +155,7 @@ class Engine:
         bus.spend(bus.costs.async_rpc_mu if is_async else bus.costs.rpc_mu)
         compiled = self._running
         assert compiled is not None
+        bus.catch_up()
         compiled.state.to_host()
         try:
             result = function(*args, **kwargs)

@@ -15,7 +15,10 @@ _NEVER = 1 << 62
 
 
 class Lanes:
-    """The lanes of one destination. `queue` is the current lane, `barrier` the coarse time an event must exceed to stay in it."""
+    """The lanes of one destination. `queue` is the current lane, `barrier` the time that an event must exceed to stay in it.
+
+    Times are in mu; the barrier is the end of the last event's coarse clock.
+    """
 
     def __init__(self, n_lanes: int = LANES, depth: int = DEPTH, spread: bool = False) -> None:
         self.depth, self.spread = depth, spread
@@ -25,23 +28,16 @@ class Lanes:
         self.queue = self._queues[0]
         self.barrier = -_NEVER
 
-    def place(self, coarse: int) -> deque[int] | None:
-        """Choose the lane of an event with coarse time `coarse` and return its queue; None: sequence error, the event is lost."""
-        if coarse > self.barrier:
-            self.barrier = coarse
-            return self.queue
-        return self.switch(coarse)
-
-    def switch(self, coarse: int) -> deque[int] | None:
+    def switch(self, end_mu: int) -> deque[int] | None:
         """Go on to the next lane, which an event that cannot stay must take."""
         if self.barrier != _NEVER:
             self._last[self._current] = self.barrier
         following = (self._current + 1) % len(self._queues)
-        if coarse <= self._last[following]:
+        if end_mu <= self._last[following]:
             return None
         self._current = following
         self.queue = self._queues[following]
-        self.barrier = coarse
+        self.barrier = end_mu
         return self.queue
 
     def full(self, counter_mu: int) -> int | None:
@@ -51,10 +47,13 @@ class Lanes:
             queue.popleft()
         if len(queue) < self.depth:
             return None
+        return queue[0]
+
+    def overfull(self) -> None:
+        """Note that the current lane has been full: with `spread`, the next event goes to the next lane."""
         if self.spread:
             self._last[self._current] = self.barrier
             self.barrier = _NEVER
-        return queue[0]
 
     def clear(self) -> None:
         """Forget everything, as a reset of the RTIO core does."""

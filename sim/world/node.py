@@ -200,7 +200,8 @@ class Node:
     def _lit(self) -> bool:
         power = self.beams
         return bool(
-            power["cooling"].power or power["pumping"].power or power["pushout"].power or self.microwave_on
+            power["cooling"].power or power["pumping"].power or power["repump"].power or power["pushout"].power
+            or self.microwave_on
             or (power["raman_a"].power and power["raman_b"].power)
         )  # fmt: skip
 
@@ -214,7 +215,7 @@ class Node:
                 self._load(dt) if self.mot_coil else self._cool(start_mu, stop_mu, cooling)
         if self.label == ABSENT:
             return
-        if beams["pumping"].power:
+        if beams["pumping"].power or (beams["repump"].power and not beams["cooling"].power):
             self._pump(dt)
         if self.label in (QUBIT, F1):
             if beams["raman_a"].power and beams["raman_b"].power:

@@ -54,6 +54,9 @@ class BareBus:
     def reset(self) -> None:
         """Clear nothing."""
 
+    def catch_up(self) -> None:
+        """Have nothing pending."""
+
     def spend(self, duration_mu: int) -> None:
         """Take no time."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.parity.bare_bus import Devices, load_module, plain
+from bare_bus import Devices, load_module, plain
 
 CORPUS = json.loads((Path(__file__).parents[1] / "data" / "kernel_corpus.json").read_text())["kernels"]
 HEAD = '''"""Kernels of the corpus."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sim.rtio.kernel.errors import KernelError
-from tests.parity.bare_bus import Devices, load_module, plain
+from bare_bus import Devices, load_module, plain
 
 DATA = json.loads((Path(__file__).parents[1] / "data" / "kernel_probes.json").read_text())
 PROBES = {probe["name"]: probe for probe in DATA["probes"]}

@@ -21,7 +21,6 @@ from .types import (
     INT64,
     NONE,
     STR,
-    Exc,
     Func,
     Type,
     Var,
@@ -95,8 +94,11 @@ class BuiltinCalls:
         if not is_numeric(node.args[0].t):
             raise self._wrong(node, name)
         if is_("int", result):
-            self.solver.casts.append(lambda: self._settle_cast(node, result, name))
+            self._cast_later(node, lambda: self._settle_cast(node, result, name))
         return True
+
+    def _cast_later(self, node: Any, settle: Callable[[], None]) -> None:
+        self.solver.casts.append(((self.function.filename, node.lineno, node.col_offset), settle))
 
     def _settle_cast(self, node: Any, result: Type, name: str) -> None:
         """Fix the width of what is cast, and of a cast whose own width nothing else fixed."""
@@ -179,7 +181,7 @@ class BuiltinCalls:
             if width(result) is None:
                 unify(result, INT32)
 
-        self.solver.casts.append(settle)
+        self._cast_later(node, settle)
         return True
 
     def call_abs(self, node: Any, result: Type) -> bool:
@@ -301,5 +303,3 @@ def _empty(node: Any) -> bool:
     """Say whether `node` is an empty list, possibly nested."""
     return isinstance(node, ast.List) and (not node.elts or _empty(node.elts[0]))
 
-
-__all__ = ["BuiltinCalls", "Exc"]

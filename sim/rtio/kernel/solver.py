@@ -21,7 +21,7 @@ class Solver:
     def __init__(self) -> None:
         self.pending: list[Constraint] = []
         self.literals: list[tuple[Type, int, KernelError]] = []
-        self.casts: list[Callable[[], None]] = []
+        self.casts: list[tuple[tuple[str, int, int], Callable[[], None]]] = []  # by place: an outer cast decides first
         self.pulls: list[Callable[[], bool]] = []
 
     def when(self, constraint: Constraint) -> None:
@@ -57,6 +57,6 @@ class Solver:
                 if not -(2**63) <= value < 2**63:
                     raise error
                 unify(typ, INT32 if -(2**31) <= value < 2**31 else INT64)
-        for cast in self.casts:
+        for _, cast in sorted(self.casts, key=lambda item: item[0]):
             cast()
         self.settle()
