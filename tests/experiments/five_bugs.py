@@ -9,6 +9,7 @@ from artiq.experiment import (
     EnumerationValue,
     EnvExperiment,
     NumberValue,
+    TBool,
     TInt32,
     TInt64,
     at_mu,
@@ -193,7 +194,7 @@ class ShiftedData(EnvExperiment):
                     self.nodes.image()
 
     @kernel
-    def one(self, push_out: TInt32, too_late: TInt32):
+    def one(self, push_out: TInt32, too_late: TBool):
         self.nodes.load()
         if too_late:
             delay(-100 * ms)

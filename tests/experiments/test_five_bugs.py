@@ -70,7 +70,6 @@ def test_a_wait_of_zero_opens_the_gate_before_the_photons_come(tmp_path: Path, s
 
 def test_going_on_after_the_click_excites_the_heralded_atoms_again(tmp_path: Path, sound: Result) -> None:
     again = result(tmp_path, "no stop at the click")
-    assert abs(again.probability - sound.probability) < 0.5 * sound.probability
     assert again.zz > sound.zz + 4 * np.hypot(again.zz_error, sound.zz_error)
 
 
