@@ -1,9 +1,11 @@
-"""Heralded link: attempts and heralds per second in the functions that the bus calls, SeQUeNCe beside them where it is installed.
+"""Heralded link: attempts and heralds per second in the functions that the bus calls, SeQUeNCe beside them where it is
+installed.
 
     python benchmarks/bench_link.py        (pip install sequence==0.8.5 for the peer; Python 3.11)
 
-Best of several runs in one process; quote the ratios. SeQUeNCe runs its own Barrett-Kok example: two rounds per attempt, time-stamped
-photons, perfect memories; ours is the `default` scenario, one round, four detectors with dark clicks, conditional state of the atoms.
+Best of several runs in one process; quote the ratios. SeQUeNCe runs its own Barrett-Kok example: two rounds per
+attempt, time-stamped photons, perfect memories; ours is the `default` scenario, one round, four detectors with dark
+clicks, conditional state of the atoms.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.gateware.signals import Cycle, Tone
+from sim.signals import Cycle, Tone
 from sim.world import World, load_scenario
 from sim.world.attempt import F2, AttemptModel
 from sim.world.node import ROLES
@@ -51,7 +53,9 @@ def sequence_attempts(n: int) -> Callable[[], int] | None:
     try:
         from sequence.components.memory import Memory
         from sequence.components.optical_channel import ClassicalChannel, QuantumChannel
-        from sequence.entanglement_management.generation import EntanglementGenerationA  # its `create` makes the Barrett-Kok protocol
+        from sequence.entanglement_management.generation import (
+            EntanglementGenerationA,
+        )  # its `create` makes the Barrett-Kok protocol
         from sequence.kernel.timeline import Timeline
         from sequence.topology.node import BSMNode, Node
     except ImportError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sim.gateware.signals import Tone
+from sim.signals import Tone
 
 NS_PER_S = 1_000_000_000
 

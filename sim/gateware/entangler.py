@@ -15,7 +15,7 @@ from typing import Protocol
 from atomlink.errors import DeviceError
 from sim.gateware.peripheral import Peripheral
 from sim.gateware.row import Row
-from sim.gateware.signals import Cycle, CycleResult, Window
+from sim.signals import Cycle, CycleResult, Window
 from sim.gateware.ttl import TtlInOut
 
 CONFIG, RUN, CYCLE, HERALDS, TIMING = 0x00, 0x01, 0x02, 0x03, 0x08

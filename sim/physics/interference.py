@@ -74,7 +74,7 @@ class Midpoint:
 
 
 class Modes(NamedTuple):
-    """What `states` needs to know of n attempts' photons: `emitted_s` and `polarisation` (n, 2) by node, the rest (n,)."""
+    """What `states` needs to know of n attempts' photons: `emitted_s`, `polarisation` (n, 2) by node, the rest (n,)."""
 
     emitted_s: Floats
     polarisation: Ints

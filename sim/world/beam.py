@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sim.gateware.signals import Tone
+from sim.signals import Tone
 from sim.physics.aom import Aom, rf_fraction
 
 DARK = Tone(0.0, 0.0, 0.0, 0.0, False)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.gateware.signals import Cycle, CycleResult
+from sim.signals import Cycle, CycleResult
 from sim.physics.interference import Midpoint, Photons, reference_s, states
 from sim.world.attempt import ABSENT, F1, READY, AttemptModel, Candidates, Gates, NodeCycle
 from sim.world.counter import Counter

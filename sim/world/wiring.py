@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sim.gateware.signals import Tone
+from sim.signals import Tone
 from sim.world.link import Link
 from sim.world.node import ROLES, Node
 from sim.world.scenario import NODES

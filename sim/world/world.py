@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sim.gateware.signals import Cycle, CycleResult
+from sim.signals import Cycle, CycleResult
 from sim.physics.detector import Detector
 from sim.physics.species import species
 from sim.world import wiring

@@ -8,7 +8,7 @@ import pytest
 
 from atomlink.errors import DeviceError
 from sim.gateware import Gateware
-from sim.gateware.signals import Cycle, CycleResult
+from sim.signals import Cycle, CycleResult
 
 DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 M_END = 149

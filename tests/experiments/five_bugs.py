@@ -4,6 +4,7 @@ cool --[ pump ]--[ excite ]--[ wait ]--[ gates ]--> herald? --[ map, push out, i
 """
 
 import numpy as np
+from artiq.coredevice.exceptions import RTIOUnderflow
 from artiq.experiment import (
     BooleanValue,
     EnumerationValue,
@@ -11,7 +12,6 @@ from artiq.experiment import (
     NumberValue,
     TBool,
     TInt32,
-    TInt64,
     at_mu,
     delay,
     delay_mu,
@@ -21,10 +21,8 @@ from artiq.experiment import (
     ns,
     parallel,
     rpc,
-    us,
 )
-from artiq.coredevice.exceptions import RTIOUnderflow
-from numpy import int32, int64
+from numpy import int64
 
 from experiments.sequences.two_nodes import TwoNodes
 
@@ -82,7 +80,7 @@ class FiveBugs(EnvExperiment):
         self.nodes.load()
         self.nodes.cool()
         found = 0
-        for k in range(50):
+        for _k in range(50):
             pattern = self.attempt()
             self.attempts += 1
             if pattern == 3 or pattern == 12 or pattern == 9 or pattern == 6:

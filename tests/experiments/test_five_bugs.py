@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab_runs import ROOT, Outcome, execute
+from lab_runs import Outcome, execute
 
 FILE = Path(__file__).with_name("five_bugs.py")
 

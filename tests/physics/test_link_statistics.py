@@ -81,7 +81,9 @@ def imperfect_model() -> AttemptModel:
     return AttemptModel((alice, bob), midpoint, Gates(windows, (2e4, 1e4, 4e4, 2e4), HERALDS))
 
 
-def brute_force(model: AttemptModel, rng: np.random.Generator, n: int, start: tuple[int, int]) -> tuple[np.ndarray, ...]:
+def brute_force(
+    model: AttemptModel, rng: np.random.Generator, n: int, start: tuple[int, int]
+) -> tuple[np.ndarray, ...]:
     """Play attempt by attempt until each of n chains has heralded: cycles (n,), pattern (n,), first click (n,) in s."""
     labels, cycles = np.tile(start, (n, 1)), np.zeros(n, dtype=int)
     pattern, first = np.zeros(n, dtype=int), np.zeros(n)
@@ -113,7 +115,7 @@ def test_jumping_to_the_herald_equals_playing_every_attempt(start: tuple[int, in
 
 
 def test_labels_after_a_wait_without_candidates_follow_the_chain() -> None:
-    """State before cycle 4, given no candidate in 3: against attempts with fewer clicks than a herald needs (4 sigma)."""
+    """State before cycle 4, given no candidate in 3, against attempts in which nothing was seen (4 sigma)."""
     model, n = imperfect_model(), 400_000
     rng = np.random.default_rng(5)
     labels = np.tile((F2, F2), (n, 1))
@@ -148,12 +150,16 @@ def test_distinguishable_photons_leave_by_different_ports_half_of_the_time() -> 
 
 
 def test_beating_photons_keep_their_phase_in_the_heralded_state() -> None:
-    """A fixed detuning delta turns the pair's phase by delta (t1 - t2); undone with the time stamps, the fidelity is 1."""
+    """A fixed detuning delta turns the pair's phase by delta (t1 - t2); undone by the time stamps, it is gone."""
     fixed = 2 * MHZ
     shifted = PHOTON.amplitude * np.exp(-1j * fixed * PHOTON.t_s)
-    detuned = Arm(type(PHOTON)(PHOTON.t_s, shifted, 1.0, 1.0, 0.0, PHOTON.cdf), 50e-9, np.eye(2, dtype=complex), 1.4 * MHZ)
+    detuned = Arm(
+        type(PHOTON)(PHOTON.t_s, shifted, 1.0, 1.0, 0.0, PHOTON.cdf), 50e-9, np.eye(2, dtype=complex), 1.4 * MHZ
+    )
     node = NodeCycle(READY_ALWAYS, np.eye(4), 1.0, 0.9, detuned)
-    model = AttemptModel((node, ideal_node(0.9)), Midpoint(1.0, 0.0, (1.0,) * 4, 0.0), Gates((GATE,) * 4, (0.0,) * 4, HERALDS))
+    model = AttemptModel(
+        (node, ideal_node(0.9)), Midpoint(1.0, 0.0, (1.0,) * 4, 0.0), Gates((GATE,) * 4, (0.0,) * 4, HERALDS)
+    )
     _, found = model.heralds(np.random.default_rng(9), np.full((5000, 2), READY))
     t_h, t_v = found.first_s[:, ::2].min(axis=1), found.first_s[:, 1::2].min(axis=1)
     assert fidelities(found.pattern, found.states).mean() < 0.9

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from sim.gateware import Gateware
-from sim.gateware.signals import Tone
+from sim.signals import Tone
 from sim.gateware.spi import END, INPUT, SpiBus
 
 CS_POLARITY, CLOCK_PHASE = 0x08, 0x20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim.gateware.signals import Cycle, Tone
+from sim.signals import Cycle, Tone
 from sim.world import Scenario, World, load_scenario
 from sim.world.node import QUBIT, ROLES, Node
 from sim.world.scenario import DETECTORS, NODES

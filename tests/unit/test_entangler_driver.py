@@ -10,7 +10,7 @@ from numpy import int64
 from atomlink.errors import DeviceError
 from drivers.rtio.entangler import GATE0, REFERENCE, TIMEOUT, Entangler
 from sim.gateware import Gateware
-from sim.gateware.signals import Cycle, CycleResult
+from sim.signals import Cycle, CycleResult
 from sim.rtio.core import Core
 
 DETECTORS = ("c_h", "c_v", "d_h", "d_v")

@@ -28,10 +28,10 @@ def test_every_number_of_a_scenario_names_its_source(path: Path) -> None:
     [
         ("[nodes.trap]\ndepth_k = -1.0\n", r"alice\.trap: Trap\.depth_k is -1\.0, but must be"),
         ("[nodes.trap]\ndepth = 1e-3\n", r"alice\.trap\.depth does not exist .*did you mean 'depth_k'"),
-        ("[nodes.fibre]\nlength_m = \"ten\"\n", r"alice\.fibre\.length_m is 'ten', but must be a number"),
+        ('[nodes.fibre]\nlength_m = "ten"\n', r"alice\.fibre\.length_m is 'ten', but must be a number"),
         ("[midpoint.detector]\nefficiency = 1.2\n", r"efficiency is 1\.2, but must be"),
         ("[midpoint.detectors.e_h]\nefficiency = 0.2\n", r"midpoint\.detectors\.e_h does not exist"),
-        ("[nodes.port]\nkind = \"mirror\"\n", r"alice\.port\.kind is 'mirror', but must be one of cavity, free_space"),
+        ('[nodes.port]\nkind = "mirror"\n', r"alice\.port\.kind is 'mirror', but must be one of cavity, free_space"),
         ("[nodes]\nfibre = 3\n", r"alice\.fibre is 3, but must be a table"),
         ("[nodes.memory]\nt2_s = 2.0\n", r"t2_s is 2\.0, but must be <= 2 t1_s"),
         ("colour = 3\n", r"colour does not exist"),

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from signal_lab import CYCLE, HERALDS, LARMOR_HZ, LATENCY_MU, SignalLab, lab
 
-from sim.gateware.signals import Tone
 from sim.physics.bell import bell_state
 from sim.physics.coherence import stored_pair_fidelity
 from sim.physics.imaging import error_rates
 from sim.physics.loading import stationary_filling
+from sim.signals import Tone
 from sim.world import World, load_scenario
 from sim.world.attempt import ABSENT, F1, F2, READY
 from sim.world.node import QUBIT
@@ -145,7 +145,7 @@ def test_a_stored_pair_decays_as_two_memories() -> None:
 def test_raman_axis_keeps_up_with_the_precession_if_its_frequency_is_right() -> None:
     """Two half pi pulses with a wait between add up to a pi pulse whatever the wait; 200 shots, drive noise 1 %."""
     room = lab(seed=4)
-    flips = {wait: 0 for wait in (0, 333, 20_000)}
+    flips = dict.fromkeys((0, 333, 20000), 0)
     for wait in flips:
         for _ in range(200):
             room.load()

@@ -10,8 +10,8 @@ Window = tuple[int, int]  # (start_mu, stop_mu)
 class Tone(NamedTuple):
     """The output of one DDS channel from now on.
 
-    `amplitude` is the fraction of the DDS full scale, `attenuation_db` the step attenuator behind it, `phase_turns` the phase at the
-    moment of the change, `switch` the RF-switch bit of the CPLD.
+    `amplitude` is the fraction of the DDS full scale, `attenuation_db` the step attenuator behind it, `phase_turns` the
+    phase at the moment of the change, `switch` the RF-switch bit of the CPLD.
     """
 
     frequency_hz: float
