@@ -6,8 +6,8 @@ turn it about the equatorial axis of azimuth 2 pi (phase_b - phase_a)(t), which 
 
 Phase reference. Both DDS accumulators start from the same fiducial time, 0, and run on: phase_b - phase_a = (f_b - f_a)
 t. A shot moves only the phase offset of beam b, so that azimuth(T) = 2 pi [(f_b - f_a)(T - t_ref) + p]: eight RTIO
-events, because between herald and pulse every microsecond costs coherence. AD9910.set_mu in tracking mode refers
-the phase to a moment d before IO_UPDATE, where the accumulator starts; light at the atom at T left the DDS one AOM latency
+events, because between herald and pulse every microsecond costs coherence. AD9910.set_mu in tracking mode refers the
+phase to a moment d before IO_UPDATE, where the accumulator starts; light at the atom at T left the DDS one AOM latency
 earlier. Both are constant.
 """
 

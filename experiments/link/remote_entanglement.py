@@ -102,7 +102,7 @@ class RemoteEntanglement(EnvExperiment):
         )
         self.setattr_argument(
             "wait",
-            NumberValue(40e-6, unit="us", precision=3, step=1e-6, min=1e-6, max=1.0),
+            NumberValue(30e-6, unit="us", precision=3, step=1e-6, min=1e-6, max=1.0),
             "Heralding",
             "From the herald to the analysis pulse; at least what the kernel needs to compute and write the phases.",
         )

@@ -48,7 +48,7 @@ def print_link(experiment: Any) -> None:
         raw = getattr(result.total.raw, name)
         corrected = getattr(result.total.corrected, name) if result.total.corrected else None
         if raw is not None:
-            print(f"{title}: {raw} raw, {corrected} read-out corrected")
+            print(f"{title}: {raw} raw" + (f", {corrected} read-out corrected" if corrected else ""))
 
 
 def print_hom(experiment: Any) -> None:

@@ -433,8 +433,8 @@ class Bus:
         return due
 
     def input_timestamp(self, timeout_mu: int, channel: int) -> int:
-        """Return the time stamp of the next input event, or -1 when there is none up to `timeout_mu`."""
-        event = self._take(channel, timeout_mu)
+        """Return the time stamp of the next input event, or -1 when there is none up to `timeout_mu` (negative: never)."""
+        event = self._take(channel, None if timeout_mu < 0 else timeout_mu)
         return -1 if event is None else event[0]
 
     def input_data(self, channel: int) -> int:
@@ -444,8 +444,8 @@ class Bus:
         return event[1]
 
     def input_timestamped_data(self, timeout_mu: int, channel: int) -> tuple[int, int]:
-        """Return time stamp and data of the next input event, (-1, 0) at the time-out."""
-        return self._take(channel, timeout_mu) or (-1, 0)
+        """Return time stamp and data of the next input event, (-1, 0) at the time-out (negative: never)."""
+        return self._take(channel, None if timeout_mu < 0 else timeout_mu) or (-1, 0)
 
     # Observers
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.signals import Cycle, CycleResult
 from sim.physics.interference import Midpoint, Photons, reference_s, states
+from sim.signals import Cycle, CycleResult
 from sim.world.attempt import ABSENT, F1, READY, AttemptModel, Candidates, Gates, NodeCycle
 from sim.world.counter import Counter
 from sim.world.node import Node

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from sim.signals import Cycle, CycleResult
 from sim.physics.detector import Detector
 from sim.physics.species import species
+from sim.signals import Cycle, CycleResult
 from sim.world import wiring
 from sim.world.counter import Counter
 from sim.world.link import Link

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from bare_bus import Devices, load_module, plain
 
 CORPUS = json.loads((Path(__file__).parents[1] / "data" / "kernel_corpus.json").read_text())["kernels"]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bare_bus import Devices, load_module, plain
 
 from sim.rtio.kernel.errors import KernelError
-from bare_bus import Devices, load_module, plain
 
 DATA = json.loads((Path(__file__).parents[1] / "data" / "kernel_probes.json").read_text())
 PROBES = {probe["name"]: probe for probe in DATA["probes"]}

@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import Any
 
 from sim.gateware import Gateware
-from sim.signals import Tone
 from sim.gateware.spi import END, INPUT, SpiBus
+from sim.signals import Tone
 
 CS_POLARITY, CLOCK_PHASE = 0x08, 0x20
 

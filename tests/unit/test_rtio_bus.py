@@ -6,8 +6,8 @@ import random
 import tracemalloc
 
 import pytest
-from rtio_lab import Counter, Gateware
 from artiq.coredevice.exceptions import RTIODestinationUnreachable, RTIOOverflow, RTIOUnderflow
+from rtio_lab import Counter, Gateware
 
 from atomlink.errors import TimingError
 from sim.rtio.bus import Bus

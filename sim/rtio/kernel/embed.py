@@ -315,7 +315,8 @@ class Rpc:
         info = getattr(function, "artiq_embedded", None)
         self.is_async = info is not None and "async" in info.flags
         self.ret: Type = NONE
-        if isinstance(function, python.FunctionType):
+        # The language layer's own functions (watchdog ...) are annotated for Python, not for ARTIQ.
+        if isinstance(function, python.FunctionType) and function.__module__ != "artiq.language.core":
             annotation = function.__annotations__.get("return")
             if isinstance(annotation, str):
                 annotation = inspect.signature(function, eval_str=True).return_annotation
