@@ -2,7 +2,8 @@
 
     python benchmarks/bench_kernel.py [ITERATIONS]
 
-Prints a table: microseconds per iteration and output events per second. Absolute times depend on the machine; compare rows of one run.
+Prints a table: microseconds per iteration and output events per second. Absolute times depend on the machine; compare
+rows of one run.
 """
 
 from __future__ import annotations

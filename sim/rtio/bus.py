@@ -1,8 +1,9 @@
 """The RTIO bus: the timeline cursor, the counter, output events on their way, input events to be read.
 
-World time is the counter. Output events wait, ordered by time stamp, until the counter passes them; the CPU's costs, input reads, full
-lanes and explicit waits move it. An output event less than 13 coarse clocks ahead of the counter underflows. Events on one channel and
-coarse clock replace one another if address and fine time agree, otherwise they collide and all are lost. See docs/contracts.md, section 2.
+World time is the counter. Output events wait, ordered by time stamp, until the counter passes them; the CPU's costs,
+input reads, full lanes and explicit waits move it. An output event less than 13 coarse clocks ahead of the counter
+underflows. Events on one channel and coarse clock replace one another if address and fine time agree, otherwise they
+collide and all are lost. See docs/contracts.md, section 2.
 """
 
 from __future__ import annotations
@@ -39,7 +40,12 @@ class Inlet:
     __slots__ = ("channel", "depth", "fifo", "peripheral", "polled_mu")
 
     def __init__(self, channel: int, peripheral: Any) -> None:
-        self.channel, self.peripheral, self.fifo, self.depth = channel, peripheral, peripheral.fifo, peripheral.fifo_depth
+        self.channel, self.peripheral, self.fifo, self.depth = (
+            channel,
+            peripheral,
+            peripheral.fifo,
+            peripheral.fifo_depth,
+        )
         self.polled_mu = -_NEVER
 
 
@@ -52,8 +58,9 @@ def _may_run(peripheral: Any) -> bool:
 class Bus:
     """Time and events between the kernels above and the gateware below.
 
-    Pending events are tuples (time, write, address, data, channel). They take effect when somebody looks: an input read, a wait, an RPC, the
-    end of a kernel, or when many have gathered. All that is due by then takes effect in order of time, so nobody can tell the difference.
+    Pending events are tuples (time, write, address, data, channel). They take effect when somebody looks: an input
+    read, a wait, an RPC, the end of a run, or when many have gathered. All that is due by then takes effect in order
+    of time, so nobody can tell the difference.
     """
 
     def __init__(
@@ -291,7 +298,7 @@ class Bus:
                 self._running.remove(peripheral)
 
     def _next_mu(self, limit_mu: int) -> int:
-        """Return when something happens next: an output event, or a running peripheral's due time; at most `limit_mu`."""
+        """Return when something happens next, at most `limit_mu`: an output event, or something running is due."""
         when = limit_mu
         if self._head < len(self._events):
             when = min(when, self._events[self._head][0])
@@ -427,13 +434,13 @@ class Bus:
         due: int | None = inlet.peripheral.due_mu
         if due is None:
             raise TimingError(
-                f"A read of channel {self.name(inlet.channel)} would wait for ever: nothing is pending that could give it an"
-                " input event; submit the event that samples or gates it first"
+                f"A read of channel {self.name(inlet.channel)} would wait for ever: nothing is pending that could give"
+                " it an input event; submit the event that samples or gates it first"
             )
         return due
 
     def input_timestamp(self, timeout_mu: int, channel: int) -> int:
-        """Return the time stamp of the next input event, or -1 when there is none up to `timeout_mu` (negative: never)."""
+        """Return the time stamp of the next input event, -1 at the time-out (a negative one: never)."""
         event = self._take(channel, None if timeout_mu < 0 else timeout_mu)
         return -1 if event is None else event[0]
 

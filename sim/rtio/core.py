@@ -1,6 +1,7 @@
 """The simulated core device: what the `core` row of device_db.py names in simulation.
 
-It offers ARTIQ's own methods. `World` and `Gateware` are built when the first kernel needs them, so that opening a device_db stays fast.
+It offers ARTIQ's own methods. `World` and `Gateware` are built when the first kernel needs them, so that opening a
+device_db stays fast.
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ class Core:
     def precompile(self, function: Any, *args: Any, **kwargs: Any) -> Callable[[], Any]:
         """Return a function that runs a kernel later, with these arguments and without writing attributes back."""
         if not hasattr(function, "artiq_embedded"):
-            raise UsageError(f"precompile() was given {function!r}, which is not a kernel; pass a method marked @kernel")
+            raise UsageError(
+                f"precompile() was given {function!r}, which is not a kernel; pass a method marked @kernel"
+            )
         owner = getattr(function, "__self__", None)
         kernel_function = getattr(function, "__func__", function)
         values = args if owner is None else (owner, *args)
@@ -129,38 +132,38 @@ class Core:
         return run_precompiled
 
     @portable
-    def seconds_to_mu(self, seconds):  # type: ignore[no-untyped-def]
+    def seconds_to_mu(self, seconds):
         """Convert seconds to machine units, rounded down."""
         return numpy.int64(seconds // self.ref_period)
 
     @portable
-    def mu_to_seconds(self, mu):  # type: ignore[no-untyped-def]
+    def mu_to_seconds(self, mu):
         """Convert machine units to seconds."""
         return mu * self.ref_period
 
     @kernel
-    def get_rtio_counter_mu(self):  # type: ignore[no-untyped-def]
+    def get_rtio_counter_mu(self):
         """Return the RTIO counter."""
         return rtio_get_counter()
 
     @kernel
-    def wait_until_mu(self, cursor_mu):  # type: ignore[no-untyped-def]
+    def wait_until_mu(self, cursor_mu):
         """Block until the RTIO counter reaches a time; return at once if it has."""
         rtio_wait_until(cursor_mu)
 
     @kernel
-    def get_rtio_destination_status(self, destination):  # type: ignore[no-untyped-def]
+    def get_rtio_destination_status(self, destination):
         """Say whether a DRTIO destination is up."""
         return rtio_get_destination_status(destination)
 
     @kernel
-    def reset(self):  # type: ignore[no-untyped-def]
+    def reset(self):
         """Clear the RTIO FIFOs and set the cursor 125000 mu after the counter."""
         rtio_init()
         at_mu(rtio_get_counter() + 125000)
 
     @kernel
-    def break_realtime(self):  # type: ignore[no-untyped-def]
+    def break_realtime(self):
         """Set the cursor 125000 mu after the counter, unless it is later already."""
         min_now = rtio_get_counter() + 125000
         if now_mu() < min_now:

@@ -1,7 +1,8 @@
 """What the core device's CPU needs for things: it moves the RTIO counter, and so decides about underflow.
 
-One table serves every engine and both sets of drivers: a method listed here costs its total, and the events inside cost nothing more; all
-others cost per event. Numbers are published measurements of other people's devices: parameters, not promises.
+One table serves every engine and both sets of drivers: a method listed here costs its total, and the events inside
+cost nothing more; all others cost per event. Numbers are published measurements of other people's devices:
+parameters, not promises.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Direct memory access: recorded sequences of output events, played back at a fraction of their cost.
 
-A trace persists across kernels until it is erased or recorded again. The drivers keep the rule that handles die with any later record or
-erase; here a pointer simply no longer exists. Source: ARTIQ 8, behaviour of its firmware.
+A trace persists across kernels until it is erased or recorded again. The drivers keep the rule that handles die with
+any later record or erase; here a pointer simply no longer exists. Source: ARTIQ 8, behaviour of its firmware.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The host engine: runs kernels in this interpreter against a bus.
 
-It types and writes each program once, and uses it again while the host objects it was written for still have the same types and constants.
-The same engine serves real ARTIQ's language layer and drivers and those of the pip-only runtime.
+It types and writes each program once, and uses it again while the host objects it was written for still have the same
+types and constants. The same engine serves real ARTIQ's language layer and drivers and those of the pip-only runtime.
 """
 
 from __future__ import annotations
@@ -90,13 +90,16 @@ class Engine:
         self._programs: dict[Any, Compiled] = {}
         self._running: Compiled | None = None
         self._charging = False
-        self._in_rpc = False
 
     # Running
 
     def compile(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Compiled:
         """Return the program of a kernel call, typed and checked."""
-        key = (function, tuple(signature(arg) for arg in args), tuple((k, signature(v)) for k, v in sorted(kwargs.items())))
+        key = (
+            function,
+            tuple(signature(arg) for arg in args),
+            tuple((k, signature(v)) for k, v in sorted(kwargs.items())),
+        )
         found = self._programs.get(key)
         if found is not None and found.still_valid():
             return found
@@ -110,12 +113,14 @@ class Engine:
         """Run a kernel from the host and return its result."""
         if self._running is not None:
             raise DeviceError(
-                f"kernel {function.__qualname__} was called from an RPC while another kernel runs; the core device runs one at a"
-                " time: call it as a kernel, or after the first has ended"
+                f"kernel {function.__qualname__} was called from an RPC while another kernel runs; the core device runs"
+                " one at a time: call it as a kernel, or after the first has ended"
             )
         return self.execute(self.compile(function, args, kwargs), args, kwargs)
 
-    def execute(self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any], write_back: bool = True) -> Any:
+    def execute(
+        self, compiled: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any], write_back: bool = True
+    ) -> Any:
         """Run a compiled kernel."""
         bus, state = self.bus, compiled.state
         values = compiled.arguments(args, kwargs)
@@ -149,7 +154,9 @@ class Engine:
 
     # What kernels call
 
-    def call_host(self, function: Any, args: list[Any], kwargs: dict[str, Any], receive: Callable[[Any], Any], is_async: bool) -> Any:
+    def call_host(
+        self, function: Any, args: list[Any], kwargs: dict[str, Any], receive: Callable[[Any], Any], is_async: bool
+    ) -> Any:
         """Carry out a remote procedure call."""
         bus = self.bus
         bus.spend(bus.costs.async_rpc_mu if is_async else bus.costs.rpc_mu)

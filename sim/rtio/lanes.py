@@ -1,8 +1,9 @@
 """Scalable event dispatcher: eight lanes of 128 events, into which output events are sorted by a simple rule.
 
-An event whose coarse time is later than that of the event before stays in the lane, any other goes to the next lane; it must be later than
-that lane's last event, or it is lost (sequence error). A full lane blocks the CPU until its oldest event is due. With `spread` the lane
-after a full one is used next. Source: ARTIQ 8, `gateware/rtio/sed/lane_distributor.py`, as measured on its simulation.
+An event whose coarse time is later than that of the event before stays in the lane, any other goes to the next lane;
+it must be later than that lane's last event, or it is lost (sequence error). A full lane blocks the CPU until its
+oldest event is due. With `spread` the lane after a full one is used next. Source: ARTIQ 8,
+`gateware/rtio/sed/lane_distributor.py`, as measured on its simulation.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _NEVER = 1 << 62
 
 
 class Lanes:
-    """The lanes of one destination. `queue` is the current lane, `barrier` the time that an event must exceed to stay in it.
+    """The lanes of one destination: `queue` is the current one, `barrier` the time that an event must exceed to stay.
 
     Times are in mu; the barrier is the end of the last event's coarse clock.
     """

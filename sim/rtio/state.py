@@ -1,7 +1,8 @@
 """The host attributes that a kernel sees: its own values while it runs, the host's while an RPC does.
 
-ARTIQ sends attributes to the device when a kernel starts and writes them back when it ends normally. So an RPC sees the values from before the
-kernel, what an RPC changes is not seen by the kernel, and a kernel that ends with an exception changes nothing. Here the values are swapped.
+ARTIQ sends attributes to the device when a kernel starts and writes them back when it ends normally. So an RPC sees
+the values from before the kernel, what an RPC changes is not seen by the kernel, and a kernel that ends with an
+exception changes nothing. Here the values are swapped.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import numpy as np
 from .kernel.program import Program, is_state
 from .kernel.rpc import to_host, to_kernel
 from .kernel.types import Instance, Type, is_
-
-_MISSING = object()
 
 
 class State:
@@ -36,7 +35,6 @@ class State:
     def enter(self) -> None:
         """Give the kernel its own values."""
         self._host = [getattr(obj, name) for obj, name, *_ in self._cells]
-        self._instance = [vars(obj).get(name, _MISSING) if hasattr(obj, "__dict__") else _MISSING for obj, name, *_ in self._cells]
         for (obj, name, _, convert, _, _), value in zip(self._cells, self._host, strict=True):
             setattr(obj, name, convert(value))
 
@@ -62,7 +60,7 @@ class State:
 
 
 def _written_back(value: Any, host: Any, typ: Type, convert: Any) -> Any:
-    """Return what the host finds in an attribute: a number of NumPy's; the host's own list or value where nothing changed."""
+    """Return what the host finds in an attribute: NumPy's numbers; its own list or array where nothing changed."""
     if is_("array", typ):
         return host if isinstance(host, np.ndarray) and np.array_equal(value, host) else value
     if is_("list", typ):
@@ -70,6 +68,3 @@ def _written_back(value: Any, host: Any, typ: Type, convert: Any) -> Any:
     if isinstance(typ.find(), Instance):
         return value
     return convert(value)
-
-
-__all__ = ["State"]

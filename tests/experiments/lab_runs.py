@@ -21,16 +21,19 @@ class Outcome:
     run: Run | None
 
 
-def make_lab(folder: Path) -> Path:
-    """Make a lab with this repository's device_db.py and its own datasets and results."""
+def make_lab(folder: Path, file: str) -> Path:
+    """Make a lab with this repository's device_db.py, one experiment, and its own datasets and results.
+
+    Returns the experiment's file; `file` is a path below experiments/, or one that is in the lab already.
+    """
     shutil.copy(ROOT / "device_db.py", folder / "device_db.py")
-    return folder
+    source = ROOT / "experiments" / file
+    return source if source.parent == folder else Path(shutil.copy(source, folder))
 
 
 def start(folder: Path, file: str, *options: str) -> subprocess.Popen[str]:
     """Start `atomlink run` of a file below experiments/."""
-    make_lab(folder)
-    words = [*COMMAND, str(ROOT / "experiments" / file), *options]
+    words = [*COMMAND, str(make_lab(folder, file)), *options]
     return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -1,4 +1,4 @@
-"""384 random kernels, compiled by the real ARTIQ 8 compiler, and the host engine: the same events, values and cursor."""
+"""384 random kernels compiled by the real ARTIQ 8, and the host engine: the same events, values and cursor."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """64 hand-written probes of kernel semantics, and what the real ARTIQ 8 compiler makes of them.
 
-Compared: values, events, result, cursor, attributes written back, printed text, error. Where ARTIQ's compiler itself crashes, and where its
-message is a parser's list of tokens, a refusal with the engine's own reason counts.
+Compared: values, events, result, cursor, attributes written back, printed text, error. Where ARTIQ's compiler itself
+crashes, and where its message is a parser's list of tokens, a refusal with the engine's own reason counts.
 """
 
 from __future__ import annotations
@@ -60,7 +60,12 @@ def same_error(name: str, expected: str | None, found: str | None) -> bool:
     # The data leave out addresses, and what a failed RPC returned.
     expected, found = (re.sub(r"0x[0-9a-f]+|(?<=has returned)[^)]*", "", text) for text in (expected, found))
     # The data keep the first 100 characters of a compiler's message.
-    return found == expected or expected.startswith("CompileError: ") and len(expected) > 100 and found.startswith(expected)
+    return (
+        found == expected
+        or expected.startswith("CompileError: ")
+        and len(expected) > 100
+        and found.startswith(expected)
+    )
 
 
 def differences(probes: Any, name: str, capture: Any) -> list[str]:

@@ -17,7 +17,7 @@ from atomlink.errors import DeviceError
 from sim.rtio.kernel.errors import KernelError
 
 
-class Own(Exception):
+class OwnError(Exception):
     """An exception of the experiment."""
 
 
@@ -42,11 +42,11 @@ class Lab:
         self.number = 99
 
     def fail(self):
-        raise Own("from the host")
+        raise OwnError("from the host")
 
     @rpc(flags={"async"})
     def fail_later(self):
-        raise Own("later")
+        raise OwnError("later")
 
     def interrupt(self):
         raise KeyboardInterrupt
@@ -75,7 +75,7 @@ class Lab:
     def increment_and_fail(self):
         self.number = 5
         self.items[0] = 50
-        raise Own("kernel {0} of {1}", 3, 4)
+        raise OwnError("kernel {0} of {1}", 3, 4)
 
     @kernel
     def change_items(self):
@@ -87,7 +87,7 @@ class Lab:
     def catch(self):
         try:
             self.fail()
-        except Own:
+        except OwnError:
             self.note("caught")
 
     @kernel
@@ -219,7 +219,7 @@ def test_an_rpc_sees_attributes_from_before_the_kernel_and_the_kernel_not_what_i
 
 
 def test_a_kernel_that_ends_with_an_exception_writes_nothing_back(lab: Lab) -> None:
-    with pytest.raises(Own, match="^kernel 3 of 4$"):
+    with pytest.raises(OwnError, match="^kernel 3 of 4$"):
         lab.increment_and_fail()
     assert (lab.number, lab.items) == (1, [1, 2, 3])
 
@@ -239,7 +239,7 @@ def test_a_kernel_catches_what_an_rpc_raises(lab: Lab) -> None:
 
 
 def test_an_asynchronous_rpc_that_fails_ends_the_run_and_no_kernel_can_catch_it(lab: Lab) -> None:
-    with pytest.raises(Own, match="^later$"):
+    with pytest.raises(OwnError, match="^later$"):
         lab.async_failure()
     assert lab.seen == []
 
@@ -355,4 +355,3 @@ def test_a_precompiled_kernel_runs_later_and_writes_nothing_back(lab: Lab) -> No
     run()
     run()
     assert lab.number == 1
-

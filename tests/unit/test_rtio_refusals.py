@@ -11,20 +11,24 @@ from rtio_lab import Devices
 
 from sim.rtio.kernel.errors import KernelError
 
-HEAD = '''from artiq.experiment import *
+HEAD = """from artiq.experiment import *
 from artiq.language.core import kernel as krn
 class Lab:
     def __init__(self, devices):
         self.core, self.ttl = devices.core, devices.get("ttl0")
         self.attr, self.items = 1, [1, 2]
     def o(self, *v): pass
-'''
+"""
 REFUSED = {
     "dict": ("x = {1: 2}", "this syntax is not supported", 3),
     "f-string": ('self.o(f"{self.attr}")', "unexpected strbegin", 3),
     "append": ("x = [1]\nx.append(2)", r"type list\(elt=numpy.int\?\) does not have an attribute 'append'", 4),
     "change of type": ("x = 1.0\nx = 2", r"cannot unify float with numpy.int\?", 4),
-    "maybe uninitialised": ("if self.attr == 1:\n    q = 5\nself.o(q)", "variable 'q' is not always initialized here", 5),
+    "maybe uninitialised": (
+        "if self.attr == 1:\n    q = 5\nself.o(q)",
+        "variable 'q' is not always initialized here",
+        5,
+    ),
     "returning a list": ("return [1, 2]", "cannot return an allocated value that does not live forever", 3),
     "storing a list": ("self.items = [3]", "the assigned value does not outlive the assignment target", 3),
     "watchdog": ("with watchdog(1*s):\n    pass", "value of type NoneType cannot act as a context manager", 3),

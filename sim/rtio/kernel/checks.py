@@ -1,7 +1,7 @@
 """Rejections that are not about types: variables not always set, missing returns, values that outlive their memory.
 
-All three follow what ARTIQ 8's compiler accepts. A list, array or comprehension made in a function lives until the function returns, so it can be
-neither returned nor stored in anything older.
+All three follow what ARTIQ 8's compiler accepts. A list, array or comprehension made in a function lives until the
+function returns, so it can be neither returned nor stored in anything older.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from .errors import KernelError
 from .functions import Function
 from .scope import own_statements
-from .types import NONE, Func, Type, allocated, has_var
+from .types import NONE, Exc, Func, Type, allocated, has_var, is_, width
 
 State = frozenset[str] | None  # names that are set for sure; None where control never arrives
 FOREVER = 0  # region of what no function's end frees; otherwise the depth of the function whose end does
@@ -51,9 +51,7 @@ class Flow:
         function = self.function
         end = self.block(function.node.body, frozenset(p.name for p in function.params))
         if end is not None and function.ret.find() is not NONE:
-            raise function.error(
-                function.node, f"this function must return a value of type {function.ret} explicitly"
-            )
+            raise function.error(function.node, f"this function must return a value of type {function.ret} explicitly")
         if self.dead_end is not None:
             raise self.dead_end
 
@@ -78,7 +76,12 @@ class Flow:
     def read(self, node: Any, state: frozenset[str], bound: frozenset[str] = frozenset()) -> None:
         """Check the names that an expression reads."""
         if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Load) and node.id not in state and node.id in self.function.env and node.id not in bound:
+            if (
+                isinstance(node.ctx, ast.Load)
+                and node.id not in state
+                and node.id in self.function.env
+                and node.id not in bound
+            ):
                 raise self.function.error(node, f"variable '{node.id}' is not always initialized here")
             return
         if isinstance(node, ast.ListComp):
@@ -88,7 +91,9 @@ class Flow:
         if self.closures and isinstance(node, ast.Call) and _is_call(node):
             for name in self.locals:
                 if name not in state:
-                    raise self.function.error(node, f"variable '{name}' can be captured in a closure uninitialized here")
+                    raise self.function.error(
+                        node, f"variable '{name}' can be captured in a closure uninitialized here"
+                    )
 
     def set(self, target: Any, state: frozenset[str]) -> frozenset[str]:
         """Return what is set after an assignment to `target`."""
@@ -115,7 +120,8 @@ class Flow:
         for target in targets:
             if target.id in self.function.nonlocals and target.id in read:
                 raise self.function.error(
-                    target, f"nonlocal variable '{target.id}' cannot be changed by arithmetic on itself: ARTIQ's compiler fails on it"
+                    target,
+                    f"nonlocal variable '{target.id}' cannot take arithmetic on itself: ARTIQ's compiler fails on it",
                 )
 
     def flow_AugAssign(self, node: ast.AugAssign, state: frozenset[str]) -> State:
@@ -178,7 +184,8 @@ class Flow:
         for stmt in node.body:
             if terminates(stmt) and self.dead_end is None:
                 self.dead_end = self.function.error(
-                    stmt, "a statement of 'with parallel' cannot end in return, raise, break or continue: ARTIQ's compiler fails on it"
+                    stmt,
+                    "a statement of 'with parallel' cannot end in a jump: ARTIQ's compiler fails on it",
                 )
             after = self.statement(stmt, state)
             # ARTIQ's code generator goes on after a statement that leaves the block.
@@ -264,11 +271,11 @@ class Escape:
             known = self.regions.get(node.id, FOREVER)
             return self.depth if known is None else known
         if isinstance(node, ast.Attribute | ast.Subscript):
-            return self.region(node.value) if allocated(node.t) else FOREVER
+            return self.region(node.value) if allocated(_type(node)) else FOREVER
         if isinstance(node, ast.List | ast.ListComp):
             return self.depth
         if isinstance(node, ast.BinOp | ast.UnaryOp):
-            return self.depth if allocated(node.t) else FOREVER
+            return self.depth if allocated(_type(node)) else FOREVER
         if isinstance(node, ast.Call):
             return self.depth if _allocates(node) else FOREVER
         if isinstance(node, ast.BoolOp):
@@ -278,6 +285,11 @@ class Escape:
         if isinstance(node, ast.Tuple):
             return max((self.region(elt) for elt in node.elts), default=FOREVER)
         return FOREVER
+
+
+def _type(node: Any) -> Type:
+    typ: Type = node.t
+    return typ
 
 
 def _allocates(node: Any) -> bool:
@@ -297,10 +309,31 @@ def _names(target: Any) -> Iterator[str]:
 
 
 def monomorphic(function: Function) -> None:
-    """Check that every type was found; raise KernelError at the first expression whose type was not."""
+    """Check that every type was found, and that what goes to the host can go there; raise KernelError."""
     if has_var(function.ret):
         raise function.error(function.node, "the return type of this function cannot be fully inferred")
-    for node in ast.walk(function.node):
+    for node in (node for stmt in function.node.body for node in ast.walk(stmt)):
         typ = getattr(node, "t", None)
         if isinstance(typ, Type) and has_var(typ):
             raise function.error(node, "the type of this expression cannot be fully inferred", f"it is {typ}")
+        if isinstance(node, ast.Call) and _is_rpc(node):
+            for arg in [*node.args, *(k.value for k in node.keywords)]:
+                _check_sent(function, arg, arg.t)  # type: ignore[attr-defined]
+
+
+def _is_rpc(node: Any) -> bool:
+    typ = node.func.t.find()
+    if isinstance(typ, Func) and typ.kind == "method":
+        typ = typ.info[1]
+    return isinstance(typ, Func) and typ.kind == "rpc"
+
+
+def _check_sent(function: Function, node: Any, typ: Type) -> None:
+    typ = typ.find()
+    if isinstance(typ, Exc | Func) or is_("int", typ) and width(typ) == 8:
+        raise function.error(
+            node, f"type {typ.name if isinstance(typ, Exc) else typ} is not supported in remote procedure calls"
+        )
+    if is_("list", typ) or is_("tuple", typ):
+        for arg in typ.args:
+            _check_sent(function, node, arg)

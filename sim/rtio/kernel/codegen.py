@@ -1,8 +1,9 @@
 """Writing a typed kernel as Python: statements.
 
-The result is a syntax tree with the line numbers of the kernel's own file. `with parallel` becomes assignments to the cursor, calls go
-straight to the functions that they reach, and only what the types leave open is checked when the kernel runs. Names that begin with `_K`
-are the engine's. Source of the semantics: ARTIQ 8's code generator, as measured.
+The result is a syntax tree with the line numbers of the kernel's own file. `with parallel` becomes assignments to the
+cursor, calls go straight to the functions that they reach, and only what the types leave open is checked when the
+kernel runs. Names that begin with `_K` are the engine's. Source of the semantics: ARTIQ 8's code generator, as
+measured.
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ class Writer(Expressions):
         function = self.function
         params = [p.name for p in function.params if p.name not in self.known.given]
         body = self.block(function.node.body)
-        taken = sorted({n for n in function.nonlocals})
+        taken = sorted(function.nonlocals)
         if taken:
             body.insert(0, ast.Nonlocal(names=taken))
-        args = ast.arguments(posonlyargs=[], args=[ast.arg(arg=p) for p in params], kwonlyargs=[], kw_defaults=[], defaults=[])
-        made = ast.FunctionDef(name=name, args=args, body=body or [ast.Pass()], decorator_list=[], returns=None, type_params=[])
+        args = ast.arguments(
+            posonlyargs=[], args=[ast.arg(arg=p) for p in params], kwonlyargs=[], kw_defaults=[], defaults=[]
+        )
+        # Parsed, because the fields of a definition differ between Python's versions.
+        made = ast.parse(f"def {name}(): pass").body[0]
+        assert isinstance(made, ast.FunctionDef)
+        made.args, made.body = args, body or [ast.Pass()]
         ast.copy_location(made, function.node)
         return ast.fix_missing_locations(made)
 
@@ -81,13 +87,9 @@ class Writer(Expressions):
         return [ast.Expr(value=self.expr(node.value))]
 
     def stmt_Assign(self, node: ast.Assign) -> list[ast.stmt]:
-        if isinstance(node.value, ast.Call):
-            inlined = self.inline(node.value)
-            if inlined is not None and inlined[1] is not None:
-                first, value = inlined
-            else:
-                first, value = [], self.expr(node.value)
-        else:
+        inlined = self.inline(node.value) if isinstance(node.value, ast.Call) else None
+        first, value = inlined or ([], None)
+        if value is None:
             first, value = [], self.expr(node.value)
         if len(node.targets) == 1:
             return [*first, *self.assign_to(node.targets[0], value)]
@@ -135,7 +137,9 @@ class Writer(Expressions):
             temp = self.temp()
             target = store(temp)
             body = [*self.assign_to(node.target, load(temp)), *body]
-        loop = ast.For(target=target, iter=self.iterable(node.iter), body=body, orelse=self.block(node.orelse), type_comment=None)
+        loop = ast.For(
+            target=target, iter=self.iterable(node.iter), body=body, orelse=self.block(node.orelse), type_comment=None
+        )
         return [loop]
 
     def stmt_Assert(self, node: Any) -> list[ast.stmt]:
@@ -197,7 +201,7 @@ class Writer(Expressions):
         return self._managed(node, node.items)
 
     def _parallel(self, node: Any) -> list[ast.stmt]:
-        """Start every statement at the block's start; end at the latest end. A jump out leaves the cursor where it is."""
+        """Start every statement at the block's start, end at the latest end; a jump out leaves the cursor alone."""
         start, end = self.temp(), self.temp()
         out: list[ast.stmt] = [assign(store(start), self.now())]
         for i, stmt in enumerate(node.body):
@@ -318,5 +322,10 @@ class Writer(Expressions):
         *rest, last = callee.node.body
         if not all(isinstance(stmt, simple) for stmt in rest) or not isinstance(last, simple | ast.Return):
             return False
-        assigned = {n.id for stmt in callee.node.body for n in ast.walk(stmt) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        assigned = {
+            n.id
+            for stmt in callee.node.body
+            for n in ast.walk(stmt)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
         return not assigned & {p.name for p in callee.params}

@@ -10,7 +10,14 @@ from .known import Knowledge, arithmetic, limits
 from .types import BOOL, Func, Instance, Type, is_, n_dims, width
 
 _CHECKED = (ast.Add, ast.Sub, ast.Mult)
-_UFUNC = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "true_divide", ast.Mod: "mod", ast.Pow: "power"}
+_UFUNC = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "true_divide",
+    ast.Mod: "mod",
+    ast.Pow: "power",
+}
 
 
 def load(name: str) -> ast.expr:
@@ -108,17 +115,30 @@ class Expressions:
     def expr_Constant(self, node: ast.Constant) -> ast.expr:
         return constant(node.value)
 
-    def expr_Name(self, node: ast.Name) -> ast.expr:
-        if isinstance(node.t.find(), Func):  # type: ignore[attr-defined]
+    def expr_Name(self, node: Any) -> ast.expr:
+        typ = node.t.find()
+        if isinstance(typ, Func) and typ.kind != "method":
             return constant(None)  # functions are known by their type
         return load(self.local(node.id))
 
     def expr_Attribute(self, node: Any) -> ast.expr:
-        if isinstance(node.t.find(), Func):
-            return constant(None)
+        typ = node.t.find()
+        if isinstance(typ, Func):
+            return self._method_value(node, typ) if typ.kind == "method" else constant(None)
         if is_("range", node.value.t) and node.attr == "stop":
             raise self.function.error(node, "the attribute 'stop' of a range is not supported by the host engine")
         return ast.Attribute(value=self.expr(node.value), attr=node.attr, ctx=ast.Load())
+
+    def _method_value(self, node: Any, typ: Func) -> ast.expr:
+        """Return a method that is passed about as a value: a function that needs no self."""
+        bound, inner = typ.info
+        if inner.kind != "kernel":
+            raise self.function.error(
+                node, "a method that runs on the host cannot be passed about in a kernel; call it directly"
+            )
+        known = self.known.of(node.value) if bound is None else (bound,)
+        function = load(self.unit.function(inner.info, known))
+        return function if known is not None else self.helper("partial", function, self.expr(node.value))
 
     def expr_Tuple(self, node: ast.Tuple) -> ast.expr:
         return ast.Tuple(elts=[self.expr(elt) for elt in node.elts], ctx=ast.Load())
@@ -203,7 +223,7 @@ class Expressions:
         """Return an integer brought back into the range of its type."""
         low, high = limits(typ)
         temp = self.temp()
-        named = ast.NamedExpr(target=store(temp), value=made)
+        named = ast.NamedExpr(target=ast.Name(id=temp, ctx=ast.Store()), value=made)
         inside = ast.Compare(left=constant(low), ops=[ast.LtE(), ast.LtE()], comparators=[named, constant(high)])
         wrap = self.helper("wrap64" if width(typ) == 64 else "wrap32", load(temp))
         return ast.IfExp(test=inside, body=load(temp), orelse=wrap)
@@ -253,7 +273,9 @@ class Expressions:
             return self._quotient(a, b, left, right, typ)
         if isinstance(op, ast.Mod):
             known = self.known.of(right)
-            return ast.BinOp(left=a, op=op, right=b) if known is not None and known[0] != 0 else self.helper("mod", a, b)
+            return (
+                ast.BinOp(left=a, op=op, right=b) if known is not None and known[0] != 0 else self.helper("mod", a, b)
+            )
         if isinstance(op, ast.Pow):
             return self.helper("wrap64" if wide else "wrap32", self.helper("intpow", a, b))
         return ast.BinOp(left=a, op=op, right=b)
@@ -301,9 +323,9 @@ class Expressions:
         return self.expr(arg)
 
     def kernel_target(self, node: Any) -> tuple[Function, Any, list[Any]] | None:
-        """Return the function that a call reaches, what is known of its self, and its arguments in order; None otherwise."""
+        """Return the kernel that a call reaches, what is known of its self, and its arguments in order."""
         typ = node.func.t.find()
-        if not isinstance(typ, Func) or typ.kind not in ("kernel", "method"):
+        if not isinstance(typ, Func) or typ.kind not in ("kernel", "method") or self._is_method_value(node, typ):
             return None
         known_self, bound = None, None
         if typ.kind == "method":
@@ -316,10 +338,12 @@ class Expressions:
         else:
             callee, formal = typ.info, typ.info.params
         by_name = {k.arg: k.value for k in node.keywords}
-        args = list(node.args)
-        for param in formal[len(args) :]:
-            args.append(by_name[param.name] if param.name in by_name else _default(param))
+        args = [*node.args, *(by_name.get(param.name, param.default) for param in formal[len(node.args) :])]
         return callee, known_self, args
+
+    def _is_method_value(self, node: Any, typ: Func) -> bool:
+        """Say whether a call goes through a name to which a method was bound."""
+        return typ.kind == "method" and typ.info[0] is None and not isinstance(node.func, ast.Attribute)
 
     def expr_Call(self, node: Any) -> ast.expr:
         typ = node.func.t.find()
@@ -341,7 +365,15 @@ class Expressions:
             return self._math(node, typ)
         if typ.kind == "syscall":
             return call(load(self.unit.syscall(typ.name, node, self.function)), *map(self.expr, node.args))
+        if self._is_method_value(node, typ):
+            return call(self.expr(node.func), *self._in_order(node, typ.info[1].info.params[1:]))
         return self._rpc(node, typ)
+
+    def _in_order(self, node: Any, formal: list[Any]) -> list[ast.expr]:
+        """Return a call's arguments in the order of the parameters."""
+        by_name = {k.arg: k.value for k in node.keywords}
+        args = [*node.args, *(by_name.get(param.name, param.default) for param in formal[len(node.args) :])]
+        return [self.argument(arg) for arg in args]
 
     def method_call(self, manager: Any, name: str, self_arg: list[ast.expr], args: list[ast.expr]) -> ast.expr:
         """Return the call of a context manager's method."""
@@ -440,10 +472,6 @@ class Expressions:
 
     def call_transpose(self, node: Any) -> ast.expr:
         return self.helper("transpose", self.expr(node.args[0]))
-
-
-def _default(param: Any) -> Any:
-    return param.default
 
 
 def _dtype(typ: Type) -> str:

@@ -1,7 +1,7 @@
 """Types of host values: what a kernel sees of the objects, constants and functions of the program around it.
 
-Every object of one class has one type; the types of an attribute must agree over all its objects that kernels reach. Source: ARTIQ 8,
-behaviour of its embedding layer.
+Every object of one class has one type; the types of an attribute must agree over all its objects that kernels reach.
+Source: ARTIQ 8, behaviour of its embedding layer.
 """
 
 from __future__ import annotations
@@ -60,11 +60,34 @@ _VALUE_BUILTINS = {
     id(np.full): "make_array",
     id(np.transpose): "transpose",
 }
-_UNARY_MATH = (
-    "sin cos exp exp2 log log10 log2 fabs floor ceil trunc sqrt rint tan arcsin arccos arctan sinh cosh tanh "
-    "arcsinh arccosh arctanh expm1 cbrt"
-).split()
-_BINARY_MATH = "arctan2 copysign fmax fmin hypot nextafter".split()
+_UNARY_MATH = [
+    "sin",
+    "cos",
+    "exp",
+    "exp2",
+    "log",
+    "log10",
+    "log2",
+    "fabs",
+    "floor",
+    "ceil",
+    "trunc",
+    "sqrt",
+    "rint",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "expm1",
+    "cbrt",
+]
+_BINARY_MATH = ["arctan2", "copysign", "fmax", "fmin", "hypot", "nextafter"]
 MATH: dict[int, tuple[str, int, Any]] = {id(getattr(np, name)): (name, 1, getattr(np, name)) for name in _UNARY_MATH}
 MATH |= {id(getattr(np, name)): (name, 2, getattr(np, name)) for name in _BINARY_MATH}
 
@@ -277,7 +300,9 @@ class Embedding:
             function = self.function_type(attribute.__func__, typ)
             typ.methods[name] = Func("method", name, (None, function))
             return
-        error = missing("attribute value is not supported") if missing else KernelError("attribute value is not supported")
+        error = (
+            missing("attribute value is not supported") if missing else KernelError("attribute value is not supported")
+        )
         found = self.type_of(attribute, error, literal=False)
         self.read[key] = (value, name, found)
         known = typ.attrs.setdefault(name, found)
@@ -328,4 +353,3 @@ class Rpc:
     def _error(self, reason: str) -> KernelError:
         code = self.function.__code__
         return KernelError(reason, code.co_filename, code.co_firstlineno)
-

@@ -10,7 +10,9 @@ from atomlink.errors import UsageError
 class KernelError(UsageError):
     """A kernel that ARTIQ's compiler would reject: file, line, column and the compiler's reason."""
 
-    def __init__(self, reason: str, filename: str = "<kernel>", line: int = 0, column: int = 0, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, reason: str, filename: str = "<kernel>", line: int = 0, column: int = 0, notes: tuple[str, ...] = ()
+    ) -> None:
         self.reason, self.filename, self.line, self.column, self.notes = reason, filename, line, column, notes
         super().__init__(f"{filename}:{line}:{column + 1}: {reason}" + "".join(f" ({note})" for note in notes))
 

@@ -1,7 +1,7 @@
 """Kernel functions under inference: parameters, local names, and the syntax tree that carries the types.
 
-Every node of the tree gets an attribute `t`, its type; an operand that is widened gets `co`, the type it is widened to; a name or
-attribute that stands for a host value gets `host`, a tuple of that value.
+Every node of the tree gets an attribute `t`, its type; an operand that is widened gets `co`, the type it is widened
+to; a name or attribute that stands for a host value gets `host`, a tuple of that value.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Typing rules of kernel statements, names, attributes and calls.
 
-Source: the behaviour of ARTIQ 8's compiler; operators are in `infer_ops.py`, the built-in functions in `infer_builtins.py`.
+Source: the behaviour of ARTIQ 8's compiler; operators are in `infer_ops.py`, the built-in functions in
+`infer_builtins.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from .types import (
     INT64,
     NONE,
     STR,
+    WIDTH32,
+    WIDTH64,
     Exc,
     Func,
     Instance,
@@ -72,7 +75,11 @@ class Inferer(Operators, BuiltinCalls):
                 continue
             if isinstance(decorator, ast.Attribute) and self._is_kernel_attribute(decorator):
                 continue
-            raise self.error(decorator, "decorators are not supported", f"'{ast.unparse(decorator)}' must be kernel, portable or rpc by name")
+            raise self.error(
+                decorator,
+                "decorators are not supported",
+                f"'{ast.unparse(decorator)}' must be kernel, portable or rpc by name",
+            )
 
     def _is_decorator_name(self, name: str) -> bool:
         typ = PRELUDE.get(name)
@@ -103,8 +110,6 @@ class Inferer(Operators, BuiltinCalls):
         raise self.error(node, "unexpected :: annotated assignments are not supported in kernels")
 
     def stmt_Expr(self, node: ast.Expr) -> None:
-        if isinstance(node.value, ast.Constant) and node.value.value is ...:
-            raise self.error(node, UNSUPPORTED)
         self.expr(node.value)
 
     def stmt_Pass(self, node: ast.Pass) -> None:
@@ -129,14 +134,16 @@ class Inferer(Operators, BuiltinCalls):
     def target(self, node: Any) -> Type:
         """Return the type of what is assigned to."""
         if isinstance(node, ast.Tuple):
-            node.t = tuple_of([self.target(elt) for elt in node.elts])
-            return node.t
+            whole = tuple_of([self.target(elt) for elt in node.elts])
+            node.t = whole  # type: ignore[attr-defined]
+            return whole
         if isinstance(node, ast.List):
             elt: Type = Var()
             for part in node.elts:
                 self.same(part, elt, self.target(part))
-            node.t = list_of(elt)
-            return node.t
+            whole = list_of(elt)
+            node.t = whole  # type: ignore[attr-defined]
+            return whole
         if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
             raise self.error(node, UNSUPPORTED)
         typ = self.expr(node)
@@ -223,9 +230,14 @@ class Inferer(Operators, BuiltinCalls):
             raise self.error(node, "'raise from' syntax is not supported")
         if node.exc is None:
             return
-        typ = self.expr(node.exc).find()
-        if not isinstance(typ, Exc | Var):
-            raise self.error(node, f"cannot raise a value of type {typ}, which is not an exception")
+        typ = self.expr(node.exc)
+
+        def check() -> bool:
+            if not isinstance(typ.find(), Exc | Var):
+                raise self.error(node, f"cannot raise a value of type {typ}, which is not an exception")
+            return not is_var(typ)
+
+        self.solver.when(check)
 
     def stmt_Assert(self, node: ast.Assert) -> None:
         self.same(node.test, self.expr(node.test), BOOL)
@@ -255,7 +267,9 @@ class Inferer(Operators, BuiltinCalls):
             typ = self.expr(item.context_expr).find()
             if isinstance(typ, Func) and typ.kind == "context":
                 if len(node.items) != 1:
-                    raise self.error(node, f"the '{typ.name}' context manager must be the only one in a 'with' statement")
+                    raise self.error(
+                        node, f"the '{typ.name}' context manager must be the only one in a 'with' statement"
+                    )
                 node.context = typ.name
                 if item.optional_vars is not None:
                     self.same(item.optional_vars, self.target(item.optional_vars), NONE)
@@ -319,7 +333,9 @@ class Inferer(Operators, BuiltinCalls):
 
     def _mismatch(self, node: Any, left: Type, right: Type, e: Unmatched, when: str) -> KernelError:
         whole = f"cannot unify {left} with {right}"
-        inner = "" if {e.left.find(), e.right.find()} == {left.find(), right.find()} else f": {e.left} is incompatible with {e.right}"
+        parts = (e.left, e.right) if e.left.find().name not in ("32", "64") else (WIDTH32, WIDTH64)
+        same = {e.left.find(), e.right.find()} == {left.find(), right.find()}
+        inner = "" if same else f": {parts[0]} is incompatible with {parts[1]}"
         return self.error(node, whole + when + inner)
 
     def expr(self, node: Any) -> Type:
@@ -334,7 +350,9 @@ class Inferer(Operators, BuiltinCalls):
 
     def expr_Constant(self, node: ast.Constant) -> Type:
         value = node.value
-        if isinstance(value, complex) or value is ...:
+        if value is ...:
+            raise self.error(node, UNSUPPORTED)
+        if isinstance(value, complex):
             raise self.error(node, f"numeric type {type(value).__name__} is not supported")
         return self.embedding.type_of(value, self.error(node, "integer literal out of range for a signed 64-bit value"))
 
@@ -397,7 +415,9 @@ class Inferer(Operators, BuiltinCalls):
         return found
 
     def expr_Lambda(self, node: ast.Lambda) -> Type:
-        raise self.error(node, "the assigned value does not outlive the assignment target", "lambdas are not supported in kernels")
+        raise self.error(
+            node, "the assigned value does not outlive the assignment target", "lambdas are not supported in kernels"
+        )
 
     def expr_Tuple(self, node: ast.Tuple) -> Type:
         return tuple_of([self.expr(elt) for elt in node.elts])
@@ -534,11 +554,15 @@ class Inferer(Operators, BuiltinCalls):
             return self.builtin_call(node, str(typ.info), result)
         if typ.kind == "math":
             return self.math_call(node, typ, result)
-        self_type = None
+        self_type: Type | None = None
         if typ.kind == "method":
             bound, typ = typ.info
-            value = node.func.value.t.find() if bound is None else self.embedding.instance(bound)
-            self_type = value
+            if bound is not None:
+                self_type = self.embedding.instance(bound)
+            elif isinstance(node.func, ast.Attribute):
+                self_type = node.func.value.t.find()  # type: ignore[attr-defined]
+            elif typ.kind == "kernel":
+                self_type = typ.info.owner
         if typ.kind == "rpc":
             rpc: Rpc = typ.info
             self.same(node, result, rpc.ret)
@@ -583,4 +607,3 @@ class Inferer(Operators, BuiltinCalls):
                 raise self.error(node, f"mandatory argument '{param.name}' is not passed")
         self.same(node, result, callee.ret)
         return True
-

@@ -302,4 +302,3 @@ class BuiltinCalls:
 def _empty(node: Any) -> bool:
     """Say whether `node` is an empty list, possibly nested."""
     return isinstance(node, ast.List) and (not node.elts or _empty(node.elts[0]))
-

@@ -1,7 +1,7 @@
 """Typing rules of operators: which operand is widened to what.
 
-Integers of different width meet in the wider one, an integer and a float in a float; nothing else is converted. A widened operand
-carries the type it is widened to in `co`. Source: the behaviour of ARTIQ 8's compiler.
+Integers of different width meet in the wider one, an integer and a float in a float; nothing else is converted. A
+widened operand carries the type it is widened to in `co`. Source: the behaviour of ARTIQ 8's compiler.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class Operators:
         widths = [width(kind) for kind in kinds]
         if None in widths:
             if not hasattr(nodes[-1], "meet"):
-                nodes[-1].meet = Type("int", (Var(),))  # the same at every attempt, or the solver would see progress for ever
+                nodes[-1].meet = Type(
+                    "int", (Var(),)
+                )  # the same at every attempt, or the solver would see progress for ever
             open_width: Type = nodes[-1].meet
             return open_width
         return Type("int", (WIDTH64 if 64 in widths else WIDTH32,))
@@ -127,8 +129,8 @@ class Operators:
                     raise self.error(operand, f"expected '{symbol}' operand to be of integer type, not {operand.t}")
         elif isinstance(op, ast.Add):
             joined = self._join(node, left, right)
-            if joined is not False:
-                return joined or None
+            if not isinstance(joined, bool):
+                return joined
         elif isinstance(op, ast.Mult) and (is_("tuple", left.t) or is_("tuple", right.t)):
             raise self.error(node, "passing tuples to '*' is not supported")
         elif isinstance(op, ast.Mult) and (is_("list", left.t) or is_("list", right.t)):

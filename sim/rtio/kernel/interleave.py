@@ -1,7 +1,8 @@
 """`with interleave`: the statements of several branches, submitted in order of time.
 
-Only delays that are known before the kernel runs can be interleaved, and only calls that move the cursor by nothing. What a kernel makes of
-it differs from `with parallel` in the order of submission alone. Source: what ARTIQ 8's delay estimator and interleaver accept.
+Only delays that are known before the kernel runs can be interleaved, and only calls that move the cursor by nothing.
+What a kernel makes of it differs from `with parallel` in the order of submission alone. Source: what ARTIQ 8's delay
+estimator and interleaver accept.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from .types import Func
 Item = tuple[str, Any]  # ("code", statement) | ("delay", mu) | ("set", (target, value))
 _ARGUMENT = "call cannot be interleaved because an argument cannot be statically evaluated"
 _UNPROVEN = (
-    "it is not possible to interleave this function call within a 'with interleave:' statement because the compiler could"
-    " not prove that the same function would always be called"
+    "it is not possible to interleave this function call within a 'with interleave:' statement because the compiler"
+    " could not prove that the same function would always be called"
 )
 
 
@@ -58,7 +59,7 @@ class Interleaving:
         self._delays = Delays()
 
     def merged(self, node: ast.With) -> tuple[list[tuple[int, Item]], int]:
-        """Return what happens, each with its time after the block's start, in order of submission; and the block's length."""
+        """Return what happens in order of submission, with times after the block's start, and the block's length."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.Return | ast.Break | ast.Continue) and not _in_loop(node, inner):
                 raise self.error(node, "cannot interleave this 'with interleave:' statement")
@@ -109,7 +110,7 @@ class Interleaving:
 
     def _unrolled(self, stmt: ast.For, single: bool) -> list[Item]:
         call = stmt.iter
-        bounds = [self._value(arg) for arg in call.args] if isinstance(call, ast.Call) else [None]
+        bounds: list[Any] = [self._value(arg) for arg in call.args] if isinstance(call, ast.Call) else [None]
         if None in bounds or getattr(stmt.iter, "func", None) is None:
             raise self.error(stmt, "for statement cannot be interleaved because iteration count is indeterminate")
         start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1) if len(bounds) == 2 else bounds

@@ -1,7 +1,7 @@
 """What is known of an expression before the kernel runs: its value, or the interval it lies in.
 
-A kernel sees the attributes of host objects as they were when it started. Those that no kernel of the program writes, and that hold objects
-or are kernel invariants, are therefore constants, and arithmetic on constants is done once.
+A kernel sees the attributes of host objects as they were when it started. Those that no kernel of the program writes,
+and that hold objects or are kernel invariants, are therefore constants, and arithmetic on constants is done once.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Knowledge:
     def _raw(self, node: Any) -> Known:
         typ = getattr(node, "t", None)
         if isinstance(node, ast.Constant):
-            return (float(node.value),) if typ is not None and is_("float", typ) else (node.value,)
+            value: Any = node.value
+            return (float(value),) if typ is not None and is_("float", typ) else (value,)
         if hasattr(node, "host"):
             return (plain(node.host[0], node.t),)
         if isinstance(node, ast.Name):
@@ -60,7 +61,8 @@ class Knowledge:
             return self._binary(node)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             inner = self.of(node.operand)
-            return None if inner is None or has_var(node.t) else (_fit(-inner[0], node.t),)
+            typ = node.t  # type: ignore[attr-defined]
+            return None if inner is None or has_var(typ) else (_fit(-inner[0], typ),)
         return None
 
     def _attribute(self, node: Any) -> Known:

@@ -1,7 +1,8 @@
 """Arithmetic of the core device, where it differs from Python's.
 
-Kernel integers are Python ints kept within their width, floats are floats. Integers wrap, `//` truncates, `%` is Python's, rounding goes
-half away from zero, a range has (stop - start) // step elements. Measured with ARTIQ 8's compiler.
+Kernel integers are Python ints kept within their width, floats are floats. Integers wrap, `//` truncates, `%` is
+Python's, rounding goes half away from zero, a range has (stop - start) // step elements. Measured with ARTIQ 8's
+compiler.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def _amount(b: int) -> int:
 
 
 def truncate(value: float) -> int:
-    """Return the integer part of a float; refuse what no 64-bit integer holds, where the device's result is undefined."""
+    """Return the integer part of a float; refuse what no 64-bit integer holds: the device's result is undefined."""
     if not -9.3e18 < value < 9.3e18:
         raise OverflowError(f"{value!r} does not fit a 64-bit integer; on the device the result would be undefined")
     return int(value)
@@ -203,7 +204,9 @@ def unpack(items: list[Any], n: int) -> list[Any]:
 def repeat(items: list[Any], n: int) -> list[Any]:
     """Return items * n; the device's code is right only for lists of one element."""
     if len(items) > 1 and n > 1:
-        raise ValueError("a list of more than one element cannot be repeated: ARTIQ's compiler fills the result with garbage")
+        raise ValueError(
+            "a list of more than one element cannot be repeated: ARTIQ's compiler fills the result with garbage"
+        )
     return items * max(n, 0)
 
 

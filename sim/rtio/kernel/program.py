@@ -1,6 +1,7 @@
 """A kernel and everything that it calls, typed and checked, ready to be written as Python.
 
-Typing covers the whole program at once, as in ARTIQ: what a function does with an argument decides the type of a literal in its caller.
+Typing covers the whole program at once, as in ARTIQ: what a function does with an argument decides the type of a
+literal in its caller.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Program:
 
 
 def is_state(value: Any, name: str, typ: Type, owner: Instance) -> bool:
-    """Say whether an attribute must be handed to the kernel as a value of its own: what is not constant, or not plain."""
+    """Say whether a kernel needs a value of its own of an attribute: one that is not constant, or not plain."""
     if isinstance(typ.find(), Func | Instance | Module | Exc) or typ.find() is NONE and name in owner.invariants:
         return False
     plain = type(getattr(value, name)) in (int, float, bool, str)
@@ -129,4 +130,3 @@ def _squeezed(parts: list[Any], kind: type) -> list[Any]:
         return parts
     first = parts[0]
     return [first] if all(part == first for part in parts) else parts
-

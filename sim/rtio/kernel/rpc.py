@@ -1,7 +1,7 @@
 """Crossing from a kernel to the host and back: conversion of arguments, return values and attributes.
 
-Arguments arrive on the host as numpy.int32 and numpy.int64; lists of 32-bit integers hold Python ints, arrays keep their dtype. What an
-RPC returns is checked against its annotation. Source: behaviour of ARTIQ 8's kernel protocol.
+Arguments arrive on the host as numpy.int32 and numpy.int64; lists of 32-bit integers hold Python ints, arrays keep
+their dtype. What an RPC returns is checked against its annotation. Source: behaviour of ARTIQ 8's kernel protocol.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .types import BYTE, FLOAT, INT32, Func, Instance, Type, is_, n_dims, width
+from .types import FLOAT, Type, is_, n_dims, width
 
 Convert = Callable[[Any], Any]
 
@@ -73,7 +73,14 @@ def to_kernel(typ: Type) -> Convert:
     return _same
 
 
-_NAMES = {"NoneType": "None", "bool": "bool", "float": "float", "str": "str", "bytes": "bytes", "bytearray": "bytearray"}
+_NAMES = {
+    "NoneType": "None",
+    "bool": "bool",
+    "float": "float",
+    "str": "str",
+    "bytes": "bytes",
+    "bytearray": "bytearray",
+}
 _CLASSES = {"NoneType": type(None), "bool": bool, "float": float, "str": str, "bytes": bytes, "bytearray": bytearray}
 
 
@@ -141,18 +148,12 @@ def _list_checker(typ: Type) -> Callable[[Any], tuple[Any, str] | None]:
         if not isinstance(value, list):
             return value, "list"
         if elt is FLOAT:
-            wrong: tuple[Any, str] | None = None if all(isinstance(v, int | float) for v in value) else (value, "list of float")
+            wrong: tuple[Any, str] | None = (
+                None if all(isinstance(v, int | float) for v in value) else (value, "list of float")
+            )
             return wrong
         if is_("int", elt) and not all(isinstance(v, int | np.integer) for v in value):
             return value, f"{width(elt)}-bit integer list"
         return next((w for v in value if (w := part(v)) is not None), None)
 
     return check
-
-
-def is_passed_as_object(typ: Type) -> bool:
-    """Say whether a value of `typ` crosses by reference (an object of the host)."""
-    return isinstance(typ.find(), Instance)
-
-
-__all__ = ["BYTE", "Func", "HostFailure", "INT32", "RPCReturnValueError", "returned", "to_host", "to_kernel"]

@@ -1,7 +1,8 @@
 """Kernel sources and the names in them.
 
-Which names are local follows ARTIQ: targets of assignments, loops, `with ... as`, `except ... as`, nested functions and parameters; an
-augmented assignment alone binds nothing. Anything else is a name of the language (`PRELUDE`), or of the host.
+Which names are local follows ARTIQ: targets of assignments, loops, `with ... as`, `except ... as`, nested functions
+and parameters; an augmented assignment alone binds nothing. Anything else is a name of the language (`PRELUDE`), or
+of the host.
 """
 
 from __future__ import annotations
@@ -16,10 +17,33 @@ from typing import Any
 from .errors import KernelError
 from .types import Exc, Func, Type
 
-_BUILTINS = (
-    "bool int float str bytes bytearray list range int32 int64 len round abs min max "
-    "delay now_mu delay_mu at_mu rtio_log core_log subkernel_await subkernel_preload subkernel_send subkernel_recv"
-).split()
+_BUILTINS = [
+    "bool",
+    "int",
+    "float",
+    "str",
+    "bytes",
+    "bytearray",
+    "list",
+    "range",
+    "int32",
+    "int64",
+    "len",
+    "round",
+    "abs",
+    "min",
+    "max",
+    "delay",
+    "now_mu",
+    "delay_mu",
+    "at_mu",
+    "rtio_log",
+    "core_log",
+    "subkernel_await",
+    "subkernel_preload",
+    "subkernel_send",
+    "subkernel_recv",
+]
 PRELUDE: dict[str, Type] = {name: Func("builtin", name, name) for name in _BUILTINS}
 PRELUDE |= {name: Func("context", name, name) for name in ("parallel", "interleave", "sequential")}
 PRELUDE |= {name: Func("builtin", name, "decorator") for name in ("kernel", "subkernel", "portable", "rpc")}
@@ -117,7 +141,7 @@ def own_statements(body: list[ast.stmt]) -> Iterator[Any]:
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
-    """Return "; did you mean ...?" for the closest of several names, as ARTIQ measures closeness; empty where none is close."""
+    """Return "; did you mean ...?" for the closest of several names; empty where none is close."""
     best = max(set(names), key=lambda other: (_jaro_winkler(name, other), other), default="")
     close = best and _jaro_winkler(name, best) > 0 and _similarity(name, best) > 0.5
     return f"; did you mean '{best}'?" if close else ""

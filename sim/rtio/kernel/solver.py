@@ -1,8 +1,8 @@
 """Constraints between types, retried until nothing moves any more.
 
-ARTIQ's inferencer walks the program again and again until no type changes. Here each rule is stated once: at once where its types are
-known, otherwise as a constraint that waits. Literals whose width nothing fixed become 32 bit where they fit, then 64.
-Source: the rules of ARTIQ 8's inferencer and integer monomorphizers.
+ARTIQ's inferencer walks the program again and again until no type changes. Here each rule is stated once: at once
+where its types are known, otherwise as a constraint that waits. Literals whose width nothing fixed become 32 bit
+where they fit, then 64. Source: the rules of ARTIQ 8's inferencer and integer monomorphizers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Types of the kernel language and their unification.
 
-A type is a `Type` (a name and parameters) or a `Var` (not known yet). Integers are `int` with a width parameter; the width of a
-literal is a variable until something fixes it. Source: ARTIQ 8 manual, "Compiler"; the compiler's behaviour on file.
+A type is a `Type` (a name and parameters) or a `Var` (not known yet). Integers are `int` with a width parameter; the
+width of a literal is a variable until something fixes it. Source: ARTIQ 8 manual, "Compiler"; the compiler's
+behaviour on file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Unmatched(Exception):
+class Unmatched(Exception):  # noqa: N818 - not an error yet: the rule that meets it makes one
     """Two types that must be the same are not."""
 
     def __init__(self, left: Type, right: Type) -> None:
@@ -204,7 +205,9 @@ def _same_special(left: Type, right: Type) -> bool:
     if isinstance(left, Exc) and isinstance(right, Exc):
         return left.cls is right.cls and left.constructor == right.constructor
     if isinstance(left, Func) and isinstance(right, Func):
-        return left.kind == right.kind and left.info is right.info or left.kind == right.kind and left.info == right.info
+        return (
+            left.kind == right.kind and left.info is right.info or left.kind == right.kind and left.info == right.info
+        )
     return False
 
 

@@ -10,6 +10,7 @@ import logging
 import math
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,16 +49,23 @@ def exactly(cls: type[BaseException]) -> Any:
 def base_namespace() -> dict[str, Any]:
     """Return the engine's names, to which a program adds its own."""
     helpers: list[Callable[..., Any]] = [
-        nb.wrap32, nb.wrap64, nb.floordiv, nb.mod, nb.truediv, nb.floatfloordiv, nb.intpow, nb.power, nb.lshift32, nb.lshift64,
-        nb.rshift, nb.truncate, nb.truncate32, nb.round_away, nb.device_range, nb.get, nb.put, nb.get_number, nb.get_row,
-        nb.put_number, nb.get_slice, nb.put_slice, nb.unpack, nb.repeat, nb.array_floordiv, nb.order_lists, nb.order_tuples,
-        core_log, new_exception, exactly,
+        nb.wrap32, nb.wrap64, nb.floordiv, nb.mod, nb.truediv, nb.floatfloordiv, nb.intpow, nb.power, nb.lshift32,
+        nb.lshift64, nb.rshift, nb.truncate, nb.truncate32, nb.round_away, nb.device_range, nb.get, nb.put,
+        nb.get_number, nb.get_row, nb.put_number, nb.get_slice, nb.put_slice, nb.unpack, nb.repeat, nb.array_floordiv,
+        nb.order_lists, nb.order_tuples, core_log, new_exception, exactly,
     ]  # fmt: skip
     names: dict[str, Any] = {"_K" + helper.__name__: helper for helper in helpers}
-    python = [bool, float, list, range, len, abs, min, max, Exception, AssertionError]
+    python: list[Any] = [bool, float, list, range, len, abs, min, max, Exception, AssertionError]
     names |= {"_K" + thing.__name__: thing for thing in python}
     names |= {"_KLt": operator.lt, "_KLtE": operator.le, "_KGt": operator.gt, "_KGtE": operator.ge}
-    names |= {"_Knp": np, "_Kcopyto": np.copyto, "_Knew_array": np.array, "_Kfull": np.full, "_Ktranspose": np.transpose}
+    names |= {
+        "_Kpartial": partial,
+        "_Knp": np,
+        "_Kcopyto": np.copyto,
+        "_Knew_array": np.array,
+        "_Kfull": np.full,
+        "_Ktranspose": np.transpose,
+    }
     return names
 
 
@@ -102,7 +110,9 @@ class Unit:
         """Return the name of a system call's implementation."""
         key = "_Ksys_" + name
         if key not in self.names:
-            raise function.error(node, f"system call '{name}' is not simulated; the engine knows {self.engine.syscall_names()}")
+            raise function.error(
+                node, f"system call '{name}' is not simulated; the engine knows {self.engine.syscall_names()}"
+            )
         return key
 
     def math(self, typ: Func) -> str:
@@ -175,7 +185,7 @@ class Unit:
         return function
 
     def check_interleaving(self) -> None:
-        """Write every function that interleaves once, so that what cannot be interleaved is refused before the kernel runs."""
+        """Write every function that interleaves once, so that a refusal comes before the kernel runs."""
         for function in self.program.order:
             if any(getattr(node, "context", None) == "interleave" for node in ast.walk(function.node)):
                 Writer(function, self, {}).function_def(function.name)
