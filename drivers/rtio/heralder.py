@@ -54,6 +54,10 @@ class _Heralder(HasEnvironment):
         self.patterns = list(patterns) + [0] * (MAX_PATTERNS - len(patterns))
         self.port.use(timing)
 
+    def totals(self) -> dict[str, Any]:
+        """Return run-level datasets that only this backend knows."""
+        return {}
+
 
 class SoftwareHeralder(_Heralder):
     """Herald in the kernel: each attempt pulse by pulse, four gates, time stamps read back."""
@@ -65,6 +69,7 @@ class SoftwareHeralder(_Heralder):
         self.c_h, self.c_v, self.d_h, self.d_v = (self.get_device(name) for name in DETECTORS)
         self.gate_start_mu = int64(0)
         self.gate_mu = int64(0)
+        self.pattern_counts = [0] * 16  # attempts by pattern, written back when a kernel ends
 
     def prepare(self) -> None:
         """Read the slack that the kernel needs between two attempts."""
@@ -75,6 +80,11 @@ class SoftwareHeralder(_Heralder):
         super().setup(timing, patterns)
         self.gate_start_mu = int64(timing.gate_start_mu)
         self.gate_mu = int64(timing.gate_stop_mu - timing.gate_start_mu)
+        self.pattern_counts = [0] * 16
+
+    def totals(self) -> dict[str, Any]:
+        """Return how many attempts gave each pattern, those that did not herald included."""
+        return {"link.pattern_counts": [int(n) for n in self.pattern_counts]}
 
     @kernel
     def arm(self):
@@ -94,6 +104,7 @@ class SoftwareHeralder(_Heralder):
         while tried < n and pattern == 0:
             t_end_mu = self.attempt()
             pattern = self.read_pattern(t_end_mu)
+            self.pattern_counts[pattern] += 1
             tried += 1
             self.t_herald_mu = t_end_mu
             if not self.is_herald(pattern):

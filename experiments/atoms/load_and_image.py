@@ -42,15 +42,17 @@ class LoadAndImage(EnvExperiment):
                 while not complete:
                     self.nodes.init()
                     complete = self.take_images()
-                    self.nodes.close()
                     if not complete:
+                        self.nodes.close()
                         self.core.comm.close()
                         self.scheduler.pause()
         except (TerminationRequested, KeyboardInterrupt):
-            self.nodes.close()
             print(f"Stopped after {len(self.images) // 3} of {self.n_shots} shots; the data are kept.")
         finally:
-            self.archive()
+            try:
+                self.nodes.close()
+            finally:
+                self.archive()
 
     def archive(self) -> None:
         """Write counts and presence, (shots, 3, 2): before loading, after, and once more; alice, bob."""

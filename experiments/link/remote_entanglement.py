@@ -135,7 +135,6 @@ class RemoteEntanglement(EnvExperiment):
         self.pattern = 0  # that heralded the shot under way, 0 before
         self.underflows = 0
         self.t_start_mu = int64(-1)
-        self.stopped = False
 
     def run(self) -> None:
         """Take shots until there are enough; whatever stops it, keep the data and leave the lab dark."""
@@ -144,18 +143,21 @@ class RemoteEntanglement(EnvExperiment):
         self._create_applets()
         reason = PAUSE
         try:
-            while reason == PAUSE and not self.stopped:
+            while reason == PAUSE:
                 self.nodes.init()
                 reason = self.take_shots()
-                self.nodes.close()
                 if reason == PAUSE:
+                    self.nodes.close()
                     self.core.comm.close()
                     self.scheduler.pause()
         except (TerminationRequested, KeyboardInterrupt):
-            self.nodes.close()
             print(f"Stopped after {self.recorder.pairs} of {self.n_pairs} pairs; the data are kept.")
         finally:
-            self.recorder.archive(complete=reason == DONE)
+            try:
+                self.nodes.close()
+            finally:
+                self.recorder.totals(self.herald.totals())
+                self.recorder.archive(complete=reason == DONE)
         self._explain(reason)
 
     def _run_level(self) -> dict[str, Any]:
@@ -193,8 +195,8 @@ class RemoteEntanglement(EnvExperiment):
             raise DeviceError(self.nodes.no_atom_message())
         if reason == TOO_TIGHT:
             raise TimingError(
-                f"{MAX_UNDERFLOWS} shots in succession underflowed with wait = {self.wait * 1e6:g} us; it must give the "
-                "kernel time to write the phases: raise `wait`."
+                f"{MAX_UNDERFLOWS} shots in succession underflowed with wait = {self.wait * 1e6:g} us; it must give "
+                "the kernel time to write the phases: raise `wait`."
             )
 
     @kernel

@@ -112,8 +112,10 @@ class HomInterference(EnvExperiment):
         except (TerminationRequested, KeyboardInterrupt):
             print(f"Stopped after {len(self.points['attempts'])} of {len(self.timings)} delays; the data are kept.")
         finally:
-            self.nodes.close()
-            self.archive(complete)
+            try:
+                self.nodes.close()
+            finally:
+                self.archive(complete)
 
     def measure_point(self, timing: Any) -> None:
         """Count coincidences and single clicks at one delay."""

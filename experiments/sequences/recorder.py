@@ -71,8 +71,9 @@ class ShotRecorder:
 
     def totals(self, totals: Mapping[str, Any]) -> None:
         """Keep run-level values that belong to no shot."""
-        self._journal.append(totals)
-        self._totals.update(totals)
+        if totals:
+            self._journal.append(totals)
+            self._totals.update(totals)
 
     def archive(self, complete: bool) -> None:
         """Close the journal and write every dataset of the run."""

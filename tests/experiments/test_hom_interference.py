@@ -15,8 +15,8 @@ SIGMAS = 4
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     folder: Path = tmp_path_factory.mktemp("lab")
     delays = 'delays={"ty": "ExplicitScan", "sequence": [-0.48e-6, -0.24e-6, 0.0, 0.24e-6, 0.48e-6]}'
-    return execute(folder, FILE, "--scenario", "bright", "--seed", "31", delays, "attempts=20000", "singles_attempts=1000",
-                   "dark_attempts=20000")  # fmt: skip
+    attempts = ("attempts=20000", "singles_attempts=1000", "dark_attempts=20000")
+    return execute(folder, FILE, "--scenario", "bright", "--seed", "31", delays, *attempts)
 
 
 def test_the_file_keeps_the_schema(scan: Outcome) -> None:

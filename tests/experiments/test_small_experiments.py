@@ -18,13 +18,13 @@ def test_a_pulse_longer_than_allowed_is_refused(tmp_path: Path) -> None:
 
 
 def test_loading_and_images_are_those_of_a_tweezer(tmp_path: Path) -> None:
-    """Enhanced loading fills at most 0.9; an image loses 0.5 %; counts are far from the threshold. 4 sigma of 100 shots."""
+    """Enhanced loading fills 0.78 of the tries, an image loses 0.5 %, counts are far from the threshold. 4 sigma."""
     done = execute(tmp_path, "atoms/load_and_image.py", "--seed", "21", "n_shots=100")
     assert done.code == 0 and done.run is not None, done.text
     present, counts = done.run.datasets["images.present"], done.run.datasets["images.counts"]
     assert present.shape == (100, 3, 2)
     loaded = present[:, 1][present[:, 0] == 0].mean()
-    assert 0.5 < loaded < 1.0
+    assert 0.66 < loaded < 0.90
     survived = present[:, 2][present[:, 1] == 1].mean()
     assert survived > 0.95
     bright, dark = counts[present == 1], counts[present == 0]

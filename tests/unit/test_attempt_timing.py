@@ -42,7 +42,13 @@ def test_a_delay_moves_bob_and_neither_alice_nor_the_gates() -> None:
 
 def test_edges_are_on_the_coarse_clock() -> None:
     timing = believed_timing(Believer(), 0.123e-6, 0.3e-6)
-    edges = (timing.pump_stop_mu, timing.excite_alice_mu, timing.excite_alice_stop_mu, timing.excite_bob_mu, timing.excite_bob_stop_mu)
+    edges = (
+        timing.pump_stop_mu,
+        timing.excite_alice_mu,
+        timing.excite_alice_stop_mu,
+        timing.excite_bob_mu,
+        timing.excite_bob_stop_mu,
+    )
     assert all(edge % GRID_MU == 0 for edge in edges)
 
 

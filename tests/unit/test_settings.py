@@ -25,20 +25,18 @@ def test_the_pulse_of_a_setting_turns_its_axis_to_z(setting: axes.Setting) -> No
         assert abs((pulse @ plus_state(polar, azimuth))[0]) ** 2 == pytest.approx(1.0)
 
 
-def test_the_chsh_settings_give_two_root_two_for_both_states() -> None:
-    for sign in (1, -1):
-        psi = np.array([0, 1, sign, 0]) / math.sqrt(2)
+def spin(polar: float, azimuth: float) -> np.ndarray:
+    """Return the observable with outcomes +-1 along an axis."""
+    axis = (math.sin(polar) * math.cos(azimuth), math.sin(polar) * math.sin(azimuth), math.cos(polar))
+    return np.asarray(sum(component * pauli for component, pauli in zip(axis, PAULI, strict=True)))
 
-        def correlator(setting: axes.Setting, state: np.ndarray = psi) -> float:
-            polar_a, azimuth_a, polar_b, azimuth_b = setting.angles()
-            sides = [
-                sum(c * p for c, p in zip((math.sin(t) * math.cos(f), math.sin(t) * math.sin(f), math.cos(t)), PAULI, strict=True))
-                for t, f in ((polar_a, azimuth_a), (polar_b, azimuth_b))
-            ]
-            return float((state.conj() @ np.kron(*sides) @ state).real)
 
-        e00, e01, e10, e11 = (correlator(setting) for setting in axes.CHSH)
-        assert e00 + e01 + e10 - e11 == pytest.approx(sign * 2 * math.sqrt(2))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_chsh_settings_give_two_root_two_for_both_states(sign: int) -> None:
+    psi = np.array([0, 1, sign, 0]) / math.sqrt(2)
+    angles = [setting.angles() for setting in axes.CHSH]
+    e00, e01, e10, e11 = (float((psi @ np.kron(spin(*a[:2]), spin(*a[2:])) @ psi).real) for a in angles)
+    assert e00 + e01 + e10 - e11 == pytest.approx(sign * 2 * math.sqrt(2))
 
 
 @pytest.mark.parametrize("randomise", [True, False])
