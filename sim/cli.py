@@ -1,4 +1,4 @@
-"""The command `atomlink`: run, report, recover, list, doctor.
+"""The command `atomlink`: run, timeline, report, recover, list, doctor.
 
 Bad input is one line on stderr and exit code 2; an experiment's own exception is one line with its place and code 1.
 Each command imports what it needs when it is called, so that a tiny experiment starts as fast as with `artiq_run`.
@@ -19,10 +19,12 @@ from atomlink.errors import LabError, UsageError
 
 if TYPE_CHECKING:
     from sim.command.lab import Lab
+    from sim.runner import Run
 
 USAGE = """usage: atomlink COMMAND …
 
   run FILE [ARG=VALUE …]   run an experiment and write its results file
+  timeline FILE [ARG=…]    run an experiment, write a VCD, and say where slack and time go
   report [FILE.h5]         make the one-page report of a results file (default: the newest)
   recover [PATH]           write the results file of a run that was killed, from its journal
   list                     experiments with their arguments, and scenarios
@@ -68,7 +70,8 @@ def _say(message: str, code: int) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    commands = {"run": _run, "report": _report, "recover": _recover, "list": _list, "doctor": _doctor}
+    commands = {"run": _run, "timeline": _timeline, "report": _report, "recover": _recover, "list": _list,
+                "doctor": _doctor}
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
         return 0 if words else 2
@@ -81,9 +84,30 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> int:
-    args = _run_parser().parse_intermixed_args(words)
+    with _prepared(_run_parser("run", "Run an experiment and write its results file."), words) as (run, _args):
+        return _execute(run)
+
+
+def _timeline(words: list[str]) -> int:
+    parser = _run_parser("timeline", "Run an experiment in the simulation, write what happened as a value change dump "
+                                     "(VCD), and print slack and time by source line.")  # fmt: skip
+    parser.add_argument("--vcd", metavar="OUT.vcd", type=Path, help="where the VCD goes (default: beside the results)")
+    with _prepared(parser, words) as (run, args):
+        from sim.command.timeline import Timeline
+
+        timeline = Timeline(run, None if args.vcd is None else args.vcd.resolve())
+        try:
+            return _execute(run)
+        finally:
+            timeline.finish()
+
+
+@contextmanager
+def _prepared(parser: argparse.ArgumentParser, words: list[str]) -> "Iterator[tuple[Run, argparse.Namespace]]":
+    """Make ready what the words of a command describe, and the environment for as long as it runs."""
+    args = parser.parse_intermixed_args(words)
     if args.file is None:
-        raise UsageError("FILE is missing: atomlink run FILE [ARG=VALUE …], see `atomlink list`")
+        raise UsageError(f"FILE is missing: {parser.prog} FILE [ARG=VALUE …], see `atomlink list`")
     logging.basicConfig(level=max(logging.DEBUG, logging.WARNING - 10 * args.verbose),
                         format="%(levelname)s:%(name)s:%(message)s")
     lab, file = _lab_of(args.file)
@@ -91,29 +115,33 @@ def _run(words: list[str]) -> int:
         from sim import artiq_runtime
 
         artiq_runtime.install()
-        from artiq.language.core import TerminationRequested
-
         from sim import runner
         from sim.command.arguments import parse
 
-        run = runner.Run(lab, file, args.class_name, parse(args.arguments), (args.results or lab.results).resolve(),
-                         log_level=logging.getLogger().level)
-        try:
-            run.execute()
-        except TerminationRequested:
-            print(f"stopped on request in `run`; {_kept(run.path)}", file=sys.stderr)
-            return 128 + (run.scheduler.stop_signal or signal.SIGTERM)
-        except BaseException:
-            if run.path is not None:
-                print(_kept(run.path), file=sys.stderr)
-            raise
+        yield runner.Run(lab, file, args.class_name, parse(args.arguments), (args.results or lab.results).resolve(),
+                         log_level=logging.getLogger().level), args
+
+
+def _execute(run: "Run") -> int:
+    """Carry a run out, say where its data are, and return the exit code."""
+    from artiq.language.core import TerminationRequested
+
+    try:
+        run.execute()
+    except TerminationRequested:
+        print(f"stopped on request in `run`; {_kept(run.path)}", file=sys.stderr)
+        return 128 + (run.scheduler.stop_signal or signal.SIGTERM)
+    except BaseException:
         if run.path is not None:
-            print(f"results: {_short(run.path)}")
+            print(_kept(run.path), file=sys.stderr)
+        raise
+    if run.path is not None:
+        print(f"results: {_short(run.path)}")
     return 0
 
 
-def _run_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(prog="atomlink run", description="Run an experiment and write its results file.")
+def _run_parser(command: str, description: str) -> argparse.ArgumentParser:
+    parser = OneLineParser(prog=f"atomlink {command}", description=description)
     parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="file of the experiment")
     parser.add_argument("arguments", metavar="ARG=VALUE", nargs="*", help="arguments, values in PYON as for artiq_run")
     parser.add_argument("-c", "--class-name", metavar="CLASS", help="class, where the file has several")

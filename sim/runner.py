@@ -23,6 +23,7 @@ from artiq.master.worker_db import DeviceError as NoDevice
 import atomlink
 from atomlink.errors import DataError
 from sim.command.arguments import CheckedArguments
+from sim.command.dataset_copies import DatasetCopies
 from sim.command.examine import check_scenario, examine, find_class, load_device_db, load_module, open_dataset_db
 from sim.command.failures import explain_device
 from sim.command.lab import Lab, next_rid, results_folder, working_in
@@ -50,6 +51,7 @@ class Run:
     run_time: float = 0.0
     core_row: Any = None      # of the device_db: says whether the core was simulated, and how
     path: Path | None = None  # of the results file, once it is written
+    watch: Any = None         # `atomlink timeline` looks on
 
     def execute(self) -> None:
         """Carry the run out; what fails is raised after everything that can be kept is on disk."""
@@ -79,8 +81,13 @@ class Run:
 
     def _stages(self, experiment: type, device_db: DeviceDB, dataset_db: DatasetDB) -> None:
         devices = DeviceManager(device_db, virtual_devices={"scheduler": self.scheduler, "ccb": CCB()})
-        datasets = DatasetManager(dataset_db)
+        # The pip-only runtime's database keeps copies by itself.
+        ours = getattr(artiq, "__host_runtime__", False)
+        datasets = DatasetManager(dataset_db if ours else DatasetCopies(dataset_db))
         arguments = CheckedArguments(self.arguments)
+        if self.watch is not None:
+            self.watch.start(self.core_row, device_db.get_device_db())
+            devices.get("core").watch(self.watch)
 
         try:
             with _signals_to(self.scheduler):

@@ -21,7 +21,7 @@ from artiq.language.core import delay_mu, kernel
 from artiq.language.types import TBool, TFloat, TInt32, TInt64, TList, TNone, TTuple
 from numpy import int32, int64
 
-from atomlink.errors import DeviceError
+from atomlink.errors import DeviceError, TimingError
 
 # First argument of `set_timing_mu`: outputs 0 to 3, and the gates of inputs 0 to 3.
 GATE0 = 4
@@ -121,11 +121,11 @@ class Entangler:
 
     @kernel
     def _check_gates(self) -> TNone:
-        """Raise ValueError for a gate that the cycle's end cuts, or that has no reference pulse."""
+        """Raise TimingError for a gate that the cycle's end cuts, or that has no reference pulse."""
         for i in range(4):
             if self.stops_mu[GATE0 + i] > 0:
                 if self.stops_mu[self.reference_output] == 0:
-                    raise ValueError(
+                    raise TimingError(
                         "Entangler: gate {0} needs the reference pulse, but output {1} is off",
                         int64(i),
                         int64(self.reference_output),
@@ -134,7 +134,7 @@ class Entangler:
                 end_mu = self.starts_mu[self.reference_output] + 2 * COARSE_MU + self.stops_mu[GATE0 + i] + 1
                 last_mu = int32(self.cycle_mu) - OVERHEAD_CLOCKS * COARSE_MU + COARSE_MU - 1
                 if end_mu > last_mu:
-                    raise ValueError(
+                    raise TimingError(
                         "Entangler: gate {0} would end {1} mu after the counter's end; make the cycle longer",
                         int64(i),
                         int64(end_mu - last_mu),
@@ -144,14 +144,14 @@ class Entangler:
     def set_timing_mu(self, output: TInt32, start_mu: TInt32, stop_mu: TInt32) -> TNone:
         """Set when an output (0 to 3) is on, from the cycle's start, or a gate (4 to 7) open, from the reference.
 
-        Raises ValueError for an output off the 8 mu grid, times beyond 14 bits, and a stop that is not after its start.
+        Raises TimingError for an output off the 8 mu grid, times beyond 14 bits, a stop that is not after its start.
         """
         if output < 0 or output > 7:
-            raise ValueError(
+            raise TimingError(
                 "Entangler: output {0} must be 0 to 3, or 4 to 7 for the gates of inputs 0 to 3", int64(output)
             )
         if start_mu < 0 or stop_mu <= start_mu:
-            raise ValueError(
+            raise TimingError(
                 "Entangler: output or gate {0} is {1} ... {2} mu; it must start at 0 or later and stop after its start",
                 int64(output),
                 int64(start_mu),
@@ -160,7 +160,7 @@ class Entangler:
         start, stop = start_mu, stop_mu
         if output < GATE0:
             if start_mu & (COARSE_MU - 1) != 0 or stop_mu & (COARSE_MU - 1) != 0:
-                raise ValueError(
+                raise TimingError(
                     "Entangler: output {0} is {1} ... {2} mu; both must be multiples of 8",
                     int64(output),
                     int64(start_mu),
@@ -168,7 +168,7 @@ class Entangler:
                 )
             start, stop = start_mu >> 3, stop_mu >> 3
         if stop + 1 > MAX_TIMING:
-            raise ValueError(
+            raise TimingError(
                 "Entangler: output or gate {0} stops at {1} mu, beyond the register's {2}",
                 int64(output),
                 int64(stop_mu),
@@ -189,7 +189,7 @@ class Entangler:
     def set_off(self, output: TInt32) -> TNone:
         """Keep an output (0 to 3) off or a gate (4 to 7) closed."""
         if output < 0 or output > 7:
-            raise ValueError(
+            raise TimingError(
                 "Entangler: output {0} must be 0 to 3, or 4 to 7 for the gates of inputs 0 to 3", int64(output)
             )
         self.stops_mu[output] = 0
@@ -202,13 +202,13 @@ class Entangler:
         A link whose signals take longer than that to go round cannot run on this gateware: herald in software.
         """
         if length_mu < COARSE_MU or length_mu > MAX_CYCLE_MU:
-            raise ValueError(
+            raise TimingError(
                 "Entangler: the cycle is {0} mu; its register holds 8 to {1}; herald longer cycles in software",
                 int64(length_mu),
                 int64(MAX_CYCLE_MU),
             )
         if length_mu & (COARSE_MU - 1) != 0:
-            raise ValueError("Entangler: the cycle is {0} mu; it must be a multiple of 8", int64(length_mu))
+            raise TimingError("Entangler: the cycle is {0} mu; it must be a multiple of 8", int64(length_mu))
         self.cycle_mu = int64(length_mu + OVERHEAD_CLOCKS * COARSE_MU)
         self._write(ADDR_CYCLE, length_mu >> 3)
 
@@ -224,11 +224,11 @@ class Entangler:
         Bit k is input k, and all four inputs must match. 0 is a free place.
         """
         if len(patterns) > 4:
-            raise ValueError("Entangler: {0} herald patterns; the register holds 4", int64(len(patterns)))
+            raise TimingError("Entangler: {0} herald patterns; the register holds 4", int64(len(patterns)))
         data = 0
         for i in range(len(patterns)):
             if patterns[i] < 0 or patterns[i] > 15:
-                raise ValueError(
+                raise TimingError(
                     "Entangler: herald pattern {0} is {1}; it must be 1 to 15, or 0 for none",
                     int64(i),
                     int64(patterns[i]),
@@ -246,7 +246,7 @@ class Entangler:
         """
         clocks = duration_mu >> 3
         if clocks < 1 or clocks > MAX_RUN_CLOCKS:
-            raise ValueError(
+            raise TimingError(
                 "Entangler: the run is {0} mu; it must be 8 to {1}", duration_mu, int64(MAX_RUN_CLOCKS) << 3
             )
         self._write(ADDR_RUN, int32(clocks))
@@ -289,7 +289,7 @@ class Entangler:
         An input that is not in the pattern keeps its time stamp of an earlier cycle.
         """
         if input < 0 or input > REFERENCE:
-            raise ValueError("Entangler: input {0} must be 0 to 3, or 4 for the reference", int64(input))
+            raise TimingError("Entangler: input {0} must be 0 to 3, or 4 for the reference", int64(input))
         return self._read(ADDR_TIMESTAMP + input)
 
     @kernel

@@ -133,7 +133,7 @@ def plan(occupied: npt.ArrayLike, target: Target) -> Plan:
 def _check(sites: Bools, target: Target) -> None:
     if sites.ndim != 2:
         raise UsageError(f"Argument `occupied` has {sites.ndim} dimensions, but must have 2: (rows, columns).")
-    fits = all(0 <= first and 0 < n and first + n <= size for first, n, size in (
+    fits = all(first >= 0 and n > 0 and first + n <= size for first, n, size in (
         (target.row, target.rows, sites.shape[0]), (target.column, target.columns, sites.shape[1])))
     if not fits:
         raise UsageError(f"{target} does not fit into an array of {sites.shape[0]} x {sites.shape[1]} sites: "

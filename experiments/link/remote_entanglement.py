@@ -31,6 +31,7 @@ from experiments.sequences.two_nodes import TwoNodes
 DONE, PAUSE, NO_ATOM, TOO_TIGHT = range(4)  # why the kernel came back
 CHECK_SHOTS = 8  # shots between two looks at the scheduler
 MAX_UNDERFLOWS = 20  # in succession
+ORDER_SEED = 1  # of the shuffled order: the same in every run, so that runs can be repeated exactly
 
 
 class RemoteEntanglement(EnvExperiment):
@@ -119,9 +120,7 @@ class RemoteEntanglement(EnvExperiment):
         self.chosen = axes.CHOICES[self.settings]
         self.readout.setup(self.chosen)
         self.herald.setup(believed_timing(self), PSI_PLUS + PSI_MINUS)
-        setting, pushout = axes.schedule(
-            len(self.chosen), self.calibration_fraction, self.randomise, self.scheduler.rid
-        )
+        setting, pushout = axes.schedule(len(self.chosen), self.calibration_fraction, self.randomise, ORDER_SEED)
         self.setting_order = [int(k) for k in setting]
         self.pushout_order = [int(k) for k in pushout]
         self.block = int(parameters.get(self, "param.link.n_recooling"))

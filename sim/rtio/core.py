@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol
 
 import numpy
 from artiq.language.core import at_mu, kernel, now_mu, portable, syscall
@@ -17,7 +17,7 @@ from artiq.language.types import TBool, TInt32, TInt64, TNone
 from atomlink.errors import UsageError
 
 from .bus import Bus
-from .costs import preset
+from .costs import Costs, preset
 from .engine import Engine
 
 
@@ -55,6 +55,16 @@ class Comm:
         """Close the link, as experiments do before they pause."""
 
 
+class Watch(Protocol):
+    """Somebody who sees a run: puts a world between gateware and world, and makes the bus."""
+
+    def world(self, world: Any) -> Any:
+        """Return the world that the gateware gets."""
+
+    def bus(self, gateware: Any, costs: Costs, ref_multiplier: int) -> Bus:
+        """Return the bus."""
+
+
 class Core:
     """Run kernels on the simulated lab.
 
@@ -81,13 +91,23 @@ class Core:
         self.costs = preset(costs)
         self._gateware = gateware
         self._engine: Engine | None = None
+        self._watch: Watch | None = None
+
+    def watch(self, watch: Watch) -> None:
+        """Let somebody see the run; to be asked for before the first kernel, when nothing is made yet."""
+        self._watch = watch
+
+    def join(self, other: Core) -> None:
+        """Share the lab of another core device: experiments that take turns in one process meet the same lab."""
+        self._engine = other.engine
 
     @property
     def engine(self) -> Engine:
         """Return the engine, with the lab below it; both are made when first asked for."""
         if self._engine is None:
             gateware = self._build() if self._gateware is None else self._gateware
-            self._engine = Engine(Bus(gateware, self.costs, self.ref_multiplier), self.ref_period)
+            make = Bus if self._watch is None else self._watch.bus
+            self._engine = Engine(make(gateware, self.costs, self.ref_multiplier), self.ref_period)
         return self._engine
 
     @property
@@ -105,7 +125,9 @@ class Core:
         from sim.world.scenario import load_scenario
         from sim.world.world import World
 
-        world = World(load_scenario(self.scenario), self.seed)
+        world: Any = World(load_scenario(self.scenario), self.seed)
+        if self._watch is not None:
+            world = self._watch.world(world)
         made: Any = Gateware(self.dmgr.get_device_db(), world)
         made.world = world
         return made

@@ -70,6 +70,17 @@ def test_the_journal_says_the_same_as_the_file(bell: Outcome) -> None:
         np.testing.assert_array_equal(value, bell.run.datasets[key], err_msg=key)
 
 
+def test_the_same_seed_gives_the_same_shots(tmp_path: Path) -> None:
+    columns = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        done = execute(tmp_path / name, FILE, "--scenario", "bright", "--seed", "16", "n_pairs=20")
+        assert done.run is not None, done.text
+        columns.append({key: value for key, value in done.run.datasets.items() if key.startswith(("shots.", "link."))})
+    for key, value in columns[0].items():
+        np.testing.assert_array_equal(value, columns[1][key], err_msg=key)
+
+
 def test_software_heralding_makes_the_same_pairs(tmp_path: Path) -> None:
     done = execute(tmp_path, FILE, "--scenario", "bright", "--seed", "12", "n_pairs=120", 'backend="software"',
                    'settings="bell (XX YY ZZ)"')  # fmt: skip

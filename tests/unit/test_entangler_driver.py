@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from numpy import int64
 
-from atomlink.errors import DeviceError
+from atomlink.errors import DeviceError, TimingError
 from drivers.rtio.entangler import GATE0, REFERENCE, TIMEOUT, Entangler
 from sim.gateware import Gateware
 from sim.rtio.core import Core
@@ -129,7 +129,7 @@ def test_cycle_is_four_clocks_longer_than_asked(lab):
     ],
 )
 def test_what_a_register_cannot_hold_is_refused_and_nothing_is_written(lab, method, arguments, words):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(TimingError) as error:
         getattr(lab.driver, method)(*arguments)
     assert all(word in str(error.value) for word in words)
     assert lab.written == []
@@ -138,14 +138,14 @@ def test_what_a_register_cannot_hold_is_refused_and_nothing_is_written(lab, meth
 def test_enabling_refuses_gates_that_the_cycle_cuts(lab):
     lab.program()
     lab.driver.set_cycle_length_mu(480 + 304)
-    with pytest.raises(ValueError, match="make the cycle longer"):
+    with pytest.raises(TimingError, match="make the cycle longer"):
         lab.driver.set_config(True)
 
 
 def test_enabling_refuses_gates_without_reference(lab):
     lab.program()
     lab.driver.set_off(1)
-    with pytest.raises(ValueError, match="needs the reference pulse"):
+    with pytest.raises(TimingError, match="needs the reference pulse"):
         lab.driver.set_config(True)
 
 

@@ -1,0 +1,111 @@
+"""Real ARTIQ and the pip-only runtime do the same: RTIO events, cursor, counter and datasets of every experiment.
+
+Each experiment runs three times with the same seed: with ARTIQ's own `artiq_run`; with `atomlink run` on real ARTIQ's
+language and stock drivers; with `atomlink run` on the pip-only runtime. Needs an interpreter with real ARTIQ: this one,
+or the one that ATOMLINK_ARTIQ_PYTHON names; all three use it, so that NumPy is the same.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from test_compiles import NO_ARTIQ, ROOT, experiments
+
+SCRIPT = Path(__file__).with_name("traced_run.py")
+MODES = ("artiq_run", "atomlink", "pip")
+SEED = "7"
+SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second or two
+    "HomInterference": (
+        'delays={"ty": "RangeScan", "start": -1e-7, "stop": 1e-7, "npoints": 2, "randomize": false}',
+        "attempts=300",
+        "singles_attempts=100",
+        "dark_attempts=100",
+    ),
+    "LoadAndImage": ("n_shots=3",),
+    "Pulse": ("duration=1e-6",),
+    "RemoteEntanglement": ("n_pairs=3", "calibration_fraction=0.3"),
+}
+Dataset = tuple[str, tuple[int, ...], bytes, dict[str, Any]]
+
+
+def run(mode: str, file: str, name: str, arguments: tuple[str, ...], folder: Path) -> Path:
+    """Run an experiment in a lab of its own and return the lab's folder."""
+    lab = folder / mode
+    lab.mkdir()
+    shutil.copy(ROOT / "device_db.py", lab)
+    shutil.copy(ROOT / file, lab)
+    python = os.environ.get("ATOMLINK_ARTIQ_PYTHON", sys.executable)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("ATOMLINK_")}
+    done = subprocess.run(
+        [python, str(SCRIPT), mode, Path(file).name, name, *arguments],
+        cwd=lab,
+        env={**clean, "PYTHONPATH": str(ROOT), "ATOMLINK_SEED": SEED},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == NO_ARTIQ:
+        pytest.skip(
+            f"{python} has no real ARTIQ; install the extra `artiq`, or name an interpreter in ATOMLINK_ARTIQ_PYTHON"
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return lab
+
+
+def events(lab: Path, runtime: str) -> list[str]:
+    """Return the RTIO events of a run and its last cursor and counter."""
+    first, *lines = (lab / "trace.txt").read_text().splitlines()
+    assert first == f"runtime {runtime}"
+    return lines
+
+
+def datasets(lab: Path) -> dict[str, Dataset]:
+    """Return dtype, shape, bytes and attributes of everything a run wrote below datasets/ and archive/."""
+    (path,) = (*lab.glob("artiq_run.h5"), *lab.glob("results/*/*/*.h5"))
+    with h5py.File(path) as file:
+        return {name: _plain(item) for name, item in _items(file) if name.startswith(("datasets/", "archive/"))}
+
+
+def _items(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    names: list[str] = []
+    file.visit(names.append)
+    yield from ((name, file[name]) for name in names if isinstance(file[name], h5py.Dataset))
+
+
+def _plain(item: h5py.Dataset) -> Dataset:
+    value = np.asarray(item[()])
+    content = repr(item[()]).encode() if value.dtype.hasobject else value.tobytes()
+    return str(item.dtype), item.shape, content, dict(item.attrs)
+
+
+def first_difference(a: list[str], b: list[str]) -> str:
+    """Say where two lists of events part, empty where they are the same."""
+    for i, (left, right) in enumerate(zip_longest(a, b)):
+        if left != right:
+            return f"event {i} of {len(a)} and {len(b)}: {left!r}, {right!r}"
+    return ""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("file", "name", "arguments"), experiments(), ids=lambda value: str(value))
+def test_an_experiment_does_the_same_on_real_artiq_and_pip_only(
+    file: str, name: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert name in SMALL, f"{name} is new: give it arguments in SMALL that make a short run"
+    labs = {mode: run(mode, file, name, (*SMALL[name], *arguments), tmp_path) for mode in MODES}
+    traces = {mode: events(lab, "pip-only" if mode == "pip" else "real") for mode, lab in labs.items()}
+    written = {mode: datasets(lab) for mode, lab in labs.items()}
+    assert len(traces["pip"]) > 1, "nothing happened: no RTIO event"
+    for mode in ("artiq_run", "atomlink"):
+        assert first_difference(traces[mode], traces["pip"]) == "", mode
+        assert written[mode].keys() == written["pip"].keys(), mode
+        different = [key for key in written[mode] if written[mode][key] != written["pip"][key]]
+        assert not different, (mode, different)
