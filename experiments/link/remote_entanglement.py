@@ -109,7 +109,7 @@ class RemoteEntanglement(EnvExperiment):
         )
         self.setattr_argument(
             "check_attempts",
-            NumberValue(2000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"),
+            NumberValue(1000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"),
             "Heralding",
             "After this many attempts without a herald, look whether the atoms are still there.",
         )

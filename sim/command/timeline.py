@@ -175,7 +175,7 @@ def _line(key: tuple[str, int]) -> tuple[str, str]:
     """Return a line's name and text."""
     file, line = key
     if not line:
-        return "(outside)", "before the first kernel or after the last"
+        return "(the command)", "it starts `run` and ends the run"
     text = linecache.getline(file, line).strip()
     return f"{_short(Path(file))}:{line}", text if len(text) <= SOURCE_WIDTH else text[: SOURCE_WIDTH - 1] + "…"
 

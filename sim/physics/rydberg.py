@@ -220,7 +220,8 @@ def _integrate(pulse: Pulse, detunings: tuple[float, ...], imperfection: Imperfe
         n = max(64, math.ceil(_STEPS_PER_RAD * fastest * (end - begin)))
         step = (end - begin) / n
         population = [float(excited @ np.abs(psi) ** 2)]
-        for propagator in _propagators(pulse, static, raising, begin + step * np.arange(n), step):
+        starts = np.asarray(begin + step * np.arange(n), dtype=np.float64)
+        for propagator in _propagators(pulse, static, raising, starts, step):
             psi = propagator @ psi
             population.append(float(excited @ np.abs(psi) ** 2))
         time_in_r += step * (sum(population) - 0.5 * (population[0] + population[-1]))

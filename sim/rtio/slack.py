@@ -9,6 +9,7 @@ memory does not grow with the run.
 from __future__ import annotations
 
 import sys
+import sysconfig
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ class Places:
 
     def __init__(self, experiment: Path, root: Path, drivers: Iterable[Path]) -> None:
         self._experiment, self._root = str(experiment), f"{root}/"
-        self._drivers = (*(f"{folder}/" for folder in drivers), f"{Path(__file__).parents[1]}/")
+        installed = (sysconfig.get_path("scripts"), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+        self._drivers = tuple(f"{folder}/" for folder in (*drivers, *installed, Path(__file__).parents[1]))
         self._kinds: dict[CodeType, int] = {}  # 2: the experiment's file, 1: other code of the lab, 0: below or above
 
     def here(self, frame: FrameType | None) -> Place:
@@ -90,7 +92,7 @@ class Places:
     def _kind(self, file: str) -> int:
         if file == self._experiment:
             return 2
-        return int(file.startswith(self._root) and not file.startswith(self._drivers) and "site-packages" not in file)
+        return int(file.startswith(self._root) and not file.startswith(self._drivers))
 
 
 class Ledger:
@@ -217,5 +219,7 @@ class WatchedBus(Bus):
         caller = "" if frame is None else frame.f_code.co_name
         if caller == "call_host" and frame is not None:
             return f"RPC {getattr(frame.f_locals.get('function'), '__name__', '')}"
-        known = {"execute": "start of a kernel", "run": "CPU: driver methods", "retrieve": "CPU: DMA look-up"}
+        if caller == "execute" and frame is not None:
+            return f"start of kernel {frame.f_locals['compiled'].program.entry.name}"
+        known = {"run": "CPU: driver methods", "retrieve": "CPU: DMA look-up"}
         return known.get(caller, "CPU: other")

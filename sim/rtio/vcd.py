@@ -49,6 +49,7 @@ class Changes:
     def __init__(self, sorted_at_once: int = SORTED_AT_ONCE) -> None:
         self.variables: dict[Variable, int] = {}
         self.n = 0
+        self._alive: set[int] = set()  # variables that changed after time 0
         self._limit = sorted_at_once
         self._recent: list[Change] = []
         self._runs: list[IO[str]] = []
@@ -61,6 +62,8 @@ class Changes:
     def add(self, t_mu: int, variable: int, value: str) -> None:
         """Note that a variable has a value from a time on; `value` is as VCD writes it, without the identifier."""
         self.n += 1
+        if t_mu > 0:
+            self._alive.add(variable)
         self._recent.append((t_mu, self.n, variable, value))
         if len(self._recent) >= self._limit:
             self._to_disk()
@@ -71,17 +74,18 @@ class Changes:
             self.add(t_mu, variable, f"r{float(value)!r} ")
 
     def write(self, file: IO[str], ps_per_mu: int = 1000, comments: Iterable[str] = ()) -> int:
-        """Write everything as a VCD file; return how many changes it has. Variables that never changed are left out."""
+        """Write everything as a VCD file; return how many changes it has. Devices without a change are left out."""
         timescale, factor = ("1 ns", ps_per_mu // 1000) if ps_per_mu % 1000 == 0 else ("1 ps", ps_per_mu)
-        file.writelines(self._header(timescale, comments))
-        values = {number: _initial(variable) for variable, number in self.variables.items()}
-        codes = [_code(number) for number in range(len(values))]
+        shown = self._shown()
+        file.writelines(self._header(shown, timescale, comments))
+        values = {self.variables[variable]: _initial(variable) for variable in shown}
+        codes = {number: _code(number) for number in values}
         file.write("$enddefinitions $end\n#0\n$dumpvars\n")
         file.writelines(f"{value}{codes[number]}\n" for number, value in values.items())
         file.write("$end\n")
         now, written = 0, 0
         for t_mu, _, number, value in self._merged():
-            if values[number] == value:
+            if values.get(number, value) == value:
                 continue
             if t_mu * factor > now:
                 now = t_mu * factor
@@ -97,12 +101,17 @@ class Changes:
             run.close()
         self._runs.clear()
 
-    def _header(self, timescale: str, comments: Iterable[str]) -> Iterator[str]:
+    def _shown(self) -> list[Variable]:
+        """Return the variables of devices at which something changed, in the order of the file."""
+        alive = {variable[: 2 if not variable.scope else 1] for variable, n in self.variables.items() if n in self._alive}
+        return sorted(v for v in self.variables if v[: 2 if not v.scope else 1] in alive)
+
+    def _header(self, shown: Iterable[Variable], timescale: str, comments: Iterable[str]) -> Iterator[str]:
         for comment in comments:
             yield f"$comment {comment.replace('$', ' ')} $end\n"
-        yield f"$timescale {timescale} $end\n"
+        yield f"$timescale {timescale} $end\n$scope module lab $end\n"
         here: tuple[str, ...] = ()
-        for variable in sorted(self.variables):
+        for variable in shown:
             same = next((i for i, pair in enumerate(zip(here, variable.scope, strict=False)) if pair[0] != pair[1]),
                         min(len(here), len(variable.scope)))  # fmt: skip
             yield "$upscope $end\n" * (len(here) - same)
@@ -111,7 +120,7 @@ class Changes:
             bits = f" [{variable.width - 1}:0]" if variable.kind == "wire" and variable.width > 1 else ""
             width = 64 if variable.kind == "real" else variable.width
             yield f"$var {variable.kind} {width} {_code(self.variables[variable])} {variable.name}{bits} $end\n"
-        yield "$upscope $end\n" * len(here)
+        yield "$upscope $end\n" * (1 + len(here))
 
     def _to_disk(self) -> None:
         self._recent.sort()

@@ -25,6 +25,7 @@ class Counter:
         self._stretches: list[tuple[int, int, float]] = []
         self._clicks: list[int] = []
         self._done = 0
+        self._ideal = not (detector.dead_time_s or detector.recovery_s or detector.afterpulse_probability)
 
     def photon(self, t_mu: int) -> None:
         """A photon that the detector would register arrives at t_mu."""
@@ -73,6 +74,9 @@ class Counter:
 
     def _accept(self, times: list[int], stop_mu: int) -> None:
         """Pass candidate clicks through dead time and recovery; an accepted click may be followed by an after-pulse."""
+        if self._ideal:
+            self._clicks += times
+            return
         k = 0
         while k < len(times):
             t = times[k]

@@ -77,7 +77,7 @@ class World:
         """Let lab time reach t_mu: carry out what acts until then, evolve the atoms, decide photons that could have
         been seen.
         """
-        self._carry_out(t_mu)
+        self.carry_out(t_mu)
         if t_mu <= self._now_mu:
             return
         self._now_mu = t_mu
@@ -93,13 +93,18 @@ class World:
 
         def sink(t_mu: int, value: Any) -> None:
             if self._effects and self._effects[0][0] <= t_mu:
-                self._carry_out(t_mu)
+                self.carry_out(t_mu)
             self._order += 1
             heapq.heappush(self._effects, (t_mu + latency_mu, self._order, effect, value, wire))
 
         return sink
 
-    def _carry_out(self, t_mu: int) -> None:
+    def next_effect_mu(self) -> int | None:
+        """Return when the next signal that is on its way acts; None if there is none."""
+        return self._effects[0][0] if self._effects else None
+
+    def carry_out(self, t_mu: int) -> None:
+        """Let every signal act that is due by t_mu."""
         effects = self._effects
         while effects and effects[0][0] <= t_mu:
             when, _, effect, value, _ = heapq.heappop(effects)
@@ -132,9 +137,23 @@ class EntanglerPort:
         )
 
     def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
-        """Repeat a cycle between two times; see `sim.world.link.Link.run`."""
-        self._world.advance(t_start_mu)
-        return self._world.link.run(t_start_mu, t_end_mu, cycle, self.outputs)
+        """Repeat a cycle between two times; light that changes on the way does so between cycles (see `Link.run`).
+
+        What falls due within a cycle acts before it.
+        """
+        world, start, cycles = self._world, t_start_mu, 0
+        while start + cycle.length_mu <= t_end_mu:
+            world.advance(start)
+            due = world.next_effect_mu()
+            if due is not None and due < start + cycle.length_mu:
+                world.carry_out(due)
+                continue
+            stop = t_end_mu if due is None else min(t_end_mu, due)
+            result = world.link.run(start, stop, cycle, self.outputs)
+            cycles, start = cycles + result.cycles, result.t_end_mu
+            if result.pattern:
+                return result._replace(cycles=cycles, triggers=cycles)
+        return CycleResult(cycles, 0, (-1, -1, -1, -1), start, cycles)
 
 
 def _nothing(_t_mu: int, _value: Any) -> None:

@@ -5,10 +5,7 @@ language and stock drivers; with `atomlink run` on the pip-only runtime. Needs a
 or the one that ATOMLINK_ARTIQ_PYTHON names; all three use it, so that NumPy is the same.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -17,7 +14,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from test_compiles import NO_ARTIQ, ROOT, experiments
+import real_artiq
+from real_artiq import ROOT
+from test_compiles import experiments
 
 SCRIPT = Path(__file__).with_name("traced_run.py")
 MODES = ("artiq_run", "atomlink", "pip")
@@ -42,21 +41,7 @@ def run(mode: str, file: str, name: str, arguments: tuple[str, ...], folder: Pat
     lab.mkdir()
     shutil.copy(ROOT / "device_db.py", lab)
     shutil.copy(ROOT / file, lab)
-    python = os.environ.get("ATOMLINK_ARTIQ_PYTHON", sys.executable)
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("ATOMLINK_")}
-    done = subprocess.run(
-        [python, str(SCRIPT), mode, Path(file).name, name, *arguments],
-        cwd=lab,
-        env={**clean, "PYTHONPATH": str(ROOT), "ATOMLINK_SEED": SEED},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == NO_ARTIQ:
-        pytest.skip(
-            f"{python} has no real ARTIQ; install the extra `artiq`, or name an interpreter in ATOMLINK_ARTIQ_PYTHON"
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
+    real_artiq.run([str(SCRIPT), mode, Path(file).name, name, *arguments], lab, ATOMLINK_SEED=SEED)
     return lab
 
 

@@ -36,8 +36,9 @@ def hamiltonian(pulse: Pulse, t: float, imperfection: Imperfection, decay: float
     return np.kron(single[0], ONE) + np.kron(ONE, single[1]) + imperfection.blockade * np.kron(IN_R, IN_R)
 
 
-def brute_force(pulse: Pulse, imperfection: Imperfection, decay: float = 0.0, n: int = 4000) -> np.ndarray:
-    """Amplitudes of return by small steps of scipy's expm, each at its middle."""
+def brute_force(pulse: Pulse, imperfection: Imperfection, decay: float = 0.0) -> np.ndarray:
+    """Amplitudes of return by steps of scipy's expm, each at its middle; two are exact for the two-pulse gate."""
+    n = 2 if pulse.jumps else 800
     total, step = np.eye(9, dtype=complex), pulse.duration / n
     for k in range(n):
         total = expm(-1j * step * hamiltonian(pulse, (k + 0.5) * step, imperfection, decay)) @ total
@@ -80,14 +81,14 @@ def test_time_in_the_rydberg_state_is_2_94_and_3_29_over_omega() -> None:
 
 @pytest.mark.parametrize("pulse", [time_optimal(), two_pulse()], ids=["time-optimal", "two-pulse"])
 def test_amplitudes_equal_brute_force_with_finite_blockade_and_unequal_atoms(pulse: Pulse) -> None:
-    """The midpoint steps of the reference leave (7.6/4000)^2 ~ 4e-6."""
+    """The midpoint steps of the reference leave (7.6/800)^2 ~ 1e-4 times derivatives of some tenths."""
     flawed = Imperfection(blockade=9.0, detunings=(0.03, -0.05), rabi_error=0.02)
-    assert cz(pulse, flawed).amplitudes == pytest.approx(brute_force(pulse, flawed), abs=1e-5)
+    assert cz(pulse, flawed).amplitudes == pytest.approx(brute_force(pulse, flawed), abs=2e-5)
 
 
-def test_a_shift_of_2000_rabi_frequencies_is_nearly_infinite() -> None:
-    strong = cz(two_pulse(), Imperfection(blockade=2000.0)).amplitudes
-    assert strong == pytest.approx(cz(two_pulse()).amplitudes, abs=2e-3)
+def test_a_shift_of_300_rabi_frequencies_is_nearly_infinite() -> None:
+    strong = cz(two_pulse(), Imperfection(blockade=300.0)).amplitudes
+    assert strong == pytest.approx(cz(two_pulse()).amplitudes, abs=8e-3)
 
 
 def test_finite_blockade_costs_the_square_of_omega_over_v() -> None:

@@ -205,6 +205,22 @@ def test_excitation_after_the_herald_destroys_the_pair() -> None:
     assert room.pair() is None or all(node.label != QUBIT for node in room.nodes)
 
 
+def test_light_that_changes_within_a_run_changes_it_there() -> None:
+    """Cooling light off a few ns before the run: its last 500 ns are within the run, and the atoms are attempted all the same."""
+    room = lab("bright", 9)
+    room.load()
+    room.plan += [(room.t, 1, "alice", "pumping"), (room.t, 1, "alice", "repump")]
+    room.plan += [(room.t + 20_000, 0, "alice", "pumping"), (room.t + 20_000, 0, "alice", "repump")]
+    start = room.t + 20_010
+    for t, level, node, name in sorted(room.plan):
+        room.sinks[node, name](t, level)
+    run = room.entangler.run(start, start + 20 * CYCLE.length_mu, CYCLE._replace(patterns=()))
+    assert run.cycles == 20
+    assert room.world.next_effect_mu() is None
+    assert room.nodes[0].beams["pumping"].power == 0
+    assert room.nodes[0].label in (F1, READY)  # excited in the last cycle, not left in the light's state F2
+
+
 def test_same_seed_same_world() -> None:
     runs = []
     for _ in range(2):
