@@ -19,7 +19,8 @@ def provenance(experiment: Any) -> dict[str, Any]:
     """Return the `run.*` datasets: which lab, and for a simulated one which scenario, seed and costs."""
     row = experiment.get_device_db()["core"]
     simulated = row["module"] != "artiq.coredevice.core"
-    arguments = row.get("arguments", {}) if simulated else {}
+    override = (experiment.scheduler.expid or {}).get("devarg_override", {}).get("core", {})  # dashboard, artiq_client
+    arguments = {**row.get("arguments", {}), **override} if simulated else {}
     return {
         "run.target": "simulation" if simulated else "hardware",
         "run.scenario": str(arguments.get("scenario", "")),

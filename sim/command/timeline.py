@@ -41,7 +41,7 @@ class Timeline:
         from sim.rtio.slack import Places
 
         if not isinstance(core_row, dict) or core_row.get("module") != "sim.rtio.core":
-            raise UsageError("timeline looks into the simulation, and the target is the hardware: unset ATOMLINK_TARGET")
+            raise UsageError("timeline looks into the simulation, but the target is the hardware: set no target")
         packages = {str(row.get("module", "")).split(".")[0] for row in device_db.values() if isinstance(row, dict)}
         root = self._run.lab.root
         self._ledger.places = Places(self._run.file, root, [root / name for name in packages if name])
@@ -74,18 +74,18 @@ class Timeline:
             for line in self._report(self._bus):
                 print(line)
             if path is not None:
-                self._write(path)
+                self._write(path, self._bus.counter)
         self._changes.close()
         if self._file is not None:
             self._file.close()
 
-    def _write(self, path: Path) -> None:
+    def _write(self, path: Path, end_mu: int) -> None:
         row = self._run.core_row["arguments"]
         comments = [f"atomlink timeline of {self._run.file.name}, run {self._run.rid}"]
         comments += [f"scenario {row.get('scenario')}, seed {row.get('seed')}, costs {row.get('costs')}"]
         file = _opened(path) if self._file is None else self._file
         with file:
-            n = self._changes.write(file, round(row.get("ref_period", 1e-9) * 1e12), comments)
+            n = self._changes.write(file, round(row.get("ref_period", 1e-9) * 1e12), comments, end_mu)
         print(f"VCD: {_short(path)} ({n} changes; gtkwave and pulseview open it)")
 
     # The report
@@ -96,24 +96,32 @@ class Timeline:
         events = sum(line.events for line in ledger.lines.values())
         costs = self._run.core_row["arguments"].get("costs")
         yield f"\n{time_text(total)} of lab time, {events} output events, costs of `{costs}`"
-        yield from table("Where the time goes, by line of the experiment", ("share", "time", "line", "source"),
-                         _shares(ledger.owned, lambda place, _: (place.phase_file, place.phase_line), total, _line))  # fmt: skip
+        yield from table(
+            "Where the time goes, by line of the experiment",
+            ("share", "time", "line", "source"),
+            _shares(ledger.owned, lambda place, _: (place.phase_file, place.phase_line), total, _line),
+        )
         inner = {key: mu for key, mu in ledger.owned.items() if key[0].line}
         yield from table(
             "… by the line that calls a driver, and the method called",
             ("share", "time", "line", "method", "source"),
             _shares(inner, lambda place, _: (place.file, place.line, place.call), total, _line_and_call),
         )
-        yield from table("… by what is waited for", ("share", "time", "what"),
-                         _shares(ledger.owned, lambda _, what: what, total, lambda what: (_what(what),)))  # fmt: skip
+        yield from table(
+            "… by what is waited for",
+            ("share", "time", "what"),
+            _shares(ledger.owned, lambda _, what: what, total, lambda what: (_what(what),)),
+        )
         yield from self._slack(bus)
 
     def _slack(self, bus: Bus) -> Iterable[str]:
         limit_mu = 13 * bus.ref_multiplier
         lines = _by_line(self._ledger.lines)
         tight = sorted(((key, s) for key, s in lines.items() if s.events), key=lambda item: item[1].least_mu)
-        rows = [(time_text(s.least_mu), bus.name(s.least_channel).partition(":")[2], time_text(s.least_at_mu),
-                 str(s.events), time_text(s.change_mu, sign=True), *_line(key)) for key, s in tight]  # fmt: skip
+        rows: list[tuple[str, ...]] = [
+            (time_text(s.least_mu), bus.name(s.least_channel).partition(":")[2], time_text(s.least_at_mu),
+             str(s.events), time_text(s.change_mu, sign=True), *_line(key)) for key, s in tight
+        ]  # fmt: skip
         yield from table(
             f"Slack by source line, the least first (an event underflows below about {time_text(limit_mu)})",
             ("least", "device", "at", "events", "net change", "line", "source"), _capped(rows, "lines with more slack"),

@@ -1,4 +1,4 @@
-"""Slack and time by source line: how close each line of an experiment comes to an underflow, and who spends the lab's time.
+"""Slack and time by source line: how close each line comes to an underflow, and which one spends the lab's time.
 
 Slack is the cursor minus the counter, once the CPU has written the event; 12 coarse clocks or less are an underflow.
 Every piece of lab time has one owner: the line whose delay moved the cursor over it first or, where the CPU was beyond
@@ -29,8 +29,8 @@ Observer = Callable[[int, int, Data], None]
 
 
 class Place(NamedTuple):
-    """Where something happened: the line of the experiment's own file, the line of the lab's code below it that called a
-    driver (often the same), and the driver's method.
+    """Where something happened: a line of the experiment's own file (the phase), the line of the lab's code below it
+    that called a driver (often the same line), and the driver's method.
     """
 
     phase_file: str
@@ -102,7 +102,6 @@ class Ledger:
         self.places = places
         self.lines: dict[Place, LineSlack] = {}
         self.owned: dict[tuple[Place, str], int] = {}
-        self.start_mu: int | None = None
         self.end_mu = 0  # the latest time that has an owner
 
     def moved(self, before_mu: int, now_mu: int, place: Place) -> None:
@@ -112,8 +111,6 @@ class Ledger:
 
     def spent(self, before_mu: int, counter_mu: int, place: Place, what: str) -> None:
         """Note that the counter moved; the part beyond the timeline is the line's."""
-        if self.start_mu is None:
-            self.start_mu = self.end_mu = before_mu
         self._line(place).lost_mu += counter_mu - before_mu
         self._own(counter_mu, place, what)
 
@@ -135,7 +132,7 @@ class Ledger:
         return line
 
     def _own(self, until_mu: int, place: Place, what: str) -> None:
-        if until_mu > self.end_mu and self.start_mu is not None:
+        if until_mu > self.end_mu:
             key = place, what
             self.owned[key] = self.owned.get(key, 0) + until_mu - self.end_mu
             self.end_mu = until_mu
@@ -152,7 +149,7 @@ class WatchedBus(Bus):
     _recording: Any = None
 
     @property
-    def now(self) -> int:  # type: ignore[override]
+    def now(self) -> int:
         """Return the timeline cursor."""
         return self._cursor
 
@@ -166,7 +163,7 @@ class WatchedBus(Bus):
             self.ledger.moved(before, t_mu, self.ledger.places.here(sys._getframe(1)))
 
     @property
-    def counter(self) -> int:  # type: ignore[override]
+    def counter(self) -> int:
         """Return the RTIO counter."""
         return self._counted
 

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
+from atomlink.errors import DeviceError
 from sim.signals import Cycle, CycleResult, Tone
 
 SORTED_AT_ONCE = 1 << 17  # changes kept in memory
@@ -73,8 +74,11 @@ class Changes:
         if math.isfinite(value):
             self.add(t_mu, variable, f"r{float(value)!r} ")
 
-    def write(self, file: IO[str], ps_per_mu: int = 1000, comments: Iterable[str] = ()) -> int:
-        """Write everything as a VCD file; return how many changes it has. Devices without a change are left out."""
+    def write(self, file: IO[str], ps_per_mu: int = 1000, comments: Iterable[str] = (), end_mu: int = 0) -> int:
+        """Write everything as a VCD file; return how many changes it has.
+
+        Devices without a change are left out. The file goes on to `end_mu`, so that the last value has a length.
+        """
         timescale, factor = ("1 ns", ps_per_mu // 1000) if ps_per_mu % 1000 == 0 else ("1 ps", ps_per_mu)
         shown = self._shown()
         file.writelines(self._header(shown, timescale, comments))
@@ -93,6 +97,8 @@ class Changes:
             values[number] = value
             file.write(f"{value}{codes[number]}\n")
             written += 1
+        if end_mu * factor > now:
+            file.write(f"#{end_mu * factor}\n")
         return written
 
     def close(self) -> None:
@@ -103,8 +109,8 @@ class Changes:
 
     def _shown(self) -> list[Variable]:
         """Return the variables of devices at which something changed, in the order of the file."""
-        alive = {variable[: 2 if not variable.scope else 1] for variable, n in self.variables.items() if n in self._alive}
-        return sorted(v for v in self.variables if v[: 2 if not v.scope else 1] in alive)
+        alive = {_device(variable) for variable, number in self.variables.items() if number in self._alive}
+        return sorted(variable for variable in self.variables if _device(variable) in alive)
 
     def _header(self, shown: Iterable[Variable], timescale: str, comments: Iterable[str]) -> Iterator[str]:
         for comment in comments:
@@ -134,6 +140,10 @@ class Changes:
     def _merged(self) -> Iterator[Change]:
         self._recent.sort()
         return heapq.merge(*map(_read, self._runs), self._recent)
+
+
+def _device(variable: Variable) -> tuple[str, ...]:
+    return variable.scope or (variable.name,)
 
 
 def _initial(variable: Variable) -> str:
@@ -172,7 +182,15 @@ class SeenWorld:
         sink = self._world.output(port, kind)
         if kind == "entangler":
             return SeenEntangler(sink, port, self._changes)
-        see = {"level": self._level, "tone": self._tone, "voltage": self._voltage}[kind](port)
+        see: Callable[[int, Any], None]
+        if kind == "level":
+            see = self._level(port)
+        elif kind == "tone":
+            see = self._tone(port)
+        elif kind == "voltage":
+            see = self._voltage(port)
+        else:
+            raise DeviceError(f"port `{port}` is of kind {kind!r}, which sim/rtio/vcd.py does not know yet")
 
         def seen(t_mu: int, value: Any) -> None:
             see(t_mu, value)
@@ -213,7 +231,7 @@ class SeenWorld:
     def _voltage(self, port: str) -> Callable[[int, float], None]:
         changes = self._changes
         card, _, channel = port.partition("/")
-        variable = changes.variable(card, f"channel_{channel}_v", kind="real")
+        variable = changes.variable(card, f"channel_{channel:0>2}_v", kind="real")
         return lambda t_mu, volts: changes.add_real(t_mu, variable, volts)
 
 

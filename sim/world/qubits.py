@@ -46,8 +46,7 @@ class Cluster:
 
     def apply(self, node: str, unitary: Complexes) -> None:
         """Apply a (3, 3) unitary to one atom."""
-        axis = self.members[node].axis
-        self.state = np.moveaxis(np.tensordot(unitary, self.state, axes=(1, axis)), 0, axis)
+        self.state = unitary @ self.state if self.members[node].axis == 0 else self.state @ unitary.T
 
     def evolve(self, node: str, t_mu: float, larmor_rad_s: float, memory: Memory, rng: np.random.Generator) -> None:
         """Let one atom precess and decohere until t_mu (1 mu = 1 ns)."""
