@@ -80,7 +80,7 @@ class Kernels:
 
     @kernel
     def tightening(self, n):
-        self.core.break_realtime()
+        at_mu(self.core.get_rtio_counter_mu() + 20000)
         for i in range(n):
             self.ttl0.pulse_mu(104)  # pulses faster than the CPU
             delay_mu(200)  # too short a pause
