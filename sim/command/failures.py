@@ -66,6 +66,8 @@ def explain_device(error: Exception, device_db: Mapping[str, Any]) -> LabError |
     if isinstance(cause, OSError) and row.get("type") != "local":
         address = f"{row.get('host')} port {row.get('port')}"
         return DeviceError(f"controller `{name}` at {address} does not answer ({cause}): start it")
+    if isinstance(cause, ImportError) and not _is_missing_class(cause, row):
+        return DeviceError(f"{where}: its module {row.get('module')} cannot be imported: {cause}")
     return None
 
 

@@ -90,7 +90,15 @@ def results_folder(results: Path, start_time: float) -> Path:
 def working_in(folder: Path, results: Path) -> Iterator[None]:
     """Make a results folder the working directory, as ARTIQ's worker does; leave no empty folder behind."""
     before = Path.cwd()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise UsageError(
+            f"results folder {folder} cannot be made ({error.strerror}): name another with --results"
+        ) from None
+    if not writable:
+        raise UsageError(f"results folder {folder} cannot be written to: name another with --results")
     os.chdir(folder)
     try:
         yield

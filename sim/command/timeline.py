@@ -6,7 +6,7 @@ import linecache
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ class Timeline:
         self._file = None if vcd is None else _opened(vcd)
         self._ledger = Ledger(Places(run.file, run.lab.root, ()))
         self._changes = Changes()
+        self._sources = Sources(run.lab.root)
         self._bus: Bus | None = None
         run.watch = self
 
@@ -99,13 +100,13 @@ class Timeline:
         yield from table(
             "Where the time goes, by line of the experiment",
             ("share", "time", "line", "source"),
-            _shares(ledger.owned, lambda place, _: (place.phase_file, place.phase_line), total, _line),
+            _shares(ledger.owned, lambda place, _: (place.phase_file, place.phase_line), total, self._sources.line),
         )
         inner = {key: mu for key, mu in ledger.owned.items() if key[0].line}
         yield from table(
             "… by the line that calls a driver, and the method called",
             ("share", "time", "line", "method", "source"),
-            _shares(inner, lambda place, _: (place.file, place.line, place.call), total, _line_and_call),
+            _shares(inner, lambda place, _: (place.file, place.line, place.call), total, self._sources.line_and_call),
         )
         yield from table(
             "… by what is waited for",
@@ -120,7 +121,7 @@ class Timeline:
         tight = sorted(((key, s) for key, s in lines.items() if s.events), key=lambda item: item[1].least_mu)
         rows: list[tuple[str, ...]] = [
             (time_text(s.least_mu), bus.name(s.least_channel).partition(":")[2], time_text(s.least_at_mu),
-             str(s.events), time_text(s.change_mu, sign=True), *_line(key)) for key, s in tight
+             str(s.events), time_text(s.change_mu, sign=True), *self._sources.line(key)) for key, s in tight
         ]  # fmt: skip
         yield from table(
             f"Slack by source line, the least first (an event underflows below about {time_text(limit_mu)})",
@@ -128,10 +129,10 @@ class Timeline:
         )  # fmt: skip
         falling = sorted((item for item in lines.items() if item[1].change_mu < 0), key=lambda item: item[1].change_mu)
         for key, slack in falling[:3]:
-            yield f"slack shrinks by {time_text(-slack.change_mu)} at {': '.join(_line(key))}"
+            yield f"slack shrinks by {time_text(-slack.change_mu)} at {': '.join(self._sources.line(key))}"
         for key, slack in lines.items():
             if slack.underflows:
-                yield f"UNDERFLOW, {slack.underflows} times, at {': '.join(_line(key))}"
+                yield f"UNDERFLOW ({slack.underflows}) at {': '.join(self._sources.line(key))}"
         if not any(slack.underflows for slack in lines.values()):
             yield "no line underflows"
 
@@ -172,25 +173,34 @@ def _shares(
 
 
 def _capped(rows: list[tuple[str, ...]], what: str) -> list[tuple[str, ...]]:
-    return rows if len(rows) <= ROWS else [*rows[:ROWS], (f"… {len(rows) - ROWS} {what}",)]
+    last = ("…", *[""] * (len(rows[0]) - 2), f"{len(rows) - ROWS} {what}") if len(rows) > ROWS else None
+    return rows if last is None else [*rows[:ROWS], last]
 
 
 def _what(what: str) -> str:
     return "the timeline: delays, pulses, gates" if what == "timeline" else what
 
 
-def _line(key: tuple[str, int]) -> tuple[str, str]:
-    """Return a line's name and text."""
-    file, line = key
-    if not line:
-        return "(the command)", "it starts `run` and ends the run"
-    text = linecache.getline(file, line).strip()
-    return f"{_short(Path(file))}:{line}", text if len(text) <= SOURCE_WIDTH else text[: SOURCE_WIDTH - 1] + "…"
+@dataclass(frozen=True)
+class Sources:
+    """The lab's source lines, as tables show them."""
 
+    root: Path
 
-def _line_and_call(key: tuple[str, int, str]) -> tuple[str, str, str]:
-    place, text = _line(key[:2])
-    return place, _PREFIX.sub("", key[2]), text
+    def line(self, key: tuple[str, int]) -> tuple[str, str]:
+        """Return a line's name and text."""
+        file, line = key
+        if not line:
+            return "(the command)", "it starts `run` and ends the run"
+        path = Path(file)
+        name = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        text = linecache.getline(file, line).strip()
+        return f"{name}:{line}", text if len(text) <= SOURCE_WIDTH else text[: SOURCE_WIDTH - 1] + "…"
+
+    def line_and_call(self, key: tuple[str, int, str]) -> tuple[str, str, str]:
+        """Return a line's name, the driver's method that it calls, and its text."""
+        place, text = self.line(key[:2])
+        return place, _PREFIX.sub("", key[2]), text
 
 
 def time_text(mu: int, sign: bool = False) -> str:
@@ -224,7 +234,7 @@ def _drawn(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
     drawn = Table(title=title, title_justify="left")
     for column in columns:
-        drawn.add_column(column)
+        drawn.add_column(column, no_wrap=column != columns[-1])
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     console = Console()

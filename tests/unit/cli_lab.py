@@ -10,6 +10,7 @@ device_db = {
              "arguments": {"host": "192.0.2.1", "ref_period": 1e-9, "target": "cortexa9"}},
     "spare": {"type": "dummy"},
     "no_channel": {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLOut", "arguments": {}},
+    "no_import": {"type": "local", "module": "broken_driver", "class": "Broken", "arguments": {}},
     "no_class": {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLOutt"},
 }
 apply(device_db)

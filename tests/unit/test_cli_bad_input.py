@@ -41,6 +41,7 @@ CASES = [
     (["experiments/some.py:"], "Unit parsec is unknown", [*RUN, "-c", "Unit"]),
     (["did you mean `spare`?"], "unknown device `spar`", [*DEVICE, 'device="spar"']),
     (["channel"], "row `no_channel` has `arguments` that do not fit TTLOut", [*DEVICE, 'device="no_channel"']),
+    (["--results"], "cannot be made (Not a directory)", [*COUNT, "--results", "here.toml/results"]),
     ([], "row `no_class` names artiq.coredevice.ttl.TTLOutt", [*DEVICE, 'device="no_class"']),
     (["at most 131 us"], "Gate `snspd` is 2 s long", [*RUN, "-c", "Tight"]),
     (["does not exist"], "`nowhere.h5`", ["report", "nowhere.h5"]),
@@ -112,3 +113,12 @@ def test_hardware_takes_no_scenario(lab: Path, capsys: pytest.CaptureFixture[str
     monkeypatch.setenv("ATOMLINK_TARGET", "hardware")
     assert cli.main([*COUNT, "--seed", "1"]) == 2
     assert "--seed is for a simulated lab" in capsys.readouterr().err
+
+
+def test_a_driver_that_cannot_be_imported_is_named_with_the_reason(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (lab / "broken_driver.py").write_text("import not_there")
+    monkeypatch.syspath_prepend(lab)
+    assert cli.main([*DEVICE, 'device="no_import"']) == 2
+    assert "its module broken_driver cannot be imported: No module named 'not_there'" in capsys.readouterr().err

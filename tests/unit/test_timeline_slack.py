@@ -1,10 +1,10 @@
 """Slack and time by source line: who brings an underflow about, and who owns the lab's time."""
 
 import pytest
+from artiq.coredevice.exceptions import RTIOUnderflow
 from rtio_lab import Devices
 from timeline_lab import line_of, watched
 
-from artiq.coredevice.exceptions import RTIOUnderflow
 from sim.rtio.bus import Bus
 from sim.rtio.costs import PRESETS
 from sim.rtio.slack import TIMELINE, WatchedBus
@@ -75,7 +75,8 @@ def test_the_line_that_underflows_is_named_with_its_slack() -> None:
     pause = watch.line("# too short a pause")
     assert (pause.events, pause.underflows) == (0, 0)
     assert fast.change_mu < 0 < pause.change_mu
-    assert all(place.line == line_of("# pulses faster") for place, slack in watch.ledger.lines.items() if slack.underflows)
+    (place,) = (place for place, slack in watch.ledger.lines.items() if slack.underflows)
+    assert place.line == line_of("# pulses faster")
 
 
 def test_slack_is_the_cursor_minus_the_counter_once_the_event_is_written() -> None:

@@ -6,9 +6,9 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from artiq.experiment import *
 from rtio_lab import Devices
 
-from artiq.experiment import *
 from sim.rtio.slack import Ledger, LineSlack, Place, Places, WatchedBus
 
 
@@ -56,7 +56,7 @@ def source(place: Place) -> str:
     return Path(__file__).read_text().splitlines()[place.line - 1] if place.file == __file__ else ""
 
 
-def watched(costs: str, clicks: list[int] | None = None) -> tuple[Watched, "Kernels"]:
+def watched(costs: str, clicks: list[int] | None = None) -> tuple[Watched, Kernels]:
     devices = Devices(costs, clicks)
     watch = Watched()
     devices.core.watch(watch)
@@ -81,7 +81,7 @@ class Kernels:
     @kernel
     def tightening(self, n):
         at_mu(self.core.get_rtio_counter_mu() + 20000)
-        for i in range(n):
+        for _ in range(n):
             self.ttl0.pulse_mu(104)  # pulses faster than the CPU
             delay_mu(200)  # too short a pause
 
@@ -110,7 +110,7 @@ class Kernels:
     @kernel
     def fill(self, n):
         self.core.break_realtime()
-        for i in range(n):
+        for _ in range(n):
             self.ttl0.pulse_mu(20000)  # fills the lanes
 
     @kernel
