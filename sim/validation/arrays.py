@@ -15,6 +15,7 @@ from sim.validation.table import Row
 
 _ARRIVAL_HZ, _LOSS_HZ = 100.0, 1.0  # gamma/R = 0.01, as in the fit of RED_SINGLE_LOSS_FRACTION
 _SITE_M = 5e-6  # design
+_FILLING, _SIDE = 0.507, 68  # collisional blockade; 2344 atoms on average, 1.16 of those wanted
 # Bluvstein et al., Nature 604, 451 (2022): cubic, 0.55 um/us; 100 us for a travel and for a hand-over: design.
 _MOVES = Moves("cubic", 0.55, 100e-6, 100e-6, 0.005, 60.0)
 
@@ -50,11 +51,10 @@ def brown2019(row: Row, rng: np.random.Generator) -> Outcome:
 
 def lin2025(row: Row, rng: np.random.Generator) -> Outcome:
     """V23: plan 20 random arrays of the published size and time them with the move model."""
-    rows, columns = 44, 46
-    assert rows * columns == row.given("atoms")
+    rows, columns = squarest(int(row.given("atoms")))
     times, moves = [], []
     for _ in range(20):
-        occupied = rng.random((68, 68)) < 0.507
+        occupied = rng.random((_SIDE, _SIDE)) < _FILLING
         result = plan(occupied, Target.centred(occupied.shape, rows, columns))
         times.append(duration_s(result.longest_sites() * _SITE_M, _MOVES))
         moves.append(len(result))
@@ -63,3 +63,9 @@ def lin2025(row: Row, rng: np.random.Generator) -> Outcome:
                       "not grow with the number of atoms")
     return Outcome(row, (finding,), "nothing", "drivers.rtio.rearrangement, 68 x 68 sites of 5 um, filling 0.507; "
                                                "sim.physics.aod at 0.55 um/us; error: spread of 20 arrays")
+
+
+def squarest(n: int) -> tuple[int, int]:
+    """Return the two factors of n that are nearest to each other, the smaller first."""
+    smaller = next(k for k in range(math.isqrt(n), 0, -1) if n % k == 0)
+    return smaller, n // smaller

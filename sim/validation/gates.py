@@ -30,8 +30,8 @@ def evered2023(row: Row, rng: np.random.Generator) -> Outcome:
                          row.given("phase_frequency_over_omega"), row.given("phase_offset"))
     gate = cz(pulse)
     ideal, decay = infidelity(gate), _decay(gate, 2 * math.pi * row.given("omega_over_2pi"))
-    remark = (f"decay of 53S (72.6 us) alone costs {decay:.2e}, the table's 1.2e-3 means 85 us; laser noise, scattering "
-              "and temperature are not in the table")
+    remark = (f"decay of 53S (72.6 us) alone costs {decay:.2e}, the table's 1.2e-3 means 85 us; laser noise, "
+              "scattering and temperature are not in the table")
     return Outcome(row, (
         judged(row.output("unitary_infidelity_at_infinite_blockade"), ideal, 0.0, rounding=0.5e-6),
         Finding(row.output("cz_fidelity_published"), 1 - ideal - decay, 0.0, NOT_PREDICTED, remark),
