@@ -1,4 +1,4 @@
-"""Where do kernels underflow? `python underflow_lines.py PRESET` prints one source line per kernel of `Tight`, or "none".
+"""Where do kernels underflow? `python underflow_lines.py PRESET` prints a source line per kernel of `Tight`, or "none".
 
 Runs under real ARTIQ with its stock drivers, or under the pip-only runtime: the answer must be the same. Exits 3 where
 `artiq` was asked for by ATOMLINK_NEED_ARTIQ and is not there.
