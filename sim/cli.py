@@ -1,4 +1,4 @@
-"""The command `atomlink`: run, timeline, report, recover, list, doctor.
+"""The command `atomlink`: run, timeline, report, recover, validate, list, doctor.
 
 Bad input is one line on stderr and exit code 2; an experiment's own exception is one line with its place and code 1.
 Each command imports what it needs when it is called, so that a tiny experiment starts as fast as with `artiq_run`.
@@ -27,6 +27,7 @@ USAGE = """usage: atomlink COMMAND …
   timeline FILE [ARG=…]    run an experiment, write a VCD, and say where slack and time go
   report [FILE.h5]         make the one-page report of a results file (default: the newest)
   recover [PATH]           write the results file of a run that was killed, from its journal
+  validate [ROW …]         published experiments against the twin, written to docs/validation.md
   list                     experiments with their arguments, and scenarios
   doctor                   what is installed, what is missing and how to get it
 
@@ -70,8 +71,8 @@ def _say(message: str, code: int) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    commands = {"run": _run, "timeline": _timeline, "report": _report, "recover": _recover, "list": _list,
-                "doctor": _doctor}
+    commands = {"run": _run, "timeline": _timeline, "report": _report, "recover": _recover, "validate": _validate,
+                "list": _list, "doctor": _doctor}
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
         return 0 if words else 2
@@ -130,14 +131,18 @@ def _execute(run: "Run") -> int:
         run.execute()
     except TerminationRequested:
         print(f"stopped on request in `run`; {_kept(run.path)}", file=sys.stderr)
-        return 128 + (run.scheduler.stop_signal or signal.SIGTERM)
+        return 128 + (run.stop_signal or signal.SIGTERM)
     except BaseException:
         if run.path is not None:
             print(_kept(run.path), file=sys.stderr)
         raise
     if run.path is not None:
         print(f"results: {_short(run.path)}")
-    return 0
+    for other in run.others:
+        print(f"atomlink: {other}", file=sys.stderr)
+    if run.others and run.stop_signal is not None:
+        return 128 + run.stop_signal
+    return int(bool(run.others))
 
 
 def _run_parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -217,6 +222,22 @@ def _recover(words: list[str]) -> int:
         print(recovery)
     print(f"{len(recoveries)} journals in {_short(path.resolve())}")
     return int(any(recovery.action == "failed" for recovery in recoveries))
+
+
+def _validate(words: list[str]) -> int:
+    parser = OneLineParser(prog="atomlink validate", description="Compare the twin with published experiments.")
+    parser.add_argument("rows", metavar="ROW", nargs="*", help="rows of the table, as V12 (default: all)")
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="seed of the simulated clicks (default: 1)")
+    parser.add_argument("--output", metavar="FILE", type=Path,
+                        help="page to write (default: docs/validation.md of the lab, for all rows; else none)")
+    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
+    args = parser.parse_args(words)
+    from sim.command.lab import find_lab
+    from sim.command.validate import validate
+
+    output = args.output or (None if args.rows else find_lab(Path.cwd()).root / "docs" / "validation.md")
+    print("\n".join(validate(args.rows, args.seed, output)))
+    return 0
 
 
 def _list(words: list[str]) -> int:

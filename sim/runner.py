@@ -16,28 +16,76 @@ from pathlib import Path
 from typing import Any
 
 import artiq
+from artiq.language.core import TerminationRequested
 from artiq.master.databases import DatasetDB, DeviceDB
 from artiq.master.worker_db import DatasetManager, DeviceManager
 from artiq.master.worker_db import DeviceError as NoDevice
 
 import atomlink
-from atomlink.errors import DataError
+from atomlink.errors import DataError, UsageError
 from sim.command.arguments import CheckedArguments
 from sim.command.dataset_copies import DatasetCopies
 from sim.command.examine import check_scenario, examine, find_class, load_device_db, load_module, open_dataset_db
-from sim.command.failures import explain_device
-from sim.command.lab import Lab, next_rid, results_folder, working_in
+from sim.command.failures import explain, explain_device
+from sim.command.lab import Lab, next_rid, remove_empty, results_folder, working_in
 from sim.command.results import write_results
-from sim.command.virtual_devices import CCB, Scheduler
+from sim.command.scheduler import Deleted, Entry, Schedule, Scheduler
+from sim.command.virtual_devices import CCB
 
 logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Session:
+    """What the runs of one command share: the lab's databases, its simulated core, the schedule."""
+
+    def __init__(self, lab: Lab, results: Path, log_level: int) -> None:
+        self.lab, self.results, self.log_level = lab, results, log_level
+        self.device_db = load_device_db(lab)
+        self.core_row = self.device_db.get_device_db().get("core")
+        check_scenario(self.core_row)
+        self.dataset_db = open_dataset_db(lab)
+        self.schedule = Schedule(self._submitted, lambda: next_rid(lab, results), self._failed)
+        self.runs: list[Run] = []
+        self.folders: set[Path] = set()
+        self.errors: dict[int, BaseException] = {}
+        self._core: Any = None
+
+    def keep_core(self) -> Any:
+        """Return the core device that a run has made first, None where none has; keep it when that run is over."""
+        if self._core is None:
+            made = (device for run in self.runs for row, device in run.active_devices() if row == self.core_row)
+            self._core = next(made, None)
+        return self._core
+
+    def close(self) -> None:
+        """Let go of what is left; keep the datasets."""
+        for run in list(self.runs):
+            run.close()
+        for folder in self.folders:
+            remove_empty(folder, self.results)
+        self.dataset_db.save()
+        self.dataset_db.close_db()
+
+    def _submitted(self, entry: Entry) -> "Run":
+        """Return what an experiment submitted; its file is below the lab's root where it is not absolute."""
+        expid = entry.expid
+        if "file" not in expid:
+            raise UsageError("an experiment was submitted by its content; `atomlink run` needs its file: expid['file']")
+        return Run(self.lab, self.lab.root / expid["file"], expid.get("class_name"), expid.get("arguments", {}),
+                   self.results, expid.get("log_level", self.log_level), submitted=True, session=self)  # fmt: skip
+
+    def _failed(self, entry: Entry, error: BaseException) -> None:
+        """Note how a run ended; what fails does not keep the others from running."""
+        self.errors[entry.rid] = error
+        if getattr(entry.job, "submitted", True):
+            logger.error("run %d (%s): %s", entry.rid, entry.expid.get("class_name"), explain(error)[0])
+
+
 @dataclass
 class Run:
-    """One run and what is known of it so far."""
+    """One run and what is known of it so far: a job of the schedule."""
 
     lab: Lab
     file: Path
@@ -45,73 +93,162 @@ class Run:
     arguments: dict[str, Any]
     results: Path
     log_level: int = logging.WARNING
-    scheduler: Scheduler = field(default_factory=Scheduler)
-    rid: int = -1
+    submitted: bool = False   # by another run
+    session: Session | None = None
+    entry: Entry | None = None
     start_time: float = 0.0
     run_time: float = 0.0
-    core_row: Any = None      # of the device_db: says whether the core was simulated, and how
     path: Path | None = None  # of the results file, once it is written
     watch: Any = None         # `atomlink timeline` looks on
+    stop_signal: int | None = None
+    others: list[str] = field(default_factory=list)  # submitted ones that failed or were not started
+    _experiment: Any = None
+    _instance: Any = None
+    _devices: Any = None
+    _datasets: Any = None
 
     def execute(self) -> None:
-        """Carry the run out; what fails is raised after everything that can be kept is on disk."""
+        """Carry the run out, and what it submits; what fails is raised after all that can be kept is on disk."""
         experiment = find_class(load_module(self.file), self.file, self.class_name)
-        device_db = load_device_db(self.lab)
-        self.core_row = device_db.get_device_db().get("core")
-        check_scenario(self.core_row)
-        dataset_db = open_dataset_db(self.lab)
+        session = self.session = Session(self.lab, self.results, self.log_level)
         try:
-            examine(experiment, self.arguments, device_db, dataset_db)
-            self.rid = next_rid(self.lab, self.results)
-            self.start_time = time.time()
-            self.scheduler.rid = self.rid
-            self.scheduler.expid = self.expid(experiment)
-            with working_in(results_folder(self.results, self.start_time), self.results):
-                self._stages(experiment, device_db, dataset_db)
-        except NoDevice as error:
-            raise explain_device(error, device_db.get_device_db()) or error from error
+            self._examine(experiment)
+            with _signals_to(session.schedule):
+                session.schedule.submit("main", self.expid, job=self)
+                session.schedule.run_all()
         finally:
-            dataset_db.save()
-            dataset_db.close_db()
+            self.stop_signal = session.schedule.stop_signal
+            session.close()
+        self._raise_failure()
 
-    def expid(self, experiment: type) -> dict[str, Any]:
+    def _raise_failure(self) -> None:
+        """Raise what ended the run; note how those went that it submitted."""
+        session = self._session
+        error = session.errors.pop(self.rid, None)
+        self.others = [f"run {rid} failed" for rid in session.errors]
+        self.others += [f"run {entry.rid} was not started" for entry in session.schedule.left() if entry.job is not self]
+        if isinstance(error, Deleted) or error is None and self.path is None:
+            raise TerminationRequested
+        if error is not None:
+            raise error
+
+    # What is known
+
+    @property
+    def rid(self) -> int:
+        """Return the run's number, -1 while it has none."""
+        return -1 if self.entry is None else self.entry.rid
+
+    @property
+    def core_row(self) -> Any:
+        """Return the row of the device_db that says whether the core was simulated, and how."""
+        return self._session.core_row
+
+    @property
+    def expid(self) -> dict[str, Any]:
         """Return the description of the run that ARTIQ keeps in each results file."""
         return {"devarg_override": {}, "log_level": self.log_level, "file": str(self.file),
-                "class_name": experiment.__qualname__, "arguments": self.arguments}
+                "class_name": self._experiment.__qualname__, "arguments": self.arguments}  # fmt: skip
 
-    def _stages(self, experiment: type, device_db: DeviceDB, dataset_db: DatasetDB) -> None:
-        devices = DeviceManager(device_db, virtual_devices={"scheduler": self.scheduler, "ccb": CCB()})
+    @property
+    def _session(self) -> Session:
+        assert self.session is not None
+        return self.session
+
+    def active_devices(self) -> list[tuple[Any, Any]]:
+        """Return the devices that the run has made, each with its row."""
+        return [] if self._devices is None else self._devices.active_devices
+
+    # The stages
+
+    def prepare(self, entry: Entry) -> None:
+        """Build the experiment and prepare it."""
+        self.entry, session = entry, self._session
+        if self._experiment is None:
+            self._examine(find_class(load_module(self.file), self.file, self.class_name))
+        self.start_time = time.time()
+        scheduler = Scheduler(session.schedule, entry)
+        session.runs.append(self)
+        self._devices = DeviceManager(session.device_db, virtual_devices={"scheduler": scheduler, "ccb": CCB()})
+        self._devices.devarg_override = entry.expid.get("devarg_override", {})
         # The pip-only runtime's database keeps copies by itself.
         ours = getattr(artiq, "__host_runtime__", False)
-        datasets = DatasetManager(dataset_db if ours else DatasetCopies(dataset_db))
-        arguments = CheckedArguments(self.arguments)
+        self._datasets = DatasetManager(session.dataset_db if ours else DatasetCopies(session.dataset_db))
+        with self._at_work():
+            self._share_core()
+            arguments = CheckedArguments(self.arguments)
+            self._instance = self._experiment((self._devices, self._datasets, arguments, {}))
+            arguments.check_all_used(self._experiment.__name__)
+            self._instance.prepare()
+
+    def _examine(self, experiment: type) -> None:
+        session = self._session
+        self._experiment = experiment
+        with self._rows_explained():
+            examine(experiment, self.arguments, session.device_db, session.dataset_db)
+
+    def _share_core(self) -> None:
+        """Give all runs of the command one lab: what is submitted finds it as the others left it."""
+        session = self._session
         if self.watch is not None:
-            self.watch.start(self.core_row, device_db.get_device_db())
-            devices.get("core").watch(self.watch)
+            self.watch.start(session.core_row, session.device_db.get_device_db())
+            self._devices.get("core").watch(self.watch)
+            return
+        core = session.keep_core()
+        if hasattr(core, "join"):
+            self._devices.get("core").join(core)
 
-        try:
-            with _signals_to(self.scheduler):
-                instance = experiment((devices, datasets, arguments, {}))
-                arguments.check_all_used(experiment.__name__)
-                instance.prepare()
-                self._run_and_analyze(instance, devices, datasets)
-        finally:
-            devices.close_devices()
-
-    def _run_and_analyze(self, instance: Any, devices: DeviceManager, datasets: DatasetManager) -> None:
-        self.scheduler.status, self.run_time = "running", time.time()
-        try:
+    def run(self) -> None:
+        """Run the experiment; where that fails, write its results."""
+        self.run_time = time.time()
+        with self._at_work():
             try:
-                instance.run()
+                try:
+                    self._instance.run()
+                finally:
+                    self._devices.notify_run_end()
+            except BaseException:
+                self._write(type(self._instance).__name__, self._datasets)
+                raise
+
+    def analyze(self) -> None:
+        """Analyze, and write the results."""
+        with self._at_work():
+            try:
+                self._instance.analyze()
             finally:
-                devices.notify_run_end()
-            self.scheduler.status = "analyzing"
-            instance.analyze()
-        finally:
-            left_out = self._write(type(instance).__name__, datasets)
+                left_out = self._write(type(self._instance).__name__, self._datasets)
+        if self.submitted and self.path is not None:
+            here = Path.cwd()
+            shown = self.path.relative_to(here) if self.path.is_relative_to(here) else self.path
+            print(f"results of run {self.rid}: {shown}")
         if left_out:
             raise DataError(f"results are written without {left_out}: "
-                            "a dataset must be a number, a string or an array of one of NumPy's plain types")
+                            "a dataset must be a number, a string or an array of one of NumPy's plain types")  # fmt: skip
+
+    def close(self) -> None:
+        """Close the devices; the session keeps the simulated core, whose lab others may share."""
+        if self._devices is not None:
+            self._session.keep_core()
+            self._session.runs.remove(self)
+            self._devices.close_devices()
+            self._devices = None
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Work in the results folder."""
+        folder = results_folder(self.results, self.start_time)
+        self._session.folders.add(folder)
+        with self._rows_explained(), working_in(folder):
+            yield
+
+    @contextlib.contextmanager
+    def _rows_explained(self) -> Iterator[None]:
+        """Say what is wrong with a device's row where a device cannot be made."""
+        try:
+            yield
+        except NoDevice as error:
+            raise explain_device(error, self._session.device_db.get_device_db()) or error from error
 
     def _write(self, class_name: str, datasets: DatasetManager) -> str:
         path = Path.cwd() / f"{self.rid:09}-{class_name}.h5"
@@ -126,17 +263,17 @@ class Run:
     def header(self) -> dict[str, Any]:
         """Return what the results file says about the run beside its datasets."""
         return {"artiq_version": artiq.__version__, "rid": self.rid, "start_time": self.start_time,
-                "run_time": self.run_time, "expid": self.scheduler.expid, "atomlink_version": atomlink.__version__,
+                "run_time": self.run_time, "expid": None if self.entry is None else self.entry.expid, "atomlink_version": atomlink.__version__,
                 "core": self.core_row}
 
 
 @contextlib.contextmanager
-def _signals_to(scheduler: Scheduler) -> Iterator[None]:
+def _signals_to(schedule: Schedule) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM ask the experiment to end; only the main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, scheduler.on_signal) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, schedule.on_signal) for number in STOP_SIGNALS}
     try:
         yield
     finally:

@@ -21,16 +21,16 @@ from artiq.language.environment import (
     StringValue,
 )
 from artiq.language.scan import Scannable
-from artiq.tools import parse_arguments
 
 from atomlink.errors import UsageError
+from sim.artiq_runtime import pyon
 from sim.suggest import closest
 
 WITH_UNIT = re.compile(r"([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\*?\s*([A-Za-z]+)")
 
 
 def parse(texts: Sequence[str]) -> dict[str, Any]:
-    """Decode `ARG=VALUE` words as `artiq_run` does: VALUE is PYON."""
+    """Decode `ARG=VALUE` words: VALUE is PYON of either dialect, whichever of them the installed ARTIQ reads."""
     arguments: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -39,16 +39,14 @@ def parse(texts: Sequence[str]) -> dict[str, Any]:
         if name in arguments:
             raise UsageError(f"argument `{name}` is given twice")
         try:
-            arguments.update(parse_arguments([text]))
-        except (ValueError, TypeError, KeyError, SyntaxError, NameError) as error:
+            arguments[name] = pyon.decode(value)
+        except ValueError as error:
             raise UsageError(f"argument `{name}`: {value!r} is not PYON; {_instead(name, value)}") from error
     return arguments
 
 
 def _instead(name: str, value: str) -> str:
     """Say how a value that is not PYON is written."""
-    if value in ("True", "False", "None"):
-        return f"write {name}={'null' if value == 'None' else value.lower()}"
     match = WITH_UNIT.fullmatch(value)
     if match is None:
         return f"""text needs its own quotes: write '{name}="{value}"'"""

@@ -87,8 +87,8 @@ def results_folder(results: Path, start_time: float) -> Path:
 
 
 @contextmanager
-def working_in(folder: Path, results: Path) -> Iterator[None]:
-    """Make a results folder the working directory, as ARTIQ's worker does; leave no empty folder behind."""
+def working_in(folder: Path) -> Iterator[None]:
+    """Make a results folder the working directory, as ARTIQ's worker does."""
     before = Path.cwd()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,10 +104,10 @@ def working_in(folder: Path, results: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
-        _remove_empty(folder, results)
 
 
-def _remove_empty(folder: Path, results: Path) -> None:
+def remove_empty(folder: Path, results: Path) -> None:
+    """Remove a results folder that nothing was written to, and what is empty above it."""
     while folder != results.parent:
         try:
             folder.rmdir()

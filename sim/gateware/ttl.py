@@ -43,6 +43,11 @@ class Ttl(Peripheral):
 class TtlInOut(Ttl):
     """A bidirectional TTL: an input until told otherwise."""
 
+    may_run = False  # it never runs by itself, although an open gate has a due time
+    # A plain attribute, kept up to date, because the bus reads it before every event beside an open gate: the end of
+    # the next slice to look at.
+    due_mu: int | None = None  # type: ignore[assignment]
+
     def __init__(self, row: Row) -> None:
         super().__init__(self._pad)
         self._row = row
@@ -52,22 +57,21 @@ class TtlInOut(Ttl):
         self._sensitivity = 0
         self._seen_mu = 0
 
-    @property
-    def due_mu(self) -> int | None:
-        """Return the end of the next slice to look at while a gate is open."""
-        return self._seen_mu + SLICE_MU if self._sensitivity else None
+    def writer(self, address: int) -> Callable[[int, int, int], None]:
+        """Return what takes the writes of one register: gates are opened and shut often."""
+        return self._set_sensitivity if address == 2 else self.write
 
     def write(self, t_mu: int, address: int, data: int) -> None:
         """Write a register."""
         if address == 2:
-            self._set_sensitivity(t_mu, data & 3)
+            self._set_sensitivity(t_mu, address, data)
         elif address == 0:
             super().write(t_mu, address, data)
         elif address == 1:
             self._enable_output(t_mu, bool(data & 1))
         elif address == 3:
             # A click is shorter than a sample's chance to see it: an input reads low.
-            self._set_sensitivity(t_mu, data & 3)
+            self._set_sensitivity(t_mu, address, data)
             self.fifo.append((t_mu, self.level if self._output_enable else 0))
         else:
             raise DeviceError(f"TTL `{self._row.key}`: register {address} does not exist; it must be 0 to 3")
@@ -80,21 +84,24 @@ class TtlInOut(Ttl):
             self._clicks = self._row.world.clicks(self._row.key)
         clicks = self._clicks(self._seen_mu, t_mu)
         self._seen_mu = t_mu
-        if clicks and self._sensitivity & FALLING:
+        self.due_mu = t_mu + SLICE_MU
+        if not clicks:
+            return
+        if self._sensitivity & FALLING:
             raise DeviceError(
                 f"TTL `{self._row.key}`: a gate on falling edges met a click, and the twin knows clicks by their rising"
                 " edges only; gate on rising edges"
             )
-        if clicks:
-            self.fifo.extend([(t, 1) for t in clicks])
+        self.fifo.extend([(t, 1) for t in clicks])
 
-    def _set_sensitivity(self, t_mu: int, sensitivity: int) -> None:
-        if self._sensitivity:
-            self.poll(t_mu)
-        self._sensitivity = sensitivity
+    def _set_sensitivity(self, t_mu: int, address: int, data: int) -> None:
         # A gate sees the edges later than its opening.
         if t_mu > self._seen_mu:
+            if self._sensitivity:
+                self.poll(t_mu)
             self._seen_mu = t_mu
+        self._sensitivity = data & 3
+        self.due_mu = self._seen_mu + SLICE_MU if data & 3 else None
 
     def _enable_output(self, t_mu: int, enable: bool) -> None:
         if enable and self._level_port is None:

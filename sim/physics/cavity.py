@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sim.physics.emission import Emission, FloatArray, from_amplitude, propagate
+from sim.physics.emission import (
+    Emission,
+    FloatArray,
+    from_amplitude,
+    from_returns,
+    propagate,
+    propagate_with_returns,
+)
 from sim.physics.validate import require
 
 
@@ -20,7 +27,8 @@ class CavityPort:
     """Describe an atom-cavity system as a source of photons.
 
     detuning_rad_s is the cavity minus the photon's frequency at two-photon (Raman) resonance. fibre_coupling: mode
-    matching from the cavity's output to the fibre.
+    matching from the cavity's output to the fibre. branching_back: fraction of the spontaneous decays that end in the
+    prepared state again, from which the pulse excites once more.
     """
 
     g_rad_s: float
@@ -29,6 +37,7 @@ class CavityPort:
     gamma_rad_s: float
     detuning_rad_s: float = 0.0
     fibre_coupling: float = 1.0
+    branching_back: float = 0.0
 
     def __post_init__(self) -> None:
         for field in ("g_rad_s", "kappa_in_rad_s"):
@@ -37,6 +46,7 @@ class CavityPort:
             require(self, field, 0, above=True)
         require(self, "detuning_rad_s", -math.inf)
         require(self, "fibre_coupling", 0, 1)
+        require(self, "branching_back", 0, 1)
 
     @property
     def kappa_rad_s(self) -> float:
@@ -77,11 +87,20 @@ def emit(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
 
     t_s: uniform grid, float, shape (n,), long enough for the cavity to empty. rabi_rad_s: number or shape (n,), the
     field Rabi frequency (proportional to the square root of the power). delta_rad_s: laser minus atomic frequency of
-    |u>-|e>.
+    |u>-|e>. With `branching_back` the result is a mixture: see `sim.physics.emission`.
     """
+    if port.branching_back:
+        return _emit_with_returns(port, t_s, rabi_rad_s, delta_rad_s)
     states = propagate(t_s, rabi_rad_s, delta_rad_s, port.g_rad_s, port.kappa_rad_s, port.gamma_rad_s,
                        port.detuning_rad_s)
     step = float(t_s[1] - t_s[0])
     scattered = float(2 * port.gamma_rad_s * step * (np.abs(states[:, 1]) ** 2).sum())
     leak = math.sqrt(2 * port.kappa_ext_rad_s) * states[:, 2]
     return from_amplitude(t_s, leak, 1 - float(abs(states[-1, 0])) ** 2, scattered)
+
+
+def _emit_with_returns(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float) -> Emission:
+    returns = propagate_with_returns(t_s, rabi_rad_s, delta_rad_s, port.g_rad_s, port.kappa_rad_s, port.gamma_rad_s,
+                                     port.detuning_rad_s, port.branching_back)
+    decayed = 2 * port.gamma_rad_s * float(t_s[1] - t_s[0]) * float(returns.populations[:, 1].sum())
+    return from_returns(t_s, returns, port.kappa_ext_rad_s, (1 - port.branching_back) * decayed)

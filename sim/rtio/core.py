@@ -92,6 +92,7 @@ class Core:
         self._gateware = gateware
         self._engine: Engine | None = None
         self._watch: Watch | None = None
+        self._joined: Core | None = None
 
     def watch(self, watch: Watch) -> None:
         """Let somebody see the run; to be asked for before the first kernel, when nothing is made yet."""
@@ -99,11 +100,13 @@ class Core:
 
     def join(self, other: Core) -> None:
         """Share the lab of another core device: experiments that take turns in one process meet the same lab."""
-        self._engine = other.engine
+        self._joined = other
 
     @property
     def engine(self) -> Engine:
         """Return the engine, with the lab below it; both are made when first asked for."""
+        if self._joined is not None:
+            return self._joined.engine
         if self._engine is None:
             gateware = self._build() if self._gateware is None else self._gateware
             make = Bus if self._watch is None else self._watch.bus
@@ -197,5 +200,5 @@ class Core:
 
     def notify_run_end(self) -> None:
         """Carry out everything that is pending: the experiment's run() has ended."""
-        if self._engine is not None:
-            self._engine.bus.finish()
+        if self._engine is not None or self._joined is not None:
+            self.bus.finish()

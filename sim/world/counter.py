@@ -6,12 +6,14 @@ clicks are a Poisson process of the counter's own. Whoever asks for the same str
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right, insort
 
 import numpy as np
 
 from sim.physics.detector import Detector, recovered
 
+_NEVER = 1 << 62
 _KEPT_MU = 1_000_000_000  # how far back a late consumer may ask: 1 s
 
 
@@ -25,6 +27,8 @@ class Counter:
         self._stretches: list[tuple[int, int, float]] = []
         self._clicks: list[int] = []
         self._done = 0
+        self._gap_mu = 1e9 / detector.dark_rate_hz if detector.dark_rate_hz > 0 else math.inf
+        self._next_dark = self._dark_after(0)
         self._ideal = not (detector.dead_time_s or detector.recovery_s or detector.afterpulse_probability)
 
     def photon(self, t_mu: int) -> None:
@@ -43,15 +47,21 @@ class Counter:
     def clicks(self, start_mu: int, stop_mu: int) -> list[int]:
         """Return the rising edges with start < t <= stop, sorted."""
         if stop_mu > self._done:
-            self._settle(stop_mu)
-            self._forget(min(start_mu, stop_mu - _KEPT_MU))
-        return self._clicks[bisect_right(self._clicks, start_mu) : bisect_right(self._clicks, stop_mu)]
+            if self._next_dark > stop_mu and not self._stretches and (not self._raw or self._raw[0] > stop_mu):
+                self._done = stop_mu
+            else:
+                self._settle(stop_mu)
+                self._forget(min(start_mu, stop_mu - _KEPT_MU))
+        clicks = self._clicks
+        if not clicks or clicks[-1] <= start_mu:
+            return []
+        return clicks[bisect_right(clicks, start_mu) : bisect_right(clicks, stop_mu)]
 
     def _settle(self, stop_mu: int) -> None:
         start_mu = self._done
         cut = bisect_right(self._raw, stop_mu)
         times, self._raw = [t for t in self._raw[:cut] if t > start_mu], self._raw[cut:]
-        times += self._uniform(start_mu, stop_mu, self.detector.dark_rate_hz)
+        times += self._darks(start_mu, stop_mu)
         rest = []
         for begin, end, rate in self._stretches:
             times += self._uniform(max(begin, start_mu), min(end, stop_mu), rate)
@@ -64,6 +74,19 @@ class Counter:
     def _forget(self, t_mu: int) -> None:
         if self._clicks and self._clicks[0] <= t_mu:
             del self._clicks[: bisect_right(self._clicks, t_mu)]
+
+    def _darks(self, start_mu: int, stop_mu: int) -> list[int]:
+        """Return the dark clicks with start < t <= stop; those before were accounted for elsewhere."""
+        times = []
+        if self._next_dark <= start_mu:
+            self._next_dark = self._dark_after(start_mu)  # a Poisson process has no memory
+        while self._next_dark <= stop_mu:
+            times.append(self._next_dark)
+            self._next_dark = self._dark_after(self._next_dark)
+        return times
+
+    def _dark_after(self, t_mu: int) -> int:
+        return _NEVER if self._gap_mu == math.inf else t_mu + 1 + int(self.rng.exponential(self._gap_mu))
 
     def _uniform(self, start_mu: int, stop_mu: int, rate_hz: float) -> list[int]:
         span = stop_mu - start_mu

@@ -24,6 +24,7 @@ from sim.world.scenario import MidpointTruth
 _BLOCK = (
     256  # outcomes drawn at a time; they are independent, so what is not used is thrown away when the statistics change
 )
+_KINDS = 64  # kinds of attempts whose statistics are kept; a scan that never repeats one must not fill the memory
 _CLOSED = (0.0, 0.0)
 _NO_PUMP = (0.0, 0.0)
 
@@ -109,6 +110,7 @@ class Link:
     def _stream(self, shapes: tuple[tuple[int, int] | None, ...]) -> Iterator[Flight]:
         self._refresh()
         if shapes not in self._flights:
+            _make_room(self._flights)
             cycles = [self._plain(k, shape) for k, shape in enumerate(shapes)]
             model = AttemptModel((cycles[0], cycles[1]), self._midpoint, Gates((_CLOSED,) * 4, (0.0,) * 4, ()))
             labels = [ABSENT if shape is None else READY for shape in shapes]
@@ -226,6 +228,7 @@ class Link:
     def _candidates(self, model: AttemptModel, labels: tuple[int, int]) -> Iterator[Candidates]:
         key = (id(model), labels)
         if key not in self._blocks:
+            _make_room(self._blocks)
             self._blocks[key] = _one_by_one(lambda: model.candidates(self.rng, np.tile(labels, (_BLOCK, 1))))
         return self._blocks[key]
 
@@ -234,6 +237,9 @@ class Link:
         schedules = [_schedule(node, k, cycle, outputs) for k, node in enumerate(self.nodes)]
         key = (cycle, tuple(schedules))
         if key not in self._models:
+            if len(self._models) >= _KINDS:
+                self._models.clear()
+                self._blocks.clear()
             nodes = [
                 node.cycle(plan.pump, plan.length_mu, plan.start_s, self._throughput)
                 for node, plan in zip(self.nodes, schedules, strict=True)
@@ -294,6 +300,11 @@ def _schedule(node: Node, index: int, cycle: Cycle, outputs: tuple) -> _Plan:
         after = max(0, pumping[1] - max(pumping[0], stop)) if pulse else 0
     heating = lit * 1e-9 * node.truth.atom.pump_heating_k_s * node.beams["pumping"].available
     return _Plan((before * 1e-9, after * 1e-9), heating, start * 1e-9, stop - start)
+
+
+def _make_room(kept: dict) -> None:
+    if len(kept) >= _KINDS:
+        kept.clear()
 
 
 def _seconds(gate: tuple[int, int]) -> tuple[float, float]:

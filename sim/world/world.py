@@ -45,6 +45,7 @@ class World:
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
         self._order = 0
         self._now_mu = 0
+        self._dark_until_mu = 0.0  # no light is on, and no atom is lost, before this time, unless a signal acts
 
     def rng(self, element: str) -> np.random.Generator:
         """Return the random numbers of one physical element: its own stream, whoever else draws."""
@@ -77,14 +78,26 @@ class World:
         """Let lab time reach t_mu: carry out what acts until then, evolve the atoms, decide photons that could have
         been seen.
         """
-        self.carry_out(t_mu)
+        if self._effects and self._effects[0][0] <= t_mu:
+            self.carry_out(t_mu)
         if t_mu <= self._now_mu:
             return
         self._now_mu = t_mu
+        if t_mu < self._dark_until_mu:  # no pulses to cut and no atoms to evolve: most looks at a detector
+            self.link.look(t_mu)
+            return
         self._cut_pulses(t_mu)
         self.link.look(t_mu)
         for node in self.nodes.values():
             node.evolve(t_mu)
+        self._dark_until_mu = self._end_of_darkness()
+
+    def _end_of_darkness(self) -> float:
+        """Return when an atom will be lost in the dark; 0 while there is light that acts on atoms."""
+        for node in self.nodes.values():
+            if node.microwave_on or any(beam.power for beam in node.beams.values()):
+                return 0.0
+        return min(node.death_mu for node in self.nodes.values())
 
     def _sink(self, node: Node, latency_mu: int, act: Callable[[int, Any], None], wire: wiring.Wire) -> Sink:
         def effect(t_mu: int, value: Any) -> None:
@@ -107,8 +120,13 @@ class World:
         """Let every signal act that is due by t_mu."""
         effects = self._effects
         while effects and effects[0][0] <= t_mu:
+            self._dark_until_mu = 0.0
             when, _, effect, value, _ = heapq.heappop(effects)
             effect(when, value)
+
+    def light_may_be_on(self) -> None:
+        """Look at light and atoms afresh at the next advance, because something else than a signal changed them."""
+        self._dark_until_mu = 0.0
 
     def _cut_pulses(self, t_mu: int) -> None:
         """Photons of a pulse that is still on may be at the detectors already: learn its end from the queue, or cut it
@@ -149,6 +167,7 @@ class EntanglerPort:
                 world.carry_out(due)
                 continue
             stop = t_end_mu if due is None else min(t_end_mu, due)
+            world.light_may_be_on()
             result = world.link.run(start, stop, cycle, self.outputs)
             cycles, start = cycles + result.cycles, result.t_end_mu
             if result.pattern:

@@ -51,8 +51,8 @@ class Master:
         await self._subscribe()
 
     async def _subscribe(self) -> None:
-        from sipyco.broadcast import Receiver
-        from sipyco.sync_struct import Subscriber
+        from sipyco.broadcast import Receiver  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        from sipyco.sync_struct import Subscriber  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         self.subscribers = [
             Subscriber(name, lambda value, name=name: self.published.setdefault(name, value), self._on_change)

@@ -1,8 +1,8 @@
 """Run one experiment with every RTIO event written down: `python traced_run.py MODE FILE CLASS [ARG=VALUE ...]`.
 
-MODE is `artiq_run` (real ARTIQ's own command), `atomlink` (`atomlink run` in an interpreter with real ARTIQ: its language
-and stock drivers) or `pip` (`atomlink run` on the pip-only runtime, as where no ARTIQ is installed, even if one is).
-FILE is in the working directory, beside device_db.py. Leaves `trace.txt`; exits 3 where there is no real ARTIQ.
+MODE is `artiq_run` (real ARTIQ's own command), `atomlink` (`atomlink run` on real ARTIQ's language and stock drivers)
+or `pip` (`atomlink run` on the pip-only runtime, as where no ARTIQ is installed, even if one is). FILE is in the
+working directory, beside device_db.py. Leaves `trace.txt`; exits 3 where there is no real ARTIQ.
 """
 
 import importlib.util

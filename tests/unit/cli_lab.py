@@ -111,14 +111,6 @@ class Unwritable(EnvExperiment):
         self.set_dataset("bad", {1: 2})
 
 
-class Submit(EnvExperiment):
-    def run(self):
-        self.get_device("scheduler").submit()
-
-    def build(self):
-        self.setattr_device("scheduler")
-
-
 class Tight(EnvExperiment):
     def prepare(self):
         from atomlink.errors import TimingError

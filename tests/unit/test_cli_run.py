@@ -104,11 +104,6 @@ def test_a_dataset_that_hdf5_cannot_hold_does_not_lose_the_others(
         assert set(file["datasets"]) == {"good"}
 
 
-def test_another_run_cannot_be_submitted(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("Submit") == 2
-    assert "scheduler.submit needs ARTIQ's master" in capsys.readouterr().err
-
-
 def stopped(lab: Path, *words: str) -> tuple[int, str, dict[str, int]]:
     command = [sys.executable, "-m", "sim.cli", "run", "experiments/some.py", "-c", "Stop", *words]
     done = subprocess.run(command, cwd=lab, capture_output=True, text=True, timeout=60, check=False)

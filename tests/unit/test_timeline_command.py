@@ -40,7 +40,7 @@ class Loop(EnvExperiment):
     @kernel
     def count(self) -> TInt32:
         self.core.break_realtime()
-        return self.counter.count(self.counter.gate_rising(20*ms))
+        return self.counter.count(self.counter.gate_rising(500*ms))
 '''
 
 
@@ -61,7 +61,7 @@ def timeline(*words: str) -> int:
 def test_the_vcd_has_the_edges_of_the_run_and_lies_beside_its_results(
     lab: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert timeline("n=3", "--costs", "ideal", "--seed", "5") == 0
+    assert timeline("n=3", "--costs", "ideal") == 0
     results, vcd = result_files(lab)
     assert (results.name, vcd.name) == ("000000000-Loop.h5", "000000000-Loop.vcd")
     changes = read(vcd.read_text())
@@ -70,11 +70,11 @@ def test_the_vcd_has_the_edges_of_the_run_and_lies_beside_its_results(
     assert changes["lab.alice_shutter"] == [(0, "0"), (t[-1] + 10_008, "1")]
     assert changes["lab.slack_ns"][1] == (30_000, "30000.0")
     opened, closed = changes["lab.snspd_c_h_gate"][1:]
-    assert (opened[1], closed[1], closed[0] - opened[0]) == ("1", "0", 20_000_000)
+    assert (opened[1], closed[1], closed[0] - opened[0]) == ("1", "0", 500_000_000)
     with h5py.File(results) as file:
         clicks = int(file["datasets/clicks"][()])
     rises = [c for c in changes.get("lab.snspd_c_h_click", []) if c[1] == "1"]
-    assert len(rises) == clicks > 0
+    assert len(rises) == clicks > 0  # 25 dark clicks are expected
     assert all(opened[0] < u <= closed[0] for u, _ in rises)
     text = capsys.readouterr().out
     assert f"VCD: {vcd.relative_to(lab)}" in text and "no line underflows" in text
@@ -86,8 +86,8 @@ def test_the_tables_name_the_line_that_takes_the_time(lab: Path, capsys: pytest.
     time_table, _, slack_table = capsys.readouterr().out.partition("Slack by source line")
     largest = time_table.partition("by line of the experiment")[2].splitlines()[2].split()
     gate = next(i for i, text in enumerate(EXPERIMENT.splitlines(), 1) if "gate_rising" in text)
-    # 20 ms of gate, and before it 125 us: pulses, and what break_realtime adds to them.
-    assert largest[:5] == ["99.4", "%", "20.000", "ms", f"loop.py:{gate}"]
+    # Half a second of gate, and before it 125 us: pulses, and what break_realtime adds to them.
+    assert largest[:5] == ["100.0", "%", "500.000", "ms", f"loop.py:{gate}"]
     assert "self.camera.pulse_mu(8)  # the tight line" in slack_table
 
 

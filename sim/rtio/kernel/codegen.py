@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from .bursts import is_count, merged
 from .codegen_expr import Expressions, assign, call, constant, load, store
 from .functions import Function
 from .interleave import Interleaving
@@ -48,7 +49,7 @@ class Writer(Expressions):
             for made in self.statement(stmt):
                 self.at(made, stmt)
                 out.append(made)
-        return out
+        return merged(out, self.unit) if self.unit.engine.fast and self.depth == 0 else out
 
     def statement(self, node: Any) -> list[ast.stmt]:
         """Return the statements that carry out one statement."""
@@ -127,6 +128,11 @@ class Writer(Expressions):
         return [ast.If(test=self.truth(node.test), body=self.block(node.body), orelse=self.block(node.orelse))]
 
     def stmt_While(self, node: ast.While) -> list[ast.stmt]:
+        if self.unit.engine.fast and is_count(node, self.function):
+            target, test = node.body[0].target, node.test  # type: ignore[attr-defined]
+            number = self.helper("input_count", *map(self.expr, test.left.args))  # type: ignore[attr-defined]
+            total = ast.BinOp(left=self.expr(target), op=ast.Add(), right=number)
+            return self.assign_to(target, self.wrapped(total, target.t))
         return [ast.While(test=self.truth(node.test), body=self.block(node.body), orelse=self.block(node.orelse))]
 
     def stmt_For(self, node: ast.For) -> list[ast.stmt]:

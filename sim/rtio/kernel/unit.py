@@ -9,11 +9,13 @@ import ast
 import logging
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+
+from sim.rtio.burst import Step, burst
 
 from . import numbers as nb
 from .codegen import Writer
@@ -114,6 +116,12 @@ class Unit:
                 node, f"system call '{name}' is not simulated; the engine knows {self.engine.syscall_names()}"
             )
         return key
+
+    def burst(self, steps: Sequence[Step]) -> str:
+        """Return the name of a function that submits output events with these delays before them, at once."""
+        name = f"_Kburst{len(self.names)}"
+        self.names[name] = burst(self.engine.bus, steps)
+        return name
 
     def math(self, typ: Func) -> str:
         """Return the name of a mathematical function of plain floats."""
