@@ -49,6 +49,7 @@ class Session:
         self.schedule = Schedule(self._submitted, lambda: next_rid(lab, results), self._failed)
         self.runs: list[Run] = []
         self.folders: set[Path] = set()
+        self.here = Path.cwd()  # where the command was given; each stage of a run works in its results folder
         self.errors: dict[int, BaseException] = {}
         self._core: Any = None
 
@@ -219,7 +220,7 @@ class Run:
             finally:
                 left_out = self._write(type(self._instance).__name__, self._datasets)
         if self.submitted and self.path is not None:
-            here = Path.cwd()
+            here = self._session.here
             shown = self.path.relative_to(here) if self.path.is_relative_to(here) else self.path
             print(f"results of run {self.rid}: {shown}")
         if left_out:

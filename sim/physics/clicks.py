@@ -31,7 +31,8 @@ Complexes = NDArray[np.complex128]
 
 PORTS = C, D = range(2)
 _QUANTILES = 1 << 16
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # working sets that fit the cache are faster
+_ROUNDING = 1e-6  # of a grid step
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ class Path:
     @cached_property
     def amplitude(self) -> Complexes:
         """The wavepacket with unit trapezoidal norm, as the distribution of times has it."""
-        rate = np.abs(self.emission.amplitude) ** 2
-        return np.asarray(self.emission.amplitude / np.sqrt(np.trapezoid(rate, self.emission.t_s)))
+        rate, t_s = _square(self.emission.amplitude), self.emission.t_s
+        norm = float((rate[1:] + rate[:-1]).sum() * (t_s[1] - t_s[0]) / 2)
+        return np.asarray(self.emission.amplitude / np.sqrt(norm))
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,6 @@ class Clicks(NamedTuple):
     first_s: Floats
     pattern: Ints
     states: Complexes
-
-    def take(self, rows: Ints) -> Clicks:
-        """Return these attempts only."""
-        return Clicks._make(field[rows] for field in self)
-
 
 class Light:
     """Wavepackets of n attempts with their noise: one detuning per attempt, one jitter per node and excitation."""
@@ -179,24 +176,24 @@ class Candidates:
 Play = Callable[[np.random.Generator, Ints, Bools], Clicks]
 
 
-def jump(rng: np.random.Generator, candidates: Candidates, play: Play, patterns: tuple[int, ...],
+def jump(rng: np.random.Generator, candidates: Candidates, play: Play, heralds: tuple[int, ...],
          n: int) -> tuple[Ints, Clicks]:
     """Draw the number of attempts (n,) up to and including a herald, and the herald, n times."""
-    parts = [_jump(rng, candidates, play, np.array(patterns), min(_CHUNK, n - k)) for k in range(0, n, _CHUNK)]
+    parts = [_jump(rng, candidates, play, np.array(heralds), min(_CHUNK, n - k)) for k in range(0, n, _CHUNK)]
     clicks = Clicks._make(np.concatenate(field) for field in zip(*(part[1] for part in parts), strict=True))
     return np.concatenate([part[0] for part in parts]), clicks
 
 
-def _jump(rng: np.random.Generator, candidates: Candidates, play: Play, patterns: Ints, n: int) -> tuple[Ints, Clicks]:
+def _jump(rng: np.random.Generator, candidates: Candidates, play: Play, heralds: Ints, n: int) -> tuple[Ints, Clicks]:
     found = play(rng, *candidates.draw(rng, n))
     attempts = rng.geometric(candidates.probability, n)
-    missing = np.flatnonzero(~np.isin(found.pattern, patterns))
+    missing = np.flatnonzero(~np.isin(found.pattern, heralds))
     while len(missing):
         more = play(rng, *candidates.draw(rng, len(missing)))
         attempts[missing] += rng.geometric(candidates.probability, len(missing))
         for field, new in zip(found, more, strict=True):
             field[missing] = new
-        missing = missing[~np.isin(more.pattern, patterns)]
+        missing = missing[~np.isin(more.pattern, heralds)]
     return attempts, found
 
 
@@ -230,10 +227,15 @@ def patterns(first_s: Floats) -> Ints:
 
 
 def superpose(states: Complexes, rows: Ints, direct: Complexes, swapped: Complexes) -> None:
-    """Put direct |01> + swapped |10>, normalised, into these rows of states (n, 4)."""
+    """Put direct |01> + swapped |10>, normalised, into these rows of states (n, 4).
+
+    Where both wavepackets vanish (interpolated times can stray into a gap) the state stays what it was.
+    """
     norm = np.sqrt(_square(direct) + _square(swapped))
+    some = norm > 0
+    rows, norm = rows[some], norm[some]
     states[rows] = 0.0
-    states[rows, 1], states[rows, 2] = direct / norm, swapped / norm
+    states[rows, 1], states[rows, 2] = direct[some] / norm, swapped[some] / norm
 
 
 def basis_states(index: Ints) -> Complexes:
@@ -250,13 +252,13 @@ def random_signs(rng: np.random.Generator, coherence: float, n: int) -> Floats:
 
 
 def _interpolate(path: Path, after_s: Floats) -> Complexes:
-    """Return the wavepacket at these times after the excitation, exactly 0 outside its support."""
+    """Return the wavepacket at these times after the excitation, 0 outside its support (but for rounding)."""
     grid = path.emission.t_s
     at = (after_s - grid[0]) / (grid[1] - grid[0])
     index = np.clip(at.astype(np.int64), 0, len(grid) - 2)
     low, part = path.amplitude[index], at - index
     psi = low + part * (path.amplitude[index + 1] - low)
-    return np.where((at >= 0) & (at <= len(grid) - 1), psi, 0)
+    return np.where((at >= -_ROUNDING) & (at <= len(grid) - 1 + _ROUNDING), psi, 0)
 
 
 def _square(z: Complexes) -> Floats:

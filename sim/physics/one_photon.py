@@ -18,6 +18,7 @@ Source: C. Cabrillo et al., PRA 59, 1025 (1999).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def attempts(rng: np.random.Generator, link: OnePhotonLink, n: int) -> Clicks:
         seen = rng.random(n) < path.efficiency
         outcome[:, node] = np.where(rng.random(n) < alpha, np.where(seen, _SEEN, _LOST), _DARK)
     fired = rng.random((n, 2)) < link.station.darks()
-    return play(rng, link, 3 * outcome[:, 0] + outcome[:, 1], fired)
+    return play(link, rng, 3 * outcome[:, 0] + outcome[:, 1], fired)
 
 
 def heralds(rng: np.random.Generator, link: OnePhotonLink, n: int) -> tuple[Ints, Clicks]:
@@ -64,10 +65,10 @@ def heralds(rng: np.random.Generator, link: OnePhotonLink, n: int) -> tuple[Ints
     a, b = np.divmod(np.arange(9), 3)
     needed = np.where((a == _SEEN) | (b == _SEEN), 0, 1)
     candidates = Candidates(link.outcomes(), link.station.darks(), needed)
-    return clicks.jump(rng, candidates, lambda *drawn: play(drawn[0], link, *drawn[1:]), HERALDS, n)
+    return clicks.jump(rng, candidates, partial(play, link), HERALDS, n)
 
 
-def play(rng: np.random.Generator, link: OnePhotonLink, outcome: Ints, fired: Bools) -> Clicks:
+def play(link: OnePhotonLink, rng: np.random.Generator, outcome: Ints, fired: Bools) -> Clicks:
     """Play out clicks and states of n attempts, given the photons' outcome (n,) and the dark clicks (n, 2)."""
     station, n = link.station, len(outcome)
     node = np.divmod(outcome, 3)

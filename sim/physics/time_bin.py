@@ -17,6 +17,7 @@ Source: S. Barrett, P. Kok, PRA 71, 060310 (2005).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def attempts(rng: np.random.Generator, link: TimeBinLink, n: int) -> Clicks:
     for node, path in enumerate(link.paths):
         outcome[:, node] = 2 * rng.integers(0, 2, n) + (rng.random(n) < path.efficiency)
     fired = rng.random((n, 4)) < np.repeat(link.station.darks(), 2)
-    return play(rng, link, 4 * outcome[:, 0] + outcome[:, 1], fired)
+    return play(link, rng, 4 * outcome[:, 0] + outcome[:, 1], fired)
 
 
 def heralds(rng: np.random.Generator, link: TimeBinLink, n: int) -> tuple[Ints, Clicks]:
@@ -56,10 +57,10 @@ def heralds(rng: np.random.Generator, link: TimeBinLink, n: int) -> tuple[Ints, 
     # Two photons of one bin leave the other round to a dark click.
     needed = np.maximum(2 - a % 2 - b % 2, a // 2 == b // 2)
     candidates = Candidates(link.outcomes(), np.repeat(link.station.darks(), 2), needed)
-    return clicks.jump(rng, candidates, lambda *drawn: play(drawn[0], link, *drawn[1:]), HERALDS, n)
+    return clicks.jump(rng, candidates, partial(play, link), HERALDS, n)
 
 
-def play(rng: np.random.Generator, link: TimeBinLink, outcome: Ints, fired: Bools) -> Clicks:
+def play(link: TimeBinLink, rng: np.random.Generator, outcome: Ints, fired: Bools) -> Clicks:
     """Play out clicks and states of n attempts, given the photons' outcome (n,) and the dark clicks (n, 4)."""
     station, n = link.station, len(outcome)
     node = np.divmod(outcome, 4)

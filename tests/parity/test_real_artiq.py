@@ -94,3 +94,12 @@ def test_an_experiment_does_the_same_on_real_artiq_and_pip_only(
         assert written[mode].keys() == written["pip"].keys(), mode
         different = [key for key in written[mode] if written[mode][key] != written["pip"][key]]
         assert not different, (mode, different)
+
+
+def test_atomlink_run_appends_once_to_a_broadcast_dataset_on_real_artiq(tmp_path: Path) -> None:
+    """ARTIQ's own artiq_run appends twice, because its database shares the value with the experiment."""
+    file = str(Path(__file__).with_name("dataset_probe.py").relative_to(ROOT))
+    labs = {mode: run(mode, file, "DatasetProbe", (), tmp_path) for mode in ("atomlink", "pip")}
+    written = {mode: datasets(lab) for mode, lab in labs.items()}
+    assert written["atomlink"] == written["pip"]
+    assert written["pip"]["datasets/live"][1] == (4, 3)
