@@ -1,7 +1,7 @@
 """Run ARTIQ's own tests on our runtime: `python artiqs_own_tests.py PACKAGES MODULE …`; PACKAGES holds a real ARTIQ.
 
-Our `artiq` is loaded; what it lacks (the tests themselves, `artiq.test`) is then found in the real package's folder, and
-sipyco, which one test borrows a function from, beside it. The modules under test stay ours: that is checked.
+Our `artiq` is loaded; what it lacks (the tests themselves, `artiq.test`) is then found in the real package's folder,
+and sipyco, which one test borrows a function from, beside it. The modules under test stay ours: that is checked.
 """
 
 import sys

@@ -25,7 +25,8 @@ def test_artiqs_own_tests_pass_on_our_runtime(module: str, count: int, tmp_path:
     if found.returncode != 0:
         pytest.skip(f"{PYTHON} has no real ARTIQ; name an interpreter that has in ATOMLINK_ARTIQ_PYTHON")
     words = [sys.executable, str(SCRIPT), found.stdout.strip(), module]
-    done = subprocess.run(words, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    path = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     ran = re.search(r"ran (\d+), ours True", done.stdout)
     assert ran is not None and int(ran[1]) == count
