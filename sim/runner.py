@@ -17,7 +17,6 @@ from typing import Any
 
 import artiq
 from artiq.language.core import TerminationRequested
-from artiq.master.databases import DatasetDB, DeviceDB
 from artiq.master.worker_db import DatasetManager, DeviceManager
 from artiq.master.worker_db import DeviceError as NoDevice
 
@@ -75,12 +74,16 @@ class Session:
         if "file" not in expid:
             raise UsageError("an experiment was submitted by its content; `atomlink run` needs its file: expid['file']")
         return Run(self.lab, self.lab.root / expid["file"], expid.get("class_name"), expid.get("arguments", {}),
-                   self.results, expid.get("log_level", self.log_level), submitted=True, session=self)  # fmt: skip
+                   self.results, expid.get("log_level", self.log_level), submitted=True, session=self)
 
     def _failed(self, entry: Entry, error: BaseException) -> None:
         """Note how a run ended; what fails does not keep the others from running."""
+        submitted = getattr(entry.job, "submitted", True)
+        if submitted and isinstance(error, (TerminationRequested, Deleted)):
+            logger.warning("run %d (%s) was stopped on request", entry.rid, entry.expid.get("class_name"))
+            return
         self.errors[entry.rid] = error
-        if getattr(entry.job, "submitted", True):
+        if submitted:
             logger.error("run %d (%s): %s", entry.rid, entry.expid.get("class_name"), explain(error)[0])
 
 
@@ -127,7 +130,8 @@ class Run:
         session = self._session
         error = session.errors.pop(self.rid, None)
         self.others = [f"run {rid} failed" for rid in session.errors]
-        self.others += [f"run {entry.rid} was not started" for entry in session.schedule.left() if entry.job is not self]
+        left = (entry.rid for entry in session.schedule.left() if entry.job is not self)
+        self.others += [f"run {rid} was not started" for rid in left]
         if isinstance(error, Deleted) or error is None and self.path is None:
             raise TerminationRequested
         if error is not None:
@@ -149,7 +153,7 @@ class Run:
     def expid(self) -> dict[str, Any]:
         """Return the description of the run that ARTIQ keeps in each results file."""
         return {"devarg_override": {}, "log_level": self.log_level, "file": str(self.file),
-                "class_name": self._experiment.__qualname__, "arguments": self.arguments}  # fmt: skip
+                "class_name": self._experiment.__qualname__, "arguments": self.arguments}
 
     @property
     def _session(self) -> Session:
@@ -225,7 +229,7 @@ class Run:
             print(f"results of run {self.rid}: {shown}")
         if left_out:
             raise DataError(f"results are written without {left_out}: "
-                            "a dataset must be a number, a string or an array of one of NumPy's plain types")  # fmt: skip
+                            "a dataset must be a number, a string or an array of one of NumPy's plain types")
 
     def close(self) -> None:
         """Close the devices; the session keeps the simulated core, whose lab others may share."""
@@ -263,8 +267,9 @@ class Run:
     @property
     def header(self) -> dict[str, Any]:
         """Return what the results file says about the run beside its datasets."""
+        expid = None if self.entry is None else self.entry.expid
         return {"artiq_version": artiq.__version__, "rid": self.rid, "start_time": self.start_time,
-                "run_time": self.run_time, "expid": None if self.entry is None else self.entry.expid, "atomlink_version": atomlink.__version__,
+                "run_time": self.run_time, "expid": expid, "atomlink_version": atomlink.__version__,
                 "core": self.core_row}
 
 

@@ -12,7 +12,9 @@ whichever needs fewer moves (here: along columns).
 Dealing always works out if the columns give sum(u_j) >= rows * columns, u_j <= rows: each row's share is that sum over
 the number of rows, rounded down or up. In turn means in the order of frac(row * golden ratio), which spreads every run
 of rows evenly, so atoms travel little. A very uneven array (few lines hold most atoms) is spread out first, a third
-phase. Atoms in excess stay where they are unless they are in the way, then they are pushed aside, never dropped.
+phase. Where hardly an atom is missing (a second round, after a new image), nothing is dealt: a row that lacks an atom
+gets it from one that has an atom to spare. Atoms in excess stay where they are unless they are in the way, then they
+are pushed aside, never dropped.
 
 Sources: S. Ebadi et al., Nature 595, 227 (2021), methods, for sorting by parallel moves along columns, then rows; D.
 Gale, Pac. J. Math. 7, 1073 (1957), for which sums of lines allow a filling.
@@ -34,6 +36,8 @@ Ints = npt.NDArray[np.int64]
 
 ALONG_COLUMN, ALONG_ROW = 0, 1
 _GOLDEN = (5**0.5 - 1) / 2
+# For a repair rows may lack this fraction of the target's atoms, and so many; each costs a search through the array.
+_REPAIR_FRACTION, _REPAIRS = 0.01, 16
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,10 @@ def plan(occupied: npt.ArrayLike, target: Target) -> Plan:
     _check(sites, target)
     turned = np.ascontiguousarray(sites.T)
     mirrored = Target(target.column, target.row, target.columns, target.rows)
+    for axis, lines, goal in ((ALONG_COLUMN, turned, target), (ALONG_ROW, sites, mirrored)):
+        repair = _repair(axis, lines, goal)
+        if repair is not None:
+            return _joined([repair, _gather(lines.shape, repair, goal)])
     along_columns = _lines_needed(turned, target.rows, target.sites)
     along_rows = _lines_needed(sites, target.columns, target.sites)
     if along_columns is None and along_rows is None:
@@ -158,17 +166,52 @@ class _Phase(NamedTuple):
     stop: Ints
 
 
-def _two_phases(axis: int, lines: Bools, target: Target) -> tuple[_Phase, _Phase]:
+def _two_phases(axis: int, lines: Bools, target: Target) -> list[_Phase]:
     """Return both phases, the first along `axis`; lines[j] is occupied along that axis.
 
     `target` is seen from the first axis: its rows are the sites along a line, its columns the lines.
     """
     deal = _deal(axis, lines, target)
-    dealt = np.zeros(lines.shape, dtype=bool)
-    dealt[deal.line, deal.stop] = True
+    return [deal, _gather(lines.shape, deal, target)]
+
+
+def _gather(shape: tuple[int, ...], first: _Phase, target: Target) -> _Phase:
+    """Return the second phase: move the atoms of each target row together, where the first phase has left them."""
+    dealt = np.zeros(shape, dtype=bool)
+    dealt[first.line, first.stop] = True
     line, start = np.nonzero(dealt.T[target.row:target.row + target.rows])
-    stop = _gathered(line, start, target.rows, target.column, target.columns, len(lines))
-    return deal, _Phase(1 - axis, line + target.row, start, stop)
+    stop = _gathered(line, start, target.rows, target.column, target.columns, shape[0])
+    return _Phase(1 - first.axis, line + target.row, start, stop)
+
+
+def _repair(axis: int, lines: Bools, target: Target) -> _Phase | None:
+    """Return a first phase that gives each target row just the atoms it lacks; None where too many are lacking.
+
+    Each comes along a line from a row that has an atom to spare, or lies outside the target, so that as few atoms as
+    possible shift, and then over the shortest way.
+    """
+    spare = lines.sum(axis=0) - target.columns
+    inside = np.zeros(len(spare), dtype=bool)
+    inside[target.row:target.row + target.rows] = True
+    lacking = np.where(inside, np.maximum(-spare, 0), 0)
+    if lacking.sum() > min(_REPAIR_FRACTION * target.sites, _REPAIRS):
+        return None
+    final, rows = lines.copy(), np.arange(len(spare), dtype=np.int32)
+    before = np.cumsum(final, axis=1, dtype=np.int32) * np.int32(len(rows))
+    for row in np.repeat(rows, lacking):
+        able = np.flatnonzero(~final[:, row])
+        donors = final[able] & (~inside | (spare > 0))
+        extra = len(rows) * (rows < row) + np.abs(rows - row)
+        cost = np.where(donors, np.abs(before[able] - before[able, row, None]) + extra, len(rows) ** 2)
+        best, donor = np.unravel_index(int(cost.argmin()), cost.shape) if len(able) else (0, 0)
+        if not len(able) or not donors[best, donor]:
+            return None
+        final[able[best], donor], final[able[best], row] = False, True
+        before[able[best]] = np.cumsum(final[able[best]]) * len(rows)
+        spare[donor] -= 1
+        spare[row] += 1
+    line, start = np.nonzero(lines)
+    return _Phase(axis, line, start, np.nonzero(final)[1])
 
 
 def _deal(axis: int, lines: Bools, target: Target) -> _Phase:

@@ -3,14 +3,14 @@
 Key of a run: (priority, -due date, -rid), the largest first; a run is prepared ahead of its turn, one at a time for
 each pipeline, unless another that is prepared comes before it; a flushing one waits until nothing of its priority or
 above is under way. Where ARTIQ has processes, there is one here: a run is prepared and others take their turn when the
-one that runs calls `pause` (`check_pause` prepares; `get_status` lets other pipelines run), and when it ends.
+one that runs calls `pause` (`check_pause` and `get_status` prepare, the latter lets other pipelines run), and when it
+ends.
 Source: ARTIQ 8, behaviour of its master.
 """
 
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -152,10 +152,12 @@ class Schedule:
             self.delete(rid)
 
     def get_status(self) -> dict[int, dict[str, Any]]:
-        """Return the runs in the schedule, in ARTIQ's form. Other pipelines take their turn: they would run meanwhile."""
+        """Return the runs in the schedule, in ARTIQ's form; other pipelines take their turn meanwhile."""
         if self._active and self._active[-1].status == "running":
             for pipeline in list(self._pipelines.values()):
-                if not pipeline.stack:
+                if pipeline.stack:
+                    self._prepare(pipeline)
+                else:
                     self._take_turns(pipeline)
         return {e.rid: e.described() for p in self._pipelines.values() for e in p.runs.values()}
 
@@ -166,10 +168,10 @@ class Schedule:
             raise KeyError("RID not found")
         if entry.status != "running":
             return False
-        if entry.termination_requested:
-            return True
         pipeline = self._pipelines[entry.pipeline_name]
         self._prepare(pipeline)
+        if entry.termination_requested:
+            return True
         prepared = pipeline.prepared()
         return prepared is not None and prepared.key > entry.key
 
@@ -266,16 +268,23 @@ class Schedule:
                 pipeline.preparing = None
 
     def _take_turns(self, pipeline: Pipeline) -> bool:
-        """Carry out what comes before the run that is paused in a pipeline; say whether there was something."""
+        """Carry out what comes before the run that is paused in a pipeline; say whether there was something.
+
+        A paused run goes on as soon as nothing that is prepared comes before it; what would only now be prepared has
+        to wait for its next pause, as in ARTIQ, where preparing takes its time.
+        """
+        self._prepare(pipeline)
         ready = False
-        while True:
-            self._prepare(pipeline)
-            entry = pipeline.prepared()
+        while self.stop_signal is None:
             below = pipeline.stack[-1] if pipeline.stack else None
-            if entry is None or self.stop_signal is not None or below is not None and entry.key <= below.key:
-                return ready
+            if below is None and pipeline.prepared() is None:
+                self._prepare(pipeline)
+            entry = pipeline.prepared()
+            if entry is None or below is not None and entry.key <= below.key:
+                break
             self._carry_out(pipeline, entry)
             ready = True
+        return ready
 
     def _carry_out(self, pipeline: Pipeline, entry: Entry) -> None:
         assert entry.job is not None
@@ -283,10 +292,12 @@ class Schedule:
         self._active.append(entry)
         try:
             entry.status = "running"
+            self._prepare(pipeline)  # in ARTIQ this happens beside the run, now and later
             entry.job.run()
+            self._prepare(pipeline)
             entry.status = "analyzing"
             entry.job.analyze()
-        except (Exception, Deleted) as error:
+        except (Exception, Deleted) as error:  # noqa: BLE001 - handed on, as above
             self._failed(entry, error)
         finally:
             self._active.remove(entry)
@@ -301,6 +312,7 @@ class Schedule:
             return
         if pipeline.preparing is entry and not pipeline.busy:
             pipeline.preparing = None
+        self._choose(pipeline)
         if entry.job is not None:
             entry.job.close()
 

@@ -8,24 +8,41 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from atomlink.errors import UsageError
 
 if TYPE_CHECKING:
+    from sim.command.lab import Lab
     from sim.rtio.bus import Bus
     from sim.rtio.slack import LineSlack, Place
-    from sim.runner import Run
 
 ROWS = 12  # of a table; the rest is summed up
 SOURCE_WIDTH = 60
 _PREFIX = re.compile(r"^_Kf\d+_")
 
 
+class WatchedRun(Protocol):
+    """What is asked of the run that is looked at, `sim.runner.Run`."""
+
+    lab: Lab
+    file: Path
+    path: Path | None
+    watch: Any
+
+    @property
+    def rid(self) -> int:
+        """Return the run's number."""
+
+    @property
+    def core_row(self) -> Any:
+        """Return the device_db's row of the core device."""
+
+
 class Timeline:
     """What `atomlink timeline` sees of a run: it makes the bus, and looks at the world's ports."""
 
-    def __init__(self, run: Run, vcd: Path | None) -> None:
+    def __init__(self, run: WatchedRun, vcd: Path | None) -> None:
         from sim.rtio.slack import Ledger, Places
         from sim.rtio.vcd import Changes
 

@@ -29,6 +29,8 @@ class Peripheral:
     """A peripheral without registers or inputs: the base of all."""
 
     fifo_depth: int = FIFO_DEPTH
+    # False: it is never `running`, and poll() does nothing while `due_mu` is None. The bus then asks less.
+    may_run: bool = True
 
     def __init__(self) -> None:
         self.fifo: deque[tuple[int, int]] = deque()

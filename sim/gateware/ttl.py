@@ -36,14 +36,15 @@ class Ttl(Peripheral):
         if level != self.level:
             self.level = level
             self._port(t_mu, level)
-            for listener in self._wires:
-                listener(t_mu, level)
+            if self._wires:
+                for listener in self._wires:
+                    listener(t_mu, level)
 
 
 class TtlInOut(Ttl):
     """A bidirectional TTL: an input until told otherwise."""
 
-    may_run = False  # it never runs by itself, although an open gate has a due time
+    may_run = False
     # A plain attribute, kept up to date, because the bus reads it before every event beside an open gate: the end of
     # the next slice to look at.
     due_mu: int | None = None  # type: ignore[assignment]

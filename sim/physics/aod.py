@@ -101,19 +101,21 @@ def phonons_of(acceleration_m_s2: FloatArray, t_s: FloatArray, trap_rad_s: float
     return float(mass_kg * abs(spectrum) ** 2 / (2 * HBAR_J_S * trap_rad_s))
 
 
-def p_lost_displaced(quanta: npt.ArrayLike, trap_rad_s: float, temperature_k: float, depth_k: float) -> FloatArray:
-    """Return P(E > U0) of a thermal atom that a move has displaced along one axis, shape of quanta.
+def p_lost_displaced(quanta: npt.ArrayLike, trap_rad_s: float, temperature_k: npt.ArrayLike,
+                     depth_k: float) -> FloatArray:
+    """Return P(E > U0) of thermal atoms that a move has displaced along one axis; quanta and temperature_k broadcast.
 
     2E/kT is the sum of six squared normal variables, one of them shifted: noncentral chi-squared with 6 degrees of
     freedom and noncentrality 2 hbar w dN/kT. Without displacement it is `sim.physics.trap.p_lost`.
     """
     from scipy.special import chndtr
 
-    if not (temperature_k > 0 and depth_k > 0):
+    temperature = np.asarray(temperature_k, dtype=float)
+    if not (np.all(temperature > 0) and depth_k > 0):
         raise ScenarioError(f"Arguments `temperature_k` and `depth_k` must be > 0, but are {temperature_k!r} and "
                             f"{depth_k!r}.")
-    shift = 2 * HBAR_J_S * trap_rad_s * np.asarray(quanta, dtype=float) / (BOLTZMANN_J_K * temperature_k)
-    return np.asarray(1 - chndtr(2 * depth_k / temperature_k, 6, shift))
+    shift = 2 * HBAR_J_S * trap_rad_s * np.asarray(quanta, dtype=float) / (BOLTZMANN_J_K * temperature)
+    return np.asarray(1 - chndtr(2 * depth_k / temperature, 6, shift))
 
 
 def temperature_after_k(quanta: npt.ArrayLike, trap_rad_s: float, temperature_k: float) -> FloatArray:
@@ -122,8 +124,8 @@ def temperature_after_k(quanta: npt.ArrayLike, trap_rad_s: float, temperature_k:
     return np.asarray(temperature_k + energy / (3 * BOLTZMANN_J_K))
 
 
-def survival(distance_m: npt.ArrayLike, moves: Moves, trap_rad_s: float, mass_kg: float, temperature_k: float,
-             depth_k: float, time_s: npt.ArrayLike | None = None) -> FloatArray:
+def survival(distance_m: npt.ArrayLike, moves: Moves, trap_rad_s: float, mass_kg: float,
+             temperature_k: npt.ArrayLike, depth_k: float, time_s: npt.ArrayLike | None = None) -> FloatArray:
     """Return the probability that an atom survives being picked up, carried over distance_m and put down.
 
     time_s: the travel's time where it is not that of the atom's own way (a line moves as slowly as its longest way

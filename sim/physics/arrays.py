@@ -58,7 +58,7 @@ def carry(rng: np.random.Generator, sites: Sites, start: Ints, stop: Ints, site_
     warm = temperature[begin[:, 0], begin[:, 1]]
     way = site_m * np.hypot(*(end - begin).T)
     omega = 2 * math.pi * frequencies_hz(trap, mass_kg)[0]
-    kept = survival(way, moves, omega, mass_kg, float(warm.mean()) if len(warm) else 1e-6, trap.depth_k, time_s)
+    kept = survival(way, moves, omega, mass_kg, warm, trap.depth_k, time_s)
     stays = rng.random(len(way)) < kept
     occupied[begin[:, 0], begin[:, 1]] = False
     hot = temperature_after_k(phonons(way, time_s, omega, mass_kg, moves.profile), omega, 0.0) + warm

@@ -4,15 +4,15 @@ The beam splitter makes A -> (c + d)/sqrt(2), B -> (c - d)/sqrt(2): photon k has
 d. Per attempt the photons differ by a detuning, each emission by its own jitter and, in all that is not time, by modes
 m_A, m_B. Two photons of one excitation leave by one port with probability (1 + I)/2,
 I = |<m_A|m_B>|^2 2 Re(D S*)/(|D|^2 + |S|^2), D = psi_A(t1) psi_B(t2), S = psi_A(t2) psi_B(t1); summed over ports the
-interference cancels, so times may be drawn as for independent photons. A photon lost on the way is sampled as if it had
-been seen where it was lost, so a trajectory is always pure.
+interference cancels, so times may be drawn as for independent photons. An atom that returned to its prepared state has
+scattered a photon and emits a delayed mode (sim/physics/emission.py): drawn per emission. A photon lost on the way is
+sampled as if it had been seen where it was lost, so a trajectory is always pure.
 
 Source: Legero et al., Appl. Phys. B 77, 797 (2003), for the time-resolved interference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -29,9 +29,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Complexes = NDArray[np.complex128]
 
-PORTS = C, D = range(2)
 _QUANTILES = 1 << 16
-_CHUNK = 1 << 16  # working sets that fit the cache are faster
 _ROUNDING = 1e-6  # of a grid step
 
 
@@ -52,17 +50,26 @@ class Path:
         require(self, "jitter_s", 0)
 
     @cached_property
-    def quantiles_s(self) -> Floats:
-        """The inverse of the emission-time distribution on a uniform grid of probabilities."""
-        at = np.linspace(0.0, 1.0, _QUANTILES + 1)
-        return np.asarray(np.interp(at, self.emission.cdf, self.emission.t_s))
+    def modes(self) -> Complexes:
+        """Return the modes (m, n) of the photon, the one without a return of the atom first; probabilities add to 1."""
+        modes = self.emission.components
+        return np.asarray(modes / np.sqrt(self._cumulated(modes)[:, -1].sum()))
 
     @cached_property
-    def amplitude(self) -> Complexes:
-        """The wavepacket with unit trapezoidal norm, as the distribution of times has it."""
-        rate, t_s = _square(self.emission.amplitude), self.emission.t_s
-        norm = float((rate[1:] + rate[:-1]).sum() * (t_s[1] - t_s[0]) / 2)
-        return np.asarray(self.emission.amplitude / np.sqrt(norm))
+    def weights(self) -> Floats:
+        """Return the probability (m,) of each mode."""
+        return self._cumulated(self.modes)[:, -1]
+
+    @cached_property
+    def quantiles_s(self) -> Floats:
+        """Return the inverse of each mode's distribution of times (m, k) on a uniform grid of probabilities."""
+        at = np.linspace(0.0, 1.0, _QUANTILES + 1)
+        return np.array([np.interp(at * total[-1], total, self.emission.t_s) for total in self._cumulated(self.modes)])
+
+    def _cumulated(self, modes: Complexes) -> Floats:
+        rate, step = _square(modes), self.emission.t_s[1] - self.emission.t_s[0]
+        sums = np.cumsum(rate[:, 1:] + rate[:, :-1], axis=1) * (step / 2)
+        return np.concatenate((np.zeros((len(rate), 1)), sums), axis=1)
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,9 @@ class Clicks(NamedTuple):
     states: Complexes
 
 class Light:
-    """Wavepackets of n attempts with their noise: one detuning per attempt, one jitter per node and excitation."""
+    """Wavepackets of n attempts with their noise: one detuning per attempt; a mode and a jitter per node and
+    excitation.
+    """
 
     def __init__(self, rng: np.random.Generator, paths: tuple[Path, Path], detuning_rad_s: float, n: int,
                  rounds: int = 1) -> None:
@@ -116,24 +125,36 @@ class Light:
         self._detuning = rng.normal(0.0, detuning_rad_s, n) if detuning_rad_s else None
         self._shifts = [[rng.normal(0.0, path.jitter_s, n) if path.jitter_s else None for _ in range(rounds)]
                         for path in paths]
+        self._modes = [[_draw_modes(rng, path, n) for _ in range(rounds)] for path in paths]
 
     def times(self, rng: np.random.Generator, node: int, excitation: int, rows: Ints) -> Floats:
         """Draw when the node's photon arrives at the detectors in these attempts, from this excitation."""
-        path, shift = self.paths[node], self._shifts[node][excitation]
+        path, shift, modes = self.paths[node], self._shifts[node][excitation], self._modes[node][excitation]
         at = rng.random(len(rows)) * _QUANTILES
         index = at.astype(np.int64)
-        low = path.quantiles_s[index]
-        time = low + (at - index) * (path.quantiles_s[index + 1] - low) + path.delay_s
+        mode = 0 if modes is None else modes[rows]
+        low = path.quantiles_s[mode, index]
+        time = low + (at - index) * (path.quantiles_s[mode, index + 1] - low) + path.delay_s
         return np.asarray(time if shift is None else time + shift[rows])
 
-    def amplitude(self, node: int, excitation: int, rows: Ints, time_s: Floats) -> Complexes:
-        """Return psi (r,) of the node's photon at the detectors at these times; A carries the detuning."""
-        path, shift = self.paths[node], self._shifts[node][excitation]
+    def amplitude(self, node: int, excitation: int, rows: Ints, time_s: Floats, *,
+                  undelayed: bool = False) -> Complexes:
+        """Return psi (r,) of the node's photon at the detectors at these times; A carries the detuning.
+
+        undelayed: of the mode without a return of the atom, whatever was drawn.
+        """
+        path, shift, modes = self.paths[node], self._shifts[node][excitation], self._modes[node][excitation]
         after = time_s - path.delay_s
-        psi = _interpolate(path, after if shift is None else after - shift[rows])
+        mode = 0 if modes is None or undelayed else modes[rows]
+        psi = _interpolate(path, mode, after if shift is None else after - shift[rows])
         if node == 0 and self._detuning is not None:
             psi = psi * np.exp(-1j * self._detuning[rows] * after)
         return psi
+
+    def unmarked(self, node: int, excitation: int, rows: Ints) -> Bools:
+        """Return whether the atom emitted without a return: no scattered photon tells that it was this atom."""
+        modes = self._modes[node][excitation]
+        return np.ones(len(rows), dtype=bool) if modes is None else modes[rows] == 0
 
     def same_port(self, rng: np.random.Generator, overlap: float, excitation: int, rows: Ints,
                   times_s: tuple[Floats, Floats]) -> Bools:
@@ -144,57 +165,6 @@ class Light:
         cross = 2 * np.real(direct * swapped.conj())
         interference = np.divide(cross, norm, out=np.zeros_like(norm), where=norm > 0)
         return np.asarray(rng.random(len(rows)) < 0.5 * (1 + overlap * interference))
-
-
-class Candidates:
-    """Attempts that could herald, drawn with one number each.
-
-    outcomes (m,): probability of each joint outcome of the photons; darks (k,): of a dark click in each gate; needed
-    (m,): dark clicks without which an outcome cannot herald. Attempts are independent, so the wait for a candidate is
-    geometric.
-    """
-
-    def __init__(self, outcomes: Floats, darks: Floats, needed: Ints) -> None:
-        fired = (np.arange(1 << len(darks))[:, None] >> np.arange(len(darks)) & 1).astype(bool)
-        chances = np.where(fired, darks, 1 - darks).prod(axis=1)
-        weights = np.outer(outcomes, chances) * (fired.sum(axis=1) >= needed[:, None])
-        possible = np.flatnonzero(weights)
-        self._outcome, self._fired = possible // len(fired), fired[possible % len(fired)]
-        edges = np.cumsum(weights.ravel()[possible])
-        if not len(possible):
-            raise ScenarioError("The link has neither photons nor dark clicks at open gates, but must have some to "
-                                "herald: raise the efficiency or open the gates.")
-        self.probability = min(float(edges[-1]), 1.0)
-        self._edges = edges / edges[-1]
-
-    def draw(self, rng: np.random.Generator, n: int) -> tuple[Ints, Bools]:
-        """Return the photons' outcome (n,) and the gates with a dark click (n, k) of n candidates."""
-        index = np.searchsorted(self._edges, rng.random(n), side="right")
-        return self._outcome[index], self._fired[index]
-
-
-Play = Callable[[np.random.Generator, Ints, Bools], Clicks]
-
-
-def jump(rng: np.random.Generator, candidates: Candidates, play: Play, heralds: tuple[int, ...],
-         n: int) -> tuple[Ints, Clicks]:
-    """Draw the number of attempts (n,) up to and including a herald, and the herald, n times."""
-    parts = [_jump(rng, candidates, play, np.array(heralds), min(_CHUNK, n - k)) for k in range(0, n, _CHUNK)]
-    clicks = Clicks._make(np.concatenate(field) for field in zip(*(part[1] for part in parts), strict=True))
-    return np.concatenate([part[0] for part in parts]), clicks
-
-
-def _jump(rng: np.random.Generator, candidates: Candidates, play: Play, heralds: Ints, n: int) -> tuple[Ints, Clicks]:
-    found = play(rng, *candidates.draw(rng, n))
-    attempts = rng.geometric(candidates.probability, n)
-    missing = np.flatnonzero(~np.isin(found.pattern, heralds))
-    while len(missing):
-        more = play(rng, *candidates.draw(rng, len(missing)))
-        attempts[missing] += rng.geometric(candidates.probability, len(missing))
-        for field, new in zip(found, more, strict=True):
-            field[missing] = new
-        missing = missing[~np.isin(more.pattern, heralds)]
-    return attempts, found
 
 
 def dark_clicks(rng: np.random.Generator, station: Station, fired: Bools) -> Floats:
@@ -240,7 +210,9 @@ def superpose(states: Complexes, rows: Ints, direct: Complexes, swapped: Complex
 
 def basis_states(index: Ints) -> Complexes:
     """Return the basis state (n, 4) of each index 0..3."""
-    return np.eye(4, dtype=complex)[index]
+    states = np.zeros((len(index), 4), dtype=complex)
+    states[np.arange(len(index)), index] = 1.0
+    return states
 
 
 def random_signs(rng: np.random.Generator, coherence: float, n: int) -> Floats:
@@ -251,13 +223,17 @@ def random_signs(rng: np.random.Generator, coherence: float, n: int) -> Floats:
     return np.where(rng.random(n) < 0.5 * (1 + coherence), 1.0, -1.0)
 
 
-def _interpolate(path: Path, after_s: Floats) -> Complexes:
+def _draw_modes(rng: np.random.Generator, path: Path, n: int) -> Ints | None:
+    return rng.choice(len(path.weights), n, p=path.weights) if len(path.weights) > 1 else None
+
+
+def _interpolate(path: Path, mode: Ints | int, after_s: Floats) -> Complexes:
     """Return the wavepacket at these times after the excitation, 0 outside its support (but for rounding)."""
     grid = path.emission.t_s
     at = (after_s - grid[0]) / (grid[1] - grid[0])
     index = np.clip(at.astype(np.int64), 0, len(grid) - 2)
-    low, part = path.amplitude[index], at - index
-    psi = low + part * (path.amplitude[index + 1] - low)
+    low, part = path.modes[mode, index], at - index
+    psi = low + part * (path.modes[mode, index + 1] - low)
     return np.where((at >= -_ROUNDING) & (at <= len(grid) - 1 + _ROUNDING), psi, 0)
 
 

@@ -29,8 +29,8 @@ ComplexArray = npt.NDArray[np.complex128]
 # Taylor terms of the scaled step propagator: 0.5^9/9! = 5e-9 relative, before squaring.
 _TAYLOR_TERMS = 8
 # Delayed wavepackets kept of those from every point of the pulse, and the share of them dropped as weak.
-_KEPT_RETURNS = 256
-_DROPPED = 1e-6
+_KEPT_RETURNS = 128
+_DROPPED = 1e-5
 
 
 class Returns(NamedTuple):
@@ -125,7 +125,8 @@ def propagate_with_returns(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
     steps = _steps(t_s, rabi_rad_s, delta_rad_s, g_rad_s, kappa_rad_s, gamma_rad_s, cavity_detuning_rad_s)
     undelayed = _chain(steps, (1, 0, 0))
     populations = np.abs(undelayed) ** 2
-    driven = np.flatnonzero(np.broadcast_to(np.asarray(rabi_rad_s), t_s.shape))
+    drive = np.abs(np.broadcast_to(np.asarray(rabi_rad_s), t_s.shape))
+    driven = np.flatnonzero(drive > 1e-12 * drive.max())
     last = min(len(t_s), int(driven[-1]) + 2) if len(driven) else 1
     stride = -(-last // _KEPT_RETURNS)
     kept = np.zeros((-(-last // stride), len(t_s)), dtype=np.complex128)
@@ -146,9 +147,14 @@ def propagate_with_returns(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
 
 
 def _weighted(kept: ComplexArray, returned: FloatArray, stride: int) -> ComplexArray:
-    """Return the kept amplitudes times the root of the probability of a return nearest to each; shape (m, n)."""
-    nearest = np.minimum((np.arange(len(returned)) + stride // 2) // stride, len(kept) - 1)
-    weights = np.bincount(nearest, returned, len(kept))
+    """Return the kept amplitudes times the root of their probability; complex, shape (m, n).
+
+    A return between two kept ones is shared among them, so that its mean time stays.
+    """
+    low, part = np.divmod(np.arange(len(returned)), stride)
+    share = returned * part / stride
+    high = np.minimum(low + 1, len(kept) - 1)
+    weights = np.bincount(low, returned - share, len(kept)) + np.bincount(high, share, len(kept))
     return np.sqrt(weights)[:, None] * kept
 
 
@@ -170,7 +176,7 @@ def from_returns(t_s: FloatArray, returns: Returns, kappa_ext_rad_s: float, scat
 
 
 def _principal(modes: ComplexArray) -> ComplexArray:
-    """Return the orthogonal modes of the same density matrix, without the weakest (1e-6 of the whole)."""
+    """Return the orthogonal modes of the same density matrix, without the weakest (1e-5 of the whole)."""
     weights, turns = np.linalg.eigh(modes.conj() @ modes.T)
     total = np.cumsum(weights)
     strong = total > _DROPPED * total[-1] if total[-1] > 0 else weights > 0

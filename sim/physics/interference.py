@@ -74,9 +74,12 @@ class Midpoint:
 
 
 class Modes(NamedTuple):
-    """What `states` needs to know of n attempts' photons: `emitted_s`, `polarisation` (n, 2) by node, the rest (n,)."""
+    """What `states` needs to know of n attempts' photons: `emitted_s`, `shift_s` (jitter of the whole wavepacket),
+    `polarisation` (n, 2) by node, the rest (n,).
+    """
 
     emitted_s: Floats
+    shift_s: Floats
     polarisation: Ints
     pair: Bools
     same_port: Bools
@@ -115,21 +118,24 @@ def draw_photons(
     polarisation[:, 0], polarisation[:, 1], port[:, 0], port[:, 1] = bits & 1, bits >> 1 & 1, bits >> 2 & 1, bits >> 3
     if same_polarisation is not None:
         polarisation[:, 1] = polarisation[:, 0] ^ ~same_polarisation
-    emitted = np.empty((n, 2))
+    emitted, shift = np.empty((n, 2)), np.zeros((n, 2))
     for k, arm in enumerate(arms):
         emitted[:, k] = _draw_times(rng, arm, n)
+        if arm.jitter_s:
+            shift[:, k] = rng.normal(0.0, arm.jitter_s, n)
+            emitted[:, k] += shift[:, k]
     pair = present[:, 0] & present[:, 1]
     detuning = rng.normal(0.0, midpoint.detuning_rad_s, n) if midpoint.detuning_rad_s else np.zeros(n)
     same = port[:, 0] == port[:, 1]
     rows = np.flatnonzero(pair & _may_interfere(arms, polarisation))
     if len(rows):
-        interference = _Pairs(arms, emitted[rows], polarisation[rows], detuning[rows]).interference()
+        interference = _Pairs(arms, emitted[rows], shift[rows], polarisation[rows], detuning[rows]).interference()
         same[rows] = rng.random(len(rows)) < 0.5 * (1 + midpoint.overlap * interference)
         port[rows, 1] = np.where(same[rows], port[rows, 0], 1 - port[rows, 0])
     detector = np.where(present, 2 * port + polarisation, -1)
     _thin(rng, detector, midpoint.efficiencies)
     time = emitted + rng.normal(0.0, midpoint.jitter_s, (n, 2)) if midpoint.jitter_s else emitted
-    return Photons(detector, time, Modes(emitted, polarisation, pair, same, detuning))
+    return Photons(detector, time, Modes(emitted, shift, polarisation, pair, same, detuning))
 
 
 def states(
@@ -152,11 +158,13 @@ def states(
 class _Pairs:
     """Amplitudes of n photon pairs: photon 1 is A's in the direct term and B's in the swapped one; all arrays (n,)."""
 
-    def __init__(self, arms: tuple[Arm, Arm], times: Floats, pol: Ints, detuning: Floats) -> None:
+    def __init__(self, arms: tuple[Arm, Arm], times: Floats, shifts: Floats, pol: Ints,
+                 detuning: Floats) -> None:
         a, b = arms
         t1, t2, p1, p2 = times[:, 0], times[:, 1], pol[:, 0], pol[:, 1]
-        self.direct = _psi(a, t1) * _psi(b, t2)
-        self.swapped = _psi(a, t2) * _psi(b, t1)
+        late_a, late_b = shifts[:, 0], shifts[:, 1]
+        self.direct = _psi(a, t1 - late_a) * _psi(b, t2 - late_b)
+        self.swapped = _psi(a, t2 - late_a) * _psi(b, t1 - late_b)
         if detuning.any():
             self.swapped = self.swapped * np.exp(-1j * detuning * (t2 - t1))
         self.norm = _square(self.direct) + _square(self.swapped)
@@ -190,7 +198,7 @@ class _Pairs:
 
 
 def _pair_states(rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, ph: Modes) -> Complexes:
-    pairs = _Pairs(arms, ph.emitted_s, ph.polarisation, ph.detuning_rad_s)
+    pairs = _Pairs(arms, ph.emitted_s, ph.shift_s, ph.polarisation, ph.detuning_rad_s)
     sign = np.where(ph.same_port, 1.0, -1.0)
     interference = sign * pairs.interference()
     # What distinguishes the photons is measured in the basis "symmetric or not": the second outcome flips the sign of
@@ -212,17 +220,18 @@ def _draw_times(rng: np.random.Generator, arm: Arm, n: int) -> Floats:
     at = rng.random(n) * _QUANTILES
     index = at.astype(np.int64)
     low = arm.quantiles_s[index]
-    times = low + (at - index) * (arm.quantiles_s[index + 1] - low)
-    return times + rng.normal(0.0, arm.jitter_s, n) if arm.jitter_s else times
+    return np.asarray(low + (at - index) * (arm.quantiles_s[index + 1] - low))
 
 
 def _psi(arm: Arm, t_s: Floats) -> Complexes:
     """Return the wavepacket at the detectors, 0 outside its support."""
     grid = arm.emission.t_s
     scale = 1.0 / (grid[1] - grid[0])
-    index = ((t_s - (arm.delay_s + grid[0])) * scale + 0.5).astype(np.int64)
-    if arm.jitter_s or index.min(initial=0) < 0 or index.max(initial=0) >= len(grid):
-        inside = (index >= 0) & (index < len(grid))
+    at = (t_s - (arm.delay_s + grid[0])) * scale
+    index = (at + 0.5).astype(np.int64)
+    if at.min(initial=0) < 0 or index.max(initial=0) >= len(grid):
+        # Not half a step before the start: a photon with a sharp edge would meet the other one too early.
+        inside = (at >= -1e-6) & (index < len(grid))
         return np.where(inside, arm.emission.amplitude[np.clip(index, 0, len(grid) - 1)], 0)
     return np.asarray(arm.emission.amplitude[index])
 

@@ -6,11 +6,11 @@ t, and none lost, leaves the atoms in
     sqrt(p_A) psi_A(t) |01>  +  s_x exp(i phi) sqrt(p_B) psi_B(t) |10>,   p_A = alpha_A eta_A (1 - alpha_B), p_B alike,
 
 with s_c = +1 (herald Psi+), s_d = -1 (Psi-) and phi the optical phase of the attempt. The two terms leave orthogonal
-atoms, so ports and times carry no fringe: they are drawn as if the source were known. A photon lost tells that its atom
-is bright; modes that tell the photons apart act as a random sign of mean |<m_A|m_B>|, the square root of the overlap.
-Exactly one detector with a click heralds. Phases refer to the excitation: a detuning delta leaves the phase delta t at
-emission time t, which no later measurement of the pair undoes. Larmor phases are the caller's: both atoms are prepared
-before the excitation, so they do not depend on the clicks.
+atoms, so ports and times carry no fringe: they are drawn as if the source were known. A photon lost, or scattered on a
+return to the prepared state, tells that its atom is bright; modes that tell the photons apart act as a random sign of
+mean |<m_A|m_B>|, the square root of the overlap. Exactly one detector with a click heralds. Phases refer to the
+excitation: a detuning delta leaves the phase delta t at emission time t. Larmor phases are the caller's: both atoms are
+prepared before the excitation, so they do not depend on the clicks.
 
 Source: C. Cabrillo et al., PRA 59, 1025 (1999).
 """
@@ -23,7 +23,8 @@ from functools import partial
 import numpy as np
 
 from sim.physics import clicks
-from sim.physics.clicks import Bools, Candidates, Clicks, Floats, Ints, Light, Path, Station
+from sim.physics.candidates import Candidates, jump
+from sim.physics.clicks import Bools, Clicks, Floats, Ints, Light, Path, Station
 from sim.physics.validate import require, require_length
 
 # What a node gave: its atom dark, bright but the photon lost, bright and the photon at the detectors.
@@ -65,7 +66,7 @@ def heralds(rng: np.random.Generator, link: OnePhotonLink, n: int) -> tuple[Ints
     a, b = np.divmod(np.arange(9), 3)
     needed = np.where((a == _SEEN) | (b == _SEEN), 0, 1)
     candidates = Candidates(link.outcomes(), link.station.darks(), needed)
-    return clicks.jump(rng, candidates, partial(play, link), HERALDS, n)
+    return jump(rng, candidates, partial(play, link), HERALDS, n)
 
 
 def play(link: OnePhotonLink, rng: np.random.Generator, outcome: Ints, fired: Bools) -> Clicks:
@@ -88,7 +89,7 @@ def play(link: OnePhotonLink, rng: np.random.Generator, outcome: Ints, fired: Bo
         clicks.photon_clicks(rng, station, first, rows[k], at, at, time[rows[k], k])
     states = clicks.basis_states(2 * (node[0] == _DARK) + (node[1] == _DARK))
     for k in (0, 1):
-        shared = rows[k][node[1 - k][rows[k]] == _DARK]
+        shared = rows[k][(node[1 - k][rows[k]] == _DARK) & light.unmarked(k, 0, rows[k])]
         _share(rng, link, light, states, shared, port[shared, k], time[shared, k])
     return Clicks(first, clicks.patterns(first), states)
 
@@ -98,8 +99,8 @@ def _share(rng: np.random.Generator, link: OnePhotonLink, light: Light, states: 
     """Superpose the two sources of the one photon there is."""
     outcomes = link.outcomes()
     sign = clicks.random_signs(rng, np.sqrt(link.station.overlap), len(rows)) * (1 - 2 * port)
-    direct = np.sqrt(outcomes[3 * _SEEN + _DARK]) * light.amplitude(0, 0, rows, time_s)
-    swapped = sign * np.sqrt(outcomes[3 * _DARK + _SEEN]) * light.amplitude(1, 0, rows, time_s)
+    direct = np.sqrt(outcomes[3 * _SEEN + _DARK]) * light.amplitude(0, 0, rows, time_s, undelayed=True)
+    swapped = sign * np.sqrt(outcomes[3 * _DARK + _SEEN]) * light.amplitude(1, 0, rows, time_s, undelayed=True)
     if link.station.phase_sigma_rad:
         swapped = swapped * np.exp(1j * rng.normal(0.0, link.station.phase_sigma_rad, len(rows)))
     clicks.superpose(states, rows, direct, swapped)

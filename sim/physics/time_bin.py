@@ -8,7 +8,8 @@ port x at t in the early round, one at y at t' in the late round, leave the atom
 
 with phi the change of the optical path's phase between the rounds: equal ports herald Psi+, different ones Psi-. Both
 photons in one round leave |00> or |11> and interfere. The detuning is the same in both rounds (a lock drifts in
-milliseconds), the jitter of each excitation is its own. A photon lost tells its bin. Modes that tell the photons apart
+milliseconds), the jitter of each excitation is its own. A photon lost, or scattered on a return to the prepared state,
+tells its bin. Modes that tell the photons apart
 act as a random sign of mean |<m_A|m_B>|^2. Exactly one click in each round heralds.
 
 Source: S. Barrett, P. Kok, PRA 71, 060310 (2005).
@@ -22,7 +23,8 @@ from functools import partial
 import numpy as np
 
 from sim.physics import clicks
-from sim.physics.clicks import Bools, Candidates, Clicks, Floats, Ints, Light, Path, Station
+from sim.physics.candidates import Candidates, jump
+from sim.physics.clicks import Bools, Clicks, Floats, Ints, Light, Path, Station
 
 # What a node gave is 2 bin + seen, bin 0 early, 1 late. Gates: c early, c late, d early, d late.
 _EARLY, _LATE = range(2)
@@ -57,7 +59,7 @@ def heralds(rng: np.random.Generator, link: TimeBinLink, n: int) -> tuple[Ints, 
     # Two photons of one bin leave the other round to a dark click.
     needed = np.maximum(2 - a % 2 - b % 2, a // 2 == b // 2)
     candidates = Candidates(link.outcomes(), np.repeat(link.station.darks(), 2), needed)
-    return clicks.jump(rng, candidates, partial(play, link), HERALDS, n)
+    return jump(rng, candidates, partial(play, link), HERALDS, n)
 
 
 def play(link: TimeBinLink, rng: np.random.Generator, outcome: Ints, fired: Bools) -> Clicks:
@@ -85,6 +87,7 @@ def play(link: TimeBinLink, rng: np.random.Generator, outcome: Ints, fired: Bool
     states = clicks.basis_states(2 * bins[0] + bins[1])
     for early in (0, 1):
         rows = np.flatnonzero(both & (bins[early] == _EARLY) & (bins[1 - early] == _LATE))
+        rows = rows[light.unmarked(early, _EARLY, rows) & light.unmarked(1 - early, _LATE, rows)]
         order = [early, 1 - early]
         _share(rng, link, light, states, rows, port[rows][:, order], time[rows][:, order])
     return Clicks(first, clicks.patterns(first), states)
@@ -96,8 +99,9 @@ def _share(rng: np.random.Generator, link: TimeBinLink, light: Light, states: cl
     station = link.station
     sign = clicks.random_signs(rng, station.overlap, len(rows)) * np.where(port[:, 0] == port[:, 1], 1.0, -1.0)
     early, late = time_s.T
-    direct = light.amplitude(0, _EARLY, rows, early) * light.amplitude(1, _LATE, rows, late)
-    swapped = sign * light.amplitude(1, _EARLY, rows, early) * light.amplitude(0, _LATE, rows, late)
+    direct, swapped = (light.amplitude(a, _EARLY, rows, early, undelayed=True)
+                       * light.amplitude(1 - a, _LATE, rows, late, undelayed=True) for a in (0, 1))
+    swapped = sign * swapped
     if station.phase_sigma_rad:
         swapped = swapped * np.exp(1j * rng.normal(0.0, station.phase_sigma_rad, len(rows)))
     clicks.superpose(states, rows, direct, swapped)

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from .bus import Bus, Effect
-from .lanes import Lanes
+from .bus import Bus
+from .lanes import Burst, Lanes
+
+_NEVER = 1 << 62
 
 
 class Step(NamedTuple):
@@ -26,39 +28,48 @@ class Step(NamedTuple):
 def burst(bus: Bus, steps: Sequence[Step]) -> Callable[[], bool]:
     """Return a function that submits the events and moves the cursor, or returns False and leaves all as it was."""
     after = list(accumulate(step.delay_mu for step in steps))
-    offsets = [t_mu for t_mu, step in zip(after, steps, strict=True) if step.target is not None]
-    targets = [(step.target, step.data) for step in steps if step.target is not None]
+    planned = [(t_mu, step.target, step.data) for t_mu, step in zip(after, steps, strict=True) if step.target is not None]
+    offsets = [t_mu for t_mu, _, _ in planned]
     first, last, length, n = offsets[0], offsets[-1], after[-1], len(offsets)
     event_mu, fine, known, events = bus.costs.event_mu, bus.ref_multiplier - 1, bus.known, bus.events
-    # With this slack at the start no event is close enough to underflow.
-    needed = max(bus.clear_mu - t_mu + (i + 1) * event_mu for i, t_mu in enumerate(offsets))
     cost = n * event_mu
-    effects: list[Effect] = []
-    lanes = Lanes()
-    room = lanes.depth - n
+    # With this slack at the start no event is close enough to the counter to underflow. Never, until it is made.
+    needed = _NEVER
+    lanes, together = Lanes(), None
+
+    def make() -> None:
+        """Look up where the events go, once all of them have gone there one by one."""
+        nonlocal needed, lanes, together
+        if any(bus.may_run(target >> 8) for _, target, _ in planned):
+            return
+        routes = [known[target] for _, target, _ in planned]
+        together = Burst([
+            (t_mu - first, write, address, data, channel)
+            for (t_mu, _, data), (write, address, channel, _) in zip(planned, routes, strict=True)
+        ])  # fmt: skip
+        lanes = routes[0][3]
+        needed = max(bus.clear_mu - t_mu + (i + 1) * event_mu for i, t_mu in enumerate(offsets))
 
     def submit() -> bool:
-        nonlocal lanes, room
         start, counter = bus.now, bus.counter
+        first_mu = start + first
         if (
-            bus.routes is not known  # somebody observes or records
-            or start - counter < needed
-            or start + first <= bus.beyond
-            or start + first <= lanes.barrier
+            start - counter < needed
+            or first_mu <= bus.beyond
+            or first_mu <= lanes.barrier
+            or lanes.n + n >= lanes.depth
             or bus.event_mu != event_mu
-            or len(lanes.queue) >= room
+            or bus.routes is not known  # somebody observes or records
         ):
+            if together is None and all(target in known for _, target, _ in planned):
+                make()
             return False
-        if not effects:
-            if not all(target in known for target, _ in targets):
-                return False
-            lanes = known[targets[0][0]][3]
-            room = lanes.depth - n
-            effects.extend((known[target][0], known[target][1], data, known[target][2]) for target, data in targets)
-            return submit()
-        times = list(map(start.__add__, offsets))
-        lanes.queue.extend(times)
-        events.extend(zip(times, effects))  # noqa: B905 - strict costs as much as an event
+        entry = first_mu, together
+        lanes.queue.append(entry)
+        lanes.n += n
+        if bus.first_burst < 0:
+            bus.first_burst = len(events)
+        events.append(entry)
         lanes.barrier = bus.beyond = (start + last) | fine
         bus.counter = counter + cost
         bus.now = start + length

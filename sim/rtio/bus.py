@@ -19,7 +19,7 @@ from artiq.coredevice.exceptions import RTIODestinationUnreachable, RTIOOverflow
 from atomlink.errors import TimingError
 
 from .costs import Costs
-from .lanes import Lanes
+from .lanes import Burst, Lanes
 
 MARGIN_COARSE = 12  # an event must be more than this ahead of the counter; ARTIQ 8, gateware/rtio/core.py
 _NEVER = 1 << 62
@@ -30,7 +30,7 @@ _MANY = 2048  # events that have gathered or taken effect before somebody tidies
 Data = int | list[int]
 Write = Callable[[int, int, Any], None]
 Effect = tuple[Write, int, Data, int]  # what takes the event, address, data, channel
-Event = tuple[int, Effect]
+Event = tuple[int, Any]  # time, effect; or the time of the first, burst
 Route = tuple[Write, int, int, Lanes]  # what takes the event, address, channel, lanes of its destination
 Observer = Callable[[int, int, Data], None]
 
@@ -84,17 +84,18 @@ class Bus:
         self.known: dict[int, Route] = {}
         self._known_wide: dict[int, Route] = {}
         self.routes = self.known  # empty while somebody observes or records
-        self._runners: dict[int, Any] = {}  # peripherals that may go on by themselves after an event
+        self.runners: dict[int, Any] = {}  # peripherals that may go on by themselves after an event
         self._inlets: dict[int, Inlet] = {}
         self._lanes: dict[int, Lanes] = {}
         self._observer: Observer | None = None
         self._recording: list[tuple[int, int, Data]] | None = None
-        self.events: list[Event] = []  # in order of time; those before `_head` have taken effect
-        self._head = 0
+        self.events: list[Event] = []  # in order of time; those before `head` have taken effect
+        self.head = 0
+        self.first_burst = -1  # no burst is before this one in `events`; -1: there is none
         self._fine = ref_multiplier - 1
         self.beyond = -_NEVER  # an event later than this is the latest, and shares its coarse clock with no other
-        self._close = False  # some pending events may share a coarse clock
-        self._running: list[Any] = []
+        self.close = False  # some pending events may share a coarse clock
+        self.running: list[Any] = []
 
     # Output
 
@@ -119,12 +120,13 @@ class Bus:
                 self._note("sequence error", channel)
                 return
         queue.append(t_mu)
+        lanes.n += 1
         if t_mu > self.beyond:
             self.beyond = end_mu
             self.events.append((t_mu, (write, address, data, channel)))
         else:
             self._insert((t_mu, (write, address, data, channel)))
-        if len(queue) >= lanes.depth:
+        if lanes.n >= lanes.depth:
             self._wait_for_room(lanes)
 
     def output_wide(self, target: int, data: list[int]) -> None:
@@ -149,12 +151,28 @@ class Bus:
 
     def _insert(self, event: Event) -> None:
         """Put an event among those pending, behind those of the same time."""
-        self._close = True
-        if self._head == len(self.events) or event[0] >= self.events[-1][0]:
+        self.close = True
+        self._take_bursts_apart()
+        if self.head == len(self.events) or event[0] >= self.events[-1][0]:
             self.beyond = max(self.beyond, event[0] | self._fine)
             self.events.append(event)
         else:
-            insort(self.events, event, self._head, key=_time_of)
+            insort(self.events, event, self.head, key=_time_of)
+
+    def may_run(self, channel: int) -> bool:
+        """Say whether the peripheral of a channel, which is known, may go on by itself after an event."""
+        return channel in self.runners
+
+    def _take_bursts_apart(self) -> None:
+        """Have only single events pending, for who puts others between them or steps through them."""
+        if self.first_burst >= 0:
+            start, self.first_burst = max(self.first_burst, self.head), -1
+            single = [
+                event
+                for entry in self.events[start:]
+                for event in (entry[1].events(entry[0]) if isinstance(entry[1], Burst) else [entry])
+            ]
+            self.events[start:] = single
 
     def _route(self, target: int) -> None:
         """Find out where events of a target go."""
@@ -170,7 +188,7 @@ class Bus:
         write = peripheral.write if writer is None else writer(target & 0xFF)
         route = (write, target & 0xFF, channel, lanes)
         if _may_run(peripheral):
-            self._runners[channel] = peripheral
+            self.runners[channel] = peripheral
         self.known[target] = route
         self._known_wide[target] = (peripheral.write_wide, *route[1:])
 
@@ -187,10 +205,9 @@ class Bus:
         free_mu = lanes.full(self.counter)
         if free_mu is not None:
             self.counter = free_mu
-            lanes.queue.popleft()
             lanes.overfull()
-        if len(self.events) - self._head > _MANY:
-            self._carry_out(self.counter)
+        if len(self.events) - self.head > _MANY:
+            self.carry_out(self.counter)
 
     def _note(self, kind: str, channel: int) -> None:
         self.errors[kind] += 1
@@ -204,7 +221,7 @@ class Bus:
 
     def advance(self, t_mu: int) -> None:
         """Carry out everything that is due up to `t_mu`, and let the counter reach it."""
-        self._carry_out(t_mu)
+        self.carry_out(t_mu)
         if t_mu > self.counter:
             self.counter = t_mu
 
@@ -222,15 +239,16 @@ class Bus:
     def finish(self) -> None:
         """Carry out everything that is pending: the end of the run."""
         self.advance(max(self.counter, self.beyond))
-        while self._running:
-            due = max(p.due_mu or self.counter for p in self._running)
+        while self.running:
+            due = max(p.due_mu or self.counter for p in self.running)
             self.advance(max(self.counter, due))
         self.catch_up()
 
     def reset(self) -> None:
         """Clear the FIFOs, as a reset of the RTIO core does; what is due by now has happened."""
         self.advance(self.counter)
-        del self.events[self._head :]
+        del self.events[self.head :]
+        self.first_burst = -1
         self.beyond = self.counter
         for lanes in self._lanes.values():
             lanes.clear()
@@ -239,56 +257,74 @@ class Bus:
             peripheral.fifo.clear()
             peripheral.overflow = False
 
-    def _carry_out(self, t_mu: int, until: int = -1) -> None:
+    def carry_out(self, t_mu: int, until: int = -1) -> None:
         """Let every event up to `t_mu` take effect, in order of time; stop after one on channel `until`."""
-        if self._running:
+        if self.running:
             self._carry_out_beside_running(t_mu, until)
             return
-        events, head, runners, close = self.events, self._head, self._runners, self._close
-        n = len(events)
+        events, head, runners, close = self.events, self.head, self.runners, self.close
+        n, done = len(events), 0  # of a burst
         if head == n or events[head][0] > t_mu:
             return
+        effect: Any
         try:
             while head < n:
-                when, (write, address, data, channel) = events[head]
+                when, effect = events[head]
                 if when > t_mu:
                     break
+                if effect.__class__ is Burst:
+                    if when + effect.span_mu > t_mu or until in effect.channels:
+                        events[head : head + 1] = effect.events(when)
+                        n = len(events)
+                        continue
+                    for offset, write, address, data, _ in effect.parts:
+                        done += 1
+                        write(when + offset, address, data)
+                    head, done = head + 1, 0
+                    continue
                 if close and self._share_a_clock(head):
-                    self._head = head
+                    self.head = head
                     self._settle_coarse(when >> self._shift)
                     n = len(events)
                     if head >= n:
                         break
-                    when, (write, address, data, channel) = events[head]
+                    when, effect = events[head]
                     if when > t_mu:
                         break
                 head += 1
+                write, address, data, channel = effect
                 write(when, address, data)
                 if channel in runners and runners[channel].running:
-                    self._running.append(runners[channel])
+                    self.running.append(runners[channel])
                     break
                 if channel == until:
                     break
         finally:
-            self._forget(head)
-        if self._running:
+            if done:
+                events[head : head + 1] = effect.events(when, done)
+            self.forget(head)
+        if self.running:
             self._carry_out_beside_running(t_mu, until)
 
-    def _forget(self, head: int) -> None:
+    def forget(self, head: int) -> None:
         """Note that events before `head` have taken effect, and let go of them now and then."""
         if head == len(self.events):
             self.events.clear()
-            self._close = False
+            self.close = False
+            self.first_burst = -1
             head = 0
         elif head > _MANY:
             del self.events[:head]
+            if self.first_burst >= 0:
+                self.first_burst = max(0, self.first_burst - head)
             head = 0
-        self._head = head
+        self.head = head
 
     def _carry_out_beside_running(self, t_mu: int, until: int) -> None:
-        """As `_carry_out`, while peripherals run on by themselves: they are brought up to date before every event."""
+        """As `carry_out`, while peripherals run on by themselves: they are brought up to date before every event."""
         if until >= 0:
             return  # who waits for a channel looks at it before every event as long as something runs
+        self._take_bursts_apart()
         while True:
             when = self._next_mu(t_mu)
             self._poll_running(when)
@@ -296,18 +332,18 @@ class Bus:
                 return
 
     def _poll_running(self, t_mu: int, but: Any = None) -> None:
-        for peripheral in list(self._running):
+        for peripheral in list(self.running):
             if peripheral is not but:
                 peripheral.poll(t_mu)
             if not peripheral.running:
-                self._running.remove(peripheral)
+                self.running.remove(peripheral)
 
     def _next_mu(self, limit_mu: int) -> int:
         """Return when something happens next, at most `limit_mu`: an output event, or something running is due."""
         when = limit_mu
-        if self._head < len(self.events):
-            when = min(when, self.events[self._head][0])
-        for peripheral in self._running:
+        if self.head < len(self.events):
+            when = min(when, self.events[self.head][0])
+        for peripheral in self.running:
             due = peripheral.due_mu
             if due is not None and due < when:
                 when = due
@@ -315,18 +351,18 @@ class Bus:
 
     def _step(self, t_mu: int) -> bool:
         """Let the next output event take effect if it is due by `t_mu`; say whether there was one."""
-        if self._head >= len(self.events) or self.events[self._head][0] > t_mu:
+        if self.head >= len(self.events) or self.events[self.head][0] > t_mu:
             return False
-        if self._close and self._share_a_clock(self._head):
-            self._settle_coarse(self.events[self._head][0] >> self._shift)
-            if self._head >= len(self.events) or self.events[self._head][0] > t_mu:
+        if self.close and self._share_a_clock(self.head):
+            self._settle_coarse(self.events[self.head][0] >> self._shift)
+            if self.head >= len(self.events) or self.events[self.head][0] > t_mu:
                 return True
-        when, (write, address, data, channel) = self.events[self._head]
-        self._forget(self._head + 1)
+        when, (write, address, data, channel) = self.events[self.head]
+        self.forget(self.head + 1)
         write(when, address, data)
-        runner = self._runners.get(channel)
-        if runner is not None and runner.running and not any(runner is known for known in self._running):
-            self._running.append(runner)
+        runner = self.runners.get(channel)
+        if runner is not None and runner.running and not any(runner is known for known in self.running):
+            self.running.append(runner)
         return True
 
     def _share_a_clock(self, head: int) -> bool:
@@ -336,7 +372,7 @@ class Bus:
 
     def _settle_coarse(self, coarse: int) -> None:
         """Find replaced and colliding events among the next ones, those of one coarse clock, and drop them."""
-        events, head, shift = self.events, self._head, self._shift
+        events, head, shift = self.events, self.head, self._shift
         end = head
         while end < len(events) and events[end][0] >> shift == coarse:
             end += 1
@@ -354,10 +390,16 @@ class Bus:
                 self._note("collision", channel)
         kept.sort(key=_time_of)
         events[head:end] = kept
+        if self.first_burst >= 0:
+            self.first_burst = head
 
     # Input
 
-    def _inlet(self, channel: int) -> Inlet:
+    def inlet(self, channel: int) -> Inlet:
+        """Return the input side of a channel."""
+        known = self._inlets.get(channel)
+        if known is not None:
+            return known
         peripheral = self.gateware.channels.get(channel)
         if peripheral is None:
             raise RTIODestinationUnreachable(f"RTIO destination unreachable, input, on channel {self.name(channel)}")
@@ -366,17 +408,17 @@ class Bus:
 
     def _take(self, channel: int, timeout_mu: int | None) -> tuple[int, int] | None:
         """Return the next input event of a channel; None at the time-out, which may be never (None)."""
-        inlet = self._inlets.get(channel) or self._inlet(channel)
+        inlet = self.inlet(channel)
         self.counter = counter = self.counter + self.costs.input_mu
         fifo = inlet.fifo
         if inlet.polled_mu < counter:
-            self._carry_out(counter)
+            self.carry_out(counter)
             inlet.peripheral.poll(counter)
             inlet.polled_mu = counter
         if len(fifo) > inlet.depth or inlet.peripheral.overflow:
-            self._overflow(inlet, counter)
+            self.overflow(inlet, counter)
         if not fifo:
-            self._wait_for_input(inlet, timeout_mu)
+            self.wait_for_input(inlet, timeout_mu)
             if not fifo:
                 return None
         event: tuple[int, int] = fifo.popleft()
@@ -384,7 +426,7 @@ class Bus:
             self.counter = event[0]
         return event
 
-    def _overflow(self, inlet: Inlet, counter: int) -> None:
+    def overflow(self, inlet: Inlet, counter: int) -> None:
         """Drop what the FIFO could not hold by now, and raise if there was such."""
         peripheral = inlet.peripheral
         if len(inlet.fifo) > inlet.depth:
@@ -393,22 +435,21 @@ class Bus:
             peripheral.overflow = False
             raise RTIOOverflow(f"RTIO input overflow on channel {self.name(inlet.channel)}")
 
-    def _wait_for_input(self, inlet: Inlet, timeout_mu: int | None) -> None:
+    def wait_for_input(self, inlet: Inlet, timeout_mu: int | None) -> None:
         """Step through pending events until the channel has an input event or time is out.
 
         While the channel can have no input event (its gate is shut), events of other channels need no look at it.
         """
         peripheral, fifo, channel = inlet.peripheral, inlet.fifo, inlet.channel
         limit = _NEVER if timeout_mu is None else max(timeout_mu, self.counter)
-        if timeout_mu is not None and not self._running and self._gather(inlet, limit):
-            return
+        self._take_bursts_apart()
         while True:
-            if peripheral.due_mu is None and not self._running:
-                self._carry_out(limit, channel)
+            if peripheral.due_mu is None and not self.running:
+                self.carry_out(limit, channel)
                 if fifo:
                     return
-                if peripheral.due_mu is None and not self._running:
-                    if self._head < len(self.events) and self.events[self._head][0] <= limit:
+                if peripheral.due_mu is None and not self.running:
+                    if self.head < len(self.events) and self.events[self.head][0] <= limit:
                         continue  # it stopped at an event of this channel
                     inlet.polled_mu = limit if timeout_mu is not None else self.counter
                     peripheral.poll(inlet.polled_mu)
@@ -417,15 +458,15 @@ class Bus:
                     elif not fifo:
                         self.counter = limit
                     return
-            if self._running:
+            if self.running:
                 when = self._next_mu(limit)
             else:
-                when = self.events[self._head][0] if self._head < len(self.events) else limit
+                when = self.events[self.head][0] if self.head < len(self.events) else limit
                 if when > limit:
                     when = limit
             if when == _NEVER:
                 when = self._due(inlet)
-            if self._running:
+            if self.running:
                 self._poll_running(when, but=peripheral)
             peripheral.poll(when)
             inlet.polled_mu = when
@@ -435,44 +476,6 @@ class Bus:
                 self.counter = when
             if not self._step(when) and when >= limit or fifo:
                 return
-
-    def _gather(self, inlet: Inlet, limit: int) -> bool:
-        """Do the work of `_wait_for_input` in the usual case; return False, at a safe place, where it turns out another.
-
-        That is: something begins to run by itself, or events share a coarse clock.
-        """
-        peripheral, fifo, own = inlet.peripheral, inlet.fifo, inlet.channel
-        poll, events, head, runners = peripheral.poll, self.events, self._head, self._runners
-        listening = peripheral.due_mu is not None
-        n = len(events)
-        try:
-            while head < n:
-                when, (write, address, data, channel) = events[head]
-                if when > limit:
-                    break
-                if self._close and self._share_a_clock(head):
-                    return False
-                if listening:
-                    poll(when)
-                    inlet.polled_mu = when
-                    if fifo:
-                        return True
-                head += 1
-                write(when, address, data)
-                if channel in runners and runners[channel].running:
-                    self._running.append(runners[channel])
-                    return False
-                if channel == own:
-                    if fifo:
-                        return True
-                    listening = peripheral.due_mu is not None
-        finally:
-            self._forget(head)
-        inlet.polled_mu = limit
-        poll(limit)
-        if not fifo:
-            self.counter = limit
-        return True
 
     def _due(self, inlet: Inlet) -> int:
         """Return when an input event may come although no output event is pending; refuse to wait for ever."""
@@ -498,34 +501,6 @@ class Bus:
     def input_timestamped_data(self, timeout_mu: int, channel: int) -> tuple[int, int]:
         """Return time stamp and data of the next input event, (-1, 0) at the time-out (negative: never)."""
         return self._take(channel, None if timeout_mu < 0 else timeout_mu) or (-1, 0)
-
-    def input_count(self, timeout_mu: int, channel: int) -> int:
-        """Read input events up to the time-out and return how many there were: a loop of `input_timestamp`, faster."""
-        n = 0
-        if timeout_mu < 0 or self.routes is not self.known:
-            while self.input_timestamp(timeout_mu, channel) >= 0:
-                n += 1
-            return n
-        inlet = self._inlets.get(channel) or self._inlet(channel)
-        peripheral, fifo, depth = inlet.peripheral, inlet.fifo, inlet.depth
-        input_mu, events = self.costs.input_mu, self.events
-        while True:  # `_take`, spelled out
-            self.counter = counter = self.counter + input_mu
-            if inlet.polled_mu < counter:
-                if self._running or self._head < len(events) and events[self._head][0] <= counter:
-                    self._carry_out(counter)
-                peripheral.poll(counter)
-                inlet.polled_mu = counter
-            if len(fifo) > depth or peripheral.overflow:
-                self._overflow(inlet, counter)
-            if not fifo:
-                self._wait_for_input(inlet, timeout_mu)
-                if not fifo:
-                    return n
-            t_mu = fifo.popleft()[0]
-            if t_mu > self.counter:
-                self.counter = t_mu
-            n += 1
 
     # Observers
 

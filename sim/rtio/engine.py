@@ -90,7 +90,7 @@ class Engine:
         self._programs: dict[Any, Compiled] = {}
         self._running: Compiled | None = None
         self._charging = False
-        self.fast = isinstance(bus, Bus)  # a bus of somebody else's has neither bursts nor `input_count`
+        self.fast = isinstance(bus, Bus)  # a bus of somebody else's knows neither bursts nor counting
 
     # Running
 
@@ -207,10 +207,7 @@ class Engine:
 
     def namespace(self) -> dict[str, Any]:
         """Return the names that kernels use for time and system calls."""
-        own = {"_Kb": self.bus, "_Kmu": self.to_mu, "_Krtio_log": self.rtio_log}
-        if self.fast:
-            own["_Kinput_count"] = self.bus.input_count
-        return own | {
+        return {"_Kb": self.bus, "_Kmu": self.to_mu, "_Krtio_log": self.rtio_log} | {
             "_Ksys_" + name: implementation for name, implementation in self.syscalls().items()
         }
 

@@ -9,49 +9,86 @@ oldest event is due. With `spread` the lane after a full one is used next. Sourc
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 LANES = 8
 DEPTH = 128
 _NEVER = 1 << 62
 
 
+class Burst:
+    """Events that were submitted together, as one entry (time of the first, burst) among pending events and in a lane.
+
+    `parts`: (time after the first, write, address, data, channel) of each.
+    """
+
+    __slots__ = ("channels", "effects", "n", "parts", "span_mu")
+
+    def __init__(self, parts: list[tuple[int, Any, int, Any, int]]) -> None:
+        self.parts, self.n, self.span_mu = tuple(parts), len(parts), parts[-1][0]
+        self.effects = [(part[0], part[1:]) for part in parts]
+        self.channels = frozenset(part[4] for part in parts)
+
+    def times(self, first_mu: int) -> list[int]:
+        """Return the time of each event."""
+        return [first_mu + part[0] for part in self.parts]
+
+    def events(self, first_mu: int, done: int = 0) -> list[Any]:
+        """Return the events as the bus has them when they come one by one, without those done."""
+        return [(first_mu + offset, effect) for offset, effect in self.effects[done:]]
+
+
 class Lanes:
     """The lanes of one destination: `queue` is the current one, `barrier` the time that an event must exceed to stay.
 
-    Times are in mu; the barrier is the end of the last event's coarse clock.
+    Times are in mu; the barrier is the end of the last event's coarse clock. A queue holds times and bursts; `n` is
+    the number of events in the current one, those that have become due since it was last full included.
     """
 
     def __init__(self, n_lanes: int = LANES, depth: int = DEPTH, spread: bool = False) -> None:
         self.depth, self.spread = depth, spread
-        self._queues: list[deque[int]] = [deque() for _ in range(n_lanes)]
+        self._queues: list[deque[Any]] = [deque() for _ in range(n_lanes)]
         self._last = [-_NEVER] * n_lanes
+        self._n = [0] * n_lanes
         self._current = 0
-        self.queue = self._queues[0]
+        self.queue, self.n = self._queues[0], 0
         self.barrier = -_NEVER
 
-    def switch(self, end_mu: int) -> deque[int] | None:
+    def switch(self, end_mu: int) -> deque[Any] | None:
         """Go on to the next lane, which an event that cannot stay must take."""
         if self.barrier != _NEVER:
             self._last[self._current] = self.barrier
         following = (self._current + 1) % len(self._queues)
         if end_mu <= self._last[following]:
             return None
+        self._n[self._current] = self.n
         self._current = following
-        self.queue = self._queues[following]
+        self.queue, self.n = self._queues[following], self._n[following]
         self.barrier = end_mu
         return self.queue
 
     def full(self, counter_mu: int) -> int | None:
         """Forget events of the current lane that are due; return when a place comes free if it is still full."""
         queue = self.queue
-        while queue and queue[0] <= counter_mu:
-            queue.popleft()
-        if len(queue) < self.depth:
-            return None
-        return queue[0]
+        while queue:
+            oldest = queue[0]
+            if isinstance(oldest, tuple):
+                first_mu, burst = queue.popleft()
+                if first_mu + burst.span_mu <= counter_mu:
+                    self.n -= burst.n
+                else:
+                    queue.extendleft(reversed(burst.times(first_mu)))
+            elif oldest <= counter_mu:
+                queue.popleft()
+                self.n -= 1
+            else:
+                break
+        return queue[0] if self.n >= self.depth else None
 
     def overfull(self) -> None:
-        """Note that the current lane has been full: with `spread`, the next event goes to the next lane."""
+        """Let the oldest event go, for which the CPU has waited; with `spread`, the next goes to the next lane."""
+        self.queue.popleft()
+        self.n -= 1
         if self.spread:
             self._last[self._current] = self.barrier
             self.barrier = _NEVER
@@ -61,4 +98,5 @@ class Lanes:
         for queue in self._queues:
             queue.clear()
         self._last = [-_NEVER] * len(self._queues)
-        self._current, self.queue, self.barrier = 0, self._queues[0], -_NEVER
+        self._n = [0] * len(self._queues)
+        self._current, self.queue, self.n, self.barrier = 0, self._queues[0], 0, -_NEVER

@@ -68,6 +68,7 @@ class Places:
         self._experiment, self._root = str(experiment), f"{root}/"
         installed = (sysconfig.get_path("scripts"), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
         self._drivers = tuple(f"{folder}/" for folder in (*drivers, *installed, Path(__file__).parents[1]))
+        self._known: dict[tuple[CodeType, int, CodeType, int, str], Place] = {}
         self._kinds: dict[CodeType, int] = {}  # 2: the experiment's file, 1: other code of the lab, 0: below or above
 
     def here(self, frame: FrameType | None) -> Place:
@@ -82,7 +83,12 @@ class Places:
             if kind and inner is None:
                 inner, call = frame, below
             if kind == 2 and inner is not None:
-                return Place(code.co_filename, frame.f_lineno, inner.f_code.co_filename, inner.f_lineno, call)
+                key = code, frame.f_lasti, inner.f_code, inner.f_lasti, call
+                place = self._known.get(key)
+                if place is None:
+                    place = Place(code.co_filename, frame.f_lineno, inner.f_code.co_filename, inner.f_lineno, call)
+                    self._known[key] = place
+                return place
             below = code.co_name if code.co_name.startswith("_Kf") else below
             frame = frame.f_back
         if inner is None:

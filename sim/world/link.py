@@ -86,6 +86,11 @@ class Link:
                 self.settle()
                 return
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether emissions are still open."""
+        return bool(self._pending)
+
     def settle(self) -> None:
         """Decide every emission that is still open, those of both nodes together."""
         pulses, self._pending = self._pending, []

@@ -45,7 +45,7 @@ class World:
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
         self._order = 0
         self._now_mu = 0
-        self._dark_until_mu = 0.0  # no light is on, and no atom is lost, before this time, unless a signal acts
+        self._quiet_until_mu = 0.0  # before this time advancing has nothing to do
 
     def rng(self, element: str) -> np.random.Generator:
         """Return the random numbers of one physical element: its own stream, whoever else draws."""
@@ -68,9 +68,12 @@ class World:
         if counter is None:
             return _no_clicks
 
+        advance, between = self.advance, counter.clicks
+
         def ask(start_mu: int, stop_mu: int) -> list[int]:
-            self.advance(stop_mu)
-            return counter.clicks(start_mu, stop_mu)
+            if stop_mu >= self._quiet_until_mu:
+                advance(stop_mu)
+            return between(start_mu, stop_mu)
 
         return ask
 
@@ -78,26 +81,27 @@ class World:
         """Let lab time reach t_mu: carry out what acts until then, evolve the atoms, decide photons that could have
         been seen.
         """
-        if self._effects and self._effects[0][0] <= t_mu:
-            self.carry_out(t_mu)
+        if t_mu < self._quiet_until_mu:
+            return
+        self.carry_out(t_mu)
         if t_mu <= self._now_mu:
             return
         self._now_mu = t_mu
-        if t_mu < self._dark_until_mu:  # no pulses to cut and no atoms to evolve: most looks at a detector
-            self.link.look(t_mu)
-            return
         self._cut_pulses(t_mu)
         self.link.look(t_mu)
         for node in self.nodes.values():
             node.evolve(t_mu)
-        self._dark_until_mu = self._end_of_darkness()
+        self._quiet_until_mu = self._end_of_quiet()
 
-    def _end_of_darkness(self) -> float:
-        """Return when an atom will be lost in the dark; 0 while there is light that acts on atoms."""
+    def _end_of_quiet(self) -> float:
+        """Return when a signal acts or an atom is lost next; 0 while light acts on atoms or photons are in flight."""
         for node in self.nodes.values():
             if node.microwave_on or any(beam.power for beam in node.beams.values()):
                 return 0.0
-        return min(node.death_mu for node in self.nodes.values())
+        if self.link.in_flight:
+            return 0.0
+        due = [effect[0] for effect in self._effects[:1]]
+        return min(*due, *(node.death_mu for node in self.nodes.values()))
 
     def _sink(self, node: Node, latency_mu: int, act: Callable[[int, Any], None], wire: wiring.Wire) -> Sink:
         def effect(t_mu: int, value: Any) -> None:
@@ -108,6 +112,7 @@ class World:
             if self._effects and self._effects[0][0] <= t_mu:
                 self.carry_out(t_mu)
             self._order += 1
+            self._quiet_until_mu = min(self._quiet_until_mu, t_mu + latency_mu)
             heapq.heappush(self._effects, (t_mu + latency_mu, self._order, effect, value, wire))
 
         return sink
@@ -120,13 +125,13 @@ class World:
         """Let every signal act that is due by t_mu."""
         effects = self._effects
         while effects and effects[0][0] <= t_mu:
-            self._dark_until_mu = 0.0
+            self._quiet_until_mu = 0.0
             when, _, effect, value, _ = heapq.heappop(effects)
             effect(when, value)
 
     def light_may_be_on(self) -> None:
         """Look at light and atoms afresh at the next advance, because something else than a signal changed them."""
-        self._dark_until_mu = 0.0
+        self._quiet_until_mu = 0.0
 
     def _cut_pulses(self, t_mu: int) -> None:
         """Photons of a pulse that is still on may be at the detectors already: learn its end from the queue, or cut it

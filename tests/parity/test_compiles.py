@@ -4,16 +4,13 @@ Needs an interpreter with real ARTIQ: this one, or the one that ATOMLINK_ARTIQ_P
 """
 
 import ast
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import real_artiq
+from real_artiq import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("compile_kernels.py")
-NO_ARTIQ = 3
 
 
 def experiments() -> list[tuple[str, str, tuple[str, ...]]]:
@@ -38,19 +35,5 @@ def test_the_main_experiments_are_found() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("file", "name", "arguments"), experiments(), ids=lambda value: str(value))
 def test_artiqs_compiler_accepts_every_kernel(file: str, name: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
-    python = os.environ.get("ATOMLINK_ARTIQ_PYTHON", sys.executable)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [python, str(SCRIPT), file, name, *arguments],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == NO_ARTIQ:
-        pytest.skip(
-            f"{python} has no real ARTIQ; install the extra `artiq`, or name an interpreter in ATOMLINK_ARTIQ_PYTHON"
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "bytes" in done.stdout
+    output = real_artiq.run([str(SCRIPT), file, name, *arguments], tmp_path)
+    assert "bytes" in output

@@ -84,6 +84,7 @@ def first_difference(a: list[str], b: list[str]) -> str:
 def test_an_experiment_does_the_same_on_real_artiq_and_pip_only(
     file: str, name: str, arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
+    real_artiq.require()
     assert name in SMALL, f"{name} is new: give it arguments in SMALL that make a short run"
     labs = {mode: run(mode, file, name, (*SMALL[name], *arguments), tmp_path) for mode in MODES}
     traces = {mode: events(lab, "pip-only" if mode == "pip" else "real") for mode, lab in labs.items()}

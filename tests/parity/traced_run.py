@@ -2,15 +2,13 @@
 
 MODE is `artiq_run` (real ARTIQ's own command), `atomlink` (`atomlink run` on real ARTIQ's language and stock drivers)
 or `pip` (`atomlink run` on the pip-only runtime, as where no ARTIQ is installed, even if one is). FILE is in the
-working directory, beside device_db.py. Leaves `trace.txt`; exits 3 where there is no real ARTIQ.
+working directory, beside device_db.py. Leaves `trace.txt`.
 """
 
 import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
-
-NO_ARTIQ = 3
 
 
 def use_the_pip_only_runtime() -> None:
@@ -47,8 +45,6 @@ def trace_every_bus() -> list[Any]:
 def main(mode: str, file: str, class_name: str, arguments: list[str]) -> int:
     if mode == "pip":
         use_the_pip_only_runtime()
-    elif importlib.util.find_spec("artiq") is None:
-        return NO_ARTIQ
     buses = trace_every_bus()
     code = run(mode, file, class_name, arguments)
     import artiq

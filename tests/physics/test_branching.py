@@ -22,7 +22,7 @@ def port(g, kappa_ext, kappa_in, gamma, detuning, back):
     return cavity.CavityPort(g * MHZ, kappa_ext * MHZ, kappa_in * MHZ, gamma * MHZ, detuning * MHZ, 1.0, back)
 
 
-# (port, pulse length in s, peak Rabi frequency, detuning of the laser in rad/s): strong, weak, detuned, cavity too, all.
+# (port, pulse length in s, peak Rabi frequency, laser detuning in rad/s): the last atom always returns.
 CASES = [
     (port(5.0, 2.7, 0.3, 3.0, 0.0, 0.5), 400e-9, 20 * MHZ, 0.0),
     (port(2.0, 2.0, 0.5, 3.0, 0.0, 0.7), 300e-9, 12 * MHZ, 0.0),
@@ -121,12 +121,12 @@ def two_time_correlation(case, step_s=2.5e-9, length_s=0.8e-6):
 
 @pytest.mark.parametrize("index", [0, 3, 4])
 def test_visibility_is_the_purity_found_by_quantum_regression(index):
-    """The two-time correlation knows nothing of returns; a grid of 2.5 ns limits it to 1e-3."""
+    """The two-time correlation knows nothing of returns; a grid of 2.5 ns limits it to 1e-4."""
     g1 = two_time_correlation(CASES[index])
     purity = (np.abs(g1) ** 2).sum() / g1.trace().real ** 2
     ours = photon(CASES[index])
     assert purity < 0.95
-    assert visibility(ours, ours) == pytest.approx(purity, abs=1e-3)
+    assert visibility(ours, ours) == pytest.approx(purity, abs=2e-4)
 
 
 def test_without_branching_nothing_changes():

@@ -131,3 +131,47 @@ def test_a_target_outside_the_array_is_refused(target: Target) -> None:
 def test_an_occupation_that_is_no_array_of_sites_is_refused() -> None:
     with pytest.raises(UsageError, match="has 1 dimensions, but must have 2"):
         plan(np.ones(9, dtype=bool), Target(0, 0, 1, 1))
+
+
+def lossy_rounds(rng: np.random.Generator, side: int, rounds: int, lost_per_move: float) -> list[tuple[int, int]]:
+    """Play rounds of plan, move and image; return (holes left, atoms moved) of each."""
+    occupied = random_instance(rng, side, 0.507)
+    target = Target.centred(occupied.shape, side, side)
+    result = []
+    for _ in range(rounds):
+        moves = plan(occupied, target)
+        occupied = replay(occupied, moves)
+        for move in moves:
+            gone = move.stop[rng.random(len(move.stop)) < lost_per_move]
+            occupied[(gone, move.line) if move.axis == ALONG_COLUMN else (move.line, gone)] = False
+        inside = occupied[target.row:target.row + side, target.column:target.column + side]
+        result.append((int((~inside).sum()), len(moves.start)))
+    return result
+
+
+def test_a_second_round_moves_only_what_is_needed_and_rounds_converge() -> None:
+    """1 % of the atoms moved are lost in each move; 40 x 40 sites, two moves for most atoms in the first round."""
+    holes, moved = zip(*lossy_rounds(np.random.default_rng(8), 40, 5, 0.01), strict=True)
+    assert holes[0] >= 10
+    assert moved[1] < moved[0] / 3
+    assert holes[4] <= 1
+
+
+def test_one_hole_in_a_full_row_is_filled_along_that_row() -> None:
+    """The reserve is beside the row: one move, and only atoms between the reserve and the hole."""
+    occupied = np.zeros((7, 9), dtype=bool)
+    occupied[1:6, 2:7] = True
+    occupied[3, 3], occupied[3, 0] = False, True
+    moves = plan(occupied, Target(1, 2, 5, 5))
+    assert [(move.axis, move.line, move.start.tolist(), move.stop.tolist()) for move in moves] == [
+        (1, 3, [0, 2], [2, 3])]
+
+
+def test_a_row_without_reserve_gets_an_atom_from_a_row_that_has_one_to_spare() -> None:
+    occupied = np.zeros((13, 14), dtype=bool)
+    occupied[1:12, 1:12] = True
+    occupied[5, 4], occupied[7, 12], occupied[0, 4] = False, True, True
+    target = Target(1, 1, 11, 11)
+    moves = plan(occupied, target)
+    assert full(replay(occupied, moves), target)
+    assert moves[0] == (ALONG_COLUMN, 12, [7], [5])

@@ -70,6 +70,7 @@ def test_spread_goes_on_to_the_next_lane_after_a_full_one() -> None:
     lanes = Lanes(spread=True)
     first = lanes.queue
     first.extend(range(0, 1280, 10))
+    lanes.n = len(first)
     assert lanes.full(-1) == 0
     lanes.overfull()
     assert lanes.switch(2007) is not first

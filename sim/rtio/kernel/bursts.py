@@ -74,7 +74,7 @@ def _under_one_call(run: list[ast.stmt], steps: list[Step], unit: Any) -> list[a
     return [whole]
 
 
-def is_count(node: ast.While, function: Function) -> bool:
+def is_count(node: ast.stmt, function: Function) -> bool:
     """Say whether a loop counts input events up to a time, and nobody can see it half done."""
     match node:
         case ast.While(

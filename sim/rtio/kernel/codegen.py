@@ -119,6 +119,13 @@ class Writer(Expressions):
     def stmt_AugAssign(self, node: Any) -> list[ast.stmt]:
         if is_("array", node.target.t):
             return [ast.Expr(value=self.array_augmented(node))]
+        if isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call):
+            first, value = self.inline(node.value) or ([], None)
+            if value is not None:
+                result: Any = ast.copy_location(load(self.temp()), node.value)
+                result.t, result.co = node.value.t, getattr(node.value, "co", None)  # type: ignore[attr-defined]
+                total = self.binary(node, node.target, result, node.target.t)
+                return [*first, assign(store(result.id), value), *self.assign_to(node.target, total)]
         return self.assign_to(node.target, self.binary(node, node.target, node.value, node.target.t))
 
     def stmt_If(self, node: ast.If) -> list[ast.stmt]:
@@ -128,12 +135,21 @@ class Writer(Expressions):
         return [ast.If(test=self.truth(node.test), body=self.block(node.body), orelse=self.block(node.orelse))]
 
     def stmt_While(self, node: ast.While) -> list[ast.stmt]:
-        if self.unit.engine.fast and is_count(node, self.function):
-            target, test = node.body[0].target, node.test  # type: ignore[attr-defined]
-            number = self.helper("input_count", *map(self.expr, test.left.args))  # type: ignore[attr-defined]
+        counted = self.counted(node)
+        if counted is not None:
+            target, timeout, channel = counted
+            number = call(load(self.unit.counting(channel)), self.expr(timeout))
             total = ast.BinOp(left=self.expr(target), op=ast.Add(), right=number)
             return self.assign_to(target, self.wrapped(total, target.t))
         return [ast.While(test=self.truth(node.test), body=self.block(node.body), orelse=self.block(node.orelse))]
+
+    def counted(self, node: ast.While) -> tuple[Any, Any, int] | None:
+        """Return the total, the time-out and the channel of a loop that counts input events; None where it does not."""
+        if not self.unit.engine.fast or not is_count(node, self.function):
+            return None
+        timeout, channel = node.test.left.args  # type: ignore[attr-defined]
+        known = self.known.of(channel)
+        return None if known is None else (node.body[0].target, timeout, known[0])  # type: ignore[attr-defined]
 
     def stmt_For(self, node: ast.For) -> list[ast.stmt]:
         body = self.block(node.body)
@@ -326,7 +342,8 @@ class Writer(Expressions):
             return False
         simple = ast.Expr | ast.Assign | ast.AugAssign | ast.Pass
         *rest, last = callee.node.body
-        if not all(isinstance(stmt, simple) for stmt in rest) or not isinstance(last, simple | ast.Return):
+        straight = (isinstance(stmt, simple) or is_count(stmt, callee) for stmt in rest)
+        if not all(straight) or not isinstance(last, simple | ast.Return):
             return False
         assigned = {
             n.id

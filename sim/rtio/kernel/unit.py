@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sim.rtio.burst import Step, burst
+from sim.rtio.counting import counting
 
 from . import numbers as nb
 from .codegen import Writer
@@ -121,6 +122,13 @@ class Unit:
         """Return the name of a function that submits output events with these delays before them, at once."""
         name = f"_Kburst{len(self.names)}"
         self.names[name] = burst(self.engine.bus, steps)
+        return name
+
+    def counting(self, channel: int) -> str:
+        """Return the name of a function that counts the input events of a channel up to a time."""
+        name = f"_Kcount_{channel:#x}"
+        if name not in self.names:
+            self.names[name] = counting(self.engine.bus, channel)
         return name
 
     def math(self, typ: Func) -> str:

@@ -186,9 +186,8 @@ class TTLInOut:
     def count(self, up_to_timestamp_mu):
         """Return the number of registered edges; wait until the counter has passed `up_to_timestamp_mu`."""
         deadline = up_to_timestamp_mu + self.gate_latency_mu
-        channel = self.channel
         count = 0
-        while rtio_input_timestamp(deadline, channel) >= 0:
+        while rtio_input_timestamp(deadline, self.channel) >= 0:
             count += 1
         return count
 
