@@ -28,8 +28,8 @@ from sim.command.examine import check_scenario, examine, find_class, load_device
 from sim.command.failures import explain, explain_device
 from sim.command.lab import Lab, next_rid, remove_empty, results_folder, working_in
 from sim.command.results import write_results
-from sim.command.scheduler import Deleted, Entry, Schedule, Scheduler
-from sim.command.virtual_devices import CCB
+from sim.command.scheduler import Deleted, Entry, Schedule
+from sim.command.virtual_devices import CCB, Scheduler
 
 logger = logging.getLogger(__name__)
 

@@ -1,13 +1,20 @@
-"""Single-photon detectors: efficiency, dark clicks, timing jitter, dead time, recovery, after-pulses.
+"""Single-photon detectors: efficiency, dark clicks, timing jitter, dead time, recovery, after-pulses, latching.
+
+A nanowire that clicks faster than its hot spots cool turns resistive and stays so until its bias is taken away: it
+latches. Here the rate is the sum of e^(-age/memory)/memory over past clicks, and latching sets in where it exceeds the
+limit; a rate above the limit for much longer than the memory latches with certainty, as does a short dense burst.
 
 Sources: R. H. Hadfield, Nature Photon. 3, 696 (2009), for the table of detectors; A. J. Kerman et al., APL 88, 111116
-(2006), for the recovery of a nanowire; Excelitas SPCM-AQRH data sheet for silicon.
+(2006), for the recovery of a nanowire; A. J. Annunziata et al., J. Appl. Phys. 108, 084507 (2010), for latching (the
+limit and memory of a device are to be measured: they depend on its bias and read-out); Excelitas SPCM-AQRH data sheet
+for silicon.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +53,26 @@ class Detector:
     def jitter_sigma_s(self) -> float:
         """Return the standard deviation of the timing jitter in s."""
         return self.jitter_fwhm_s / FWHM_PER_SIGMA
+
+
+@dataclass(frozen=True)
+class Latching:
+    """Describe when a nanowire latches: above limit_hz clicks per second, averaged over the last memory_s."""
+
+    limit_hz: float
+    memory_s: float
+
+    def __post_init__(self) -> None:
+        require(self, "limit_hz", 0, above=True)
+        require(self, "memory_s", 0, above=True)
+
+
+class LatchState(NamedTuple):
+    """A nanowire's recent rate at the time of its last click, and since when it has been latched (None: it is not)."""
+
+    rate_hz: float = 0.0
+    clicked_s: float = 0.0
+    latched_s: float | None = None
 
 
 # Nanowire at 780 nm and silicon avalanche diode: numbers of the design table (Hadfield 2009; data sheets).
@@ -110,3 +137,24 @@ def respond(detector: Detector, rng: np.random.Generator, times_s: npt.NDArray[n
             pending.append(t + detector.dead_time_s + float(rng.exponential(detector.afterpulse_s)))
             pending.sort(reverse=True)
     return np.array(clicks)
+
+
+def latch(latching: Latching, state: LatchState, times_s: npt.NDArray[np.float64]
+          ) -> tuple[npt.NDArray[np.float64], LatchState]:
+    """Return (clicks that come out, state after them); times_s sorted and not before the state's, float, shape (n,).
+
+    The click that exceeds the limit is the last one until `reset`. Clicks may be handed over in blocks of any size.
+    """
+    if state.latched_s is not None:
+        return times_s[:0], state
+    rate, last = state.rate_hz, state.clicked_s
+    for k, t in enumerate(times_s.tolist()):
+        rate, last = rate * math.exp(-(t - last) / latching.memory_s) + 1 / latching.memory_s, t
+        if rate > latching.limit_hz:
+            return times_s[: k + 1], LatchState(rate, t, latched_s=t)
+    return times_s, LatchState(rate, last)
+
+
+def reset(t_s: float) -> LatchState:
+    """Return the state of a nanowire whose bias was taken away and given back at t_s: cold, and counting again."""
+    return LatchState(0.0, t_s)

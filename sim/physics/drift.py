@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +30,12 @@ ComplexArray = npt.NDArray[np.complex128]
 
 _CHUNK = 1 << 12  # lattice steps per draw
 _FLAT = 1e-4  # below this s the group is flat to 1e-4, and the angle's series long
-_ANGLES = 2048
+_ANGLES = 1024
 
 
 @dataclass(frozen=True)
-class OrnsteinUhlenbeck:
-    """Describe noise about `mean` with standard deviation `rms` and correlation exp(-t/correlation_s)."""
+class Drift:
+    """Describe an Ornstein-Uhlenbeck process about `mean`: rms^2 exp(-|t|/correlation_s) is its correlation."""
 
     rms: float
     correlation_s: float
@@ -44,13 +46,14 @@ class OrnsteinUhlenbeck:
         require(self, "correlation_s", 0, above=True)
         require(self, "mean", -math.inf)
 
-    def transition(self, time_s: float) -> tuple[float, float]:
+    def transition(self, dt_s: float) -> tuple[float, float]:
         """Return (factor on the distance from the mean, rms of what is added) of a time step."""
-        return math.exp(-time_s / self.correlation_s), self.rms * math.sqrt(-math.expm1(-2 * time_s / self.correlation_s))
+        x = dt_s / self.correlation_s
+        return math.exp(-x), self.rms * math.sqrt(-math.expm1(-2 * x))
 
 
 @dataclass(frozen=True)
-class RandomWalk:
+class Walk:
     """Describe a walk whose variance grows by rms_per_sqrt_s^2 each second; it has no mean to return to."""
 
     rms_per_sqrt_s: float
@@ -60,9 +63,9 @@ class RandomWalk:
         require(self, "rms_per_sqrt_s", 0)
         require(self, "mean", -math.inf)
 
-    def transition(self, time_s: float) -> tuple[float, float]:
+    def transition(self, dt_s: float) -> tuple[float, float]:
         """Return (factor on the distance from the start, rms of what is added) of a time step."""
-        return 1.0, self.rms_per_sqrt_s * math.sqrt(time_s)
+        return 1.0, self.rms_per_sqrt_s * math.sqrt(dt_s)
 
 
 @dataclass(frozen=True)
@@ -75,39 +78,45 @@ class PolarisationWalk:
         require(self, "rad_per_sqrt_s", 0)
 
 
-Drift = OrnsteinUhlenbeck | RandomWalk
-
-
-def locked_cavity(kappa_rad_s: float) -> OrnsteinUhlenbeck:
+def locked_cavity(kappa_rad_s: float) -> Drift:
     """Return the detuning of a cavity in lock, rad/s: rms 0.05 kappa, 10 ms (the design's default, a typical lock)."""
-    return OrnsteinUhlenbeck(0.05 * kappa_rad_s, 10e-3)
+    return Drift(0.05 * kappa_rad_s, 10e-3)
 
 
-def start(drift: Drift, rng: np.random.Generator, size: int | None = None) -> float | FloatArray:
+@overload
+def start(rng: np.random.Generator, drift: Drift | Walk) -> float: ...
+@overload
+def start(rng: np.random.Generator, drift: Drift | Walk, size: int) -> FloatArray: ...
+def start(rng: np.random.Generator, drift: Drift | Walk, size: int | None = None) -> float | FloatArray:
     """Draw a first value: from the stationary distribution, or the mean of a walk; shape (size,) or a number."""
-    spread = drift.rms if isinstance(drift, OrnsteinUhlenbeck) else 0.0
+    spread = drift.rms if isinstance(drift, Drift) else 0.0
     return drift.mean + spread * rng.standard_normal(size)
 
 
-def advance(drift: Drift, value: float | FloatArray, time_s: float, rng: np.random.Generator) -> float | FloatArray:
-    """Return the value(s) after time_s >= 0, each with noise of its own; same shape as `value`."""
-    _require_forward(time_s)
-    if time_s == 0:
+@overload
+def advance(rng: np.random.Generator, value: float, dt_s: float, drift: Drift | Walk) -> float: ...
+@overload
+def advance(rng: np.random.Generator, value: FloatArray, dt_s: float, drift: Drift | Walk) -> FloatArray: ...
+def advance(rng: np.random.Generator, value: float | FloatArray, dt_s: float,
+            drift: Drift | Walk) -> float | FloatArray:
+    """Return the value(s) after dt_s >= 0, each with noise of its own; same shape as `value`. 0 s draws nothing."""
+    _require_forward(dt_s)
+    if dt_s == 0:
         return value
-    keep, spread = drift.transition(time_s)
+    keep, spread = drift.transition(dt_s)
     return drift.mean + keep * (value - drift.mean) + spread * rng.standard_normal(np.shape(value) or None)
 
 
-def advance_to(drift: Drift, value: float, knot: int, until_s: float, step_s: float,
-               rng: np.random.Generator) -> tuple[float, int]:
+def advance_to(rng: np.random.Generator, value: float, knot: int, until_s: float, step_s: float,
+               drift: Drift | Walk) -> tuple[float, int]:
     """Return (value, knot) at the last multiple of step_s up to until_s, from those at time knot*step_s.
 
     One random number per knot, in order: the path does not depend on the times at which it is asked for. Between knots
-    the value stays, so step_s is to be well below the correlation time.
+    the value stays, so step_s is to be well below the correlation time. Costs 10 ns per knot.
     """
     last = math.floor(until_s / step_s)
     if last < knot:
-        raise ScenarioError(f"Argument `until_s` is {until_s:g}, but must be >= {knot * step_s:g}: a drift cannot be "
+        raise ScenarioError(f"Argument `until_s` must be >= {knot * step_s:g}, but is {until_s:g}: a drift cannot be "
                             "turned back.")
     keep, spread = drift.transition(step_s)
     away = value - drift.mean
@@ -118,20 +127,27 @@ def advance_to(drift: Drift, value: float, knot: int, until_s: float, step_s: fl
     return drift.mean + away, last
 
 
-def increment_rms(drift: Drift, time_s: float) -> float:
+def correlation(lag_s: float, drift: Drift) -> float:
+    """Return <x(t) x(t + lag)> about the mean."""
+    return drift.rms**2 * math.exp(-abs(lag_s) / drift.correlation_s)
+
+
+def increment_rms(dt_s: float, drift: Drift | Walk) -> float:
     """Return the rms of x(t + T) - x(t): the phase error sigma of a scheme whose two photons are T apart."""
-    keep, spread = drift.transition(time_s)
-    if isinstance(drift, RandomWalk):
+    keep, spread = drift.transition(dt_s)
+    if isinstance(drift, Walk):
         return spread
     return math.hypot(spread, (1 - keep) * drift.rms)
 
 
-def turn(walk: PolarisationWalk, jones: ComplexArray, time_s: float, rng: np.random.Generator) -> ComplexArray:
-    """Return the fibre's Jones matrix after time_s; complex, shape (2, 2), in SU(2) if `jones` is."""
-    _require_forward(time_s)
+def turn(rng: np.random.Generator, jones: ComplexArray, dt_s: float, walk: PolarisationWalk) -> ComplexArray:
+    """Return the fibre's Jones matrix after dt_s; complex, shape (2, 2), in SU(2) if `jones` is."""
+    _require_forward(dt_s)
+    if dt_s == 0:
+        return jones
     axis = rng.standard_normal(3)
     axis /= np.linalg.norm(axis)
-    theta = _rotation_angle(walk.rad_per_sqrt_s**2 * time_s / 8, rng)
+    theta = _rotation_angle(walk.rad_per_sqrt_s**2 * dt_s / 8, rng)
     x, y, z = -math.sin(theta / 2) * axis
     cosine = math.cos(theta / 2)
     kick = np.array([[cosine + 1j * z, 1j * x + y], [1j * x - y, cosine - 1j * z]])
@@ -150,11 +166,17 @@ def angle_cdf(theta_rad: FloatArray, s: float) -> FloatArray:
 def _rotation_angle(s: float, rng: np.random.Generator) -> float:
     if s < _FLAT:
         return float(np.linalg.norm(rng.normal(0.0, math.sqrt(8 * s), 3)))
-    # Points where the angle is likely: a few widths, or the whole circle.
+    theta, cdf = _angle_table(s)
+    return float(np.interp(rng.random(), cdf, theta))
+
+
+@lru_cache(maxsize=64)
+def _angle_table(s: float) -> tuple[FloatArray, FloatArray]:
+    """Return angles and their distribution where the angle is likely: a few widths, or the whole circle."""
     theta = np.linspace(0.0, min(2 * math.pi, 7 * math.sqrt(8 * s)), _ANGLES)
-    return float(np.interp(rng.random(), angle_cdf(theta, s), theta))
+    return theta, angle_cdf(theta, s)
 
 
-def _require_forward(time_s: float) -> None:
-    if not time_s >= 0:
-        raise ScenarioError(f"Argument `time_s` is {time_s!r}, but must be >= 0: a drift cannot be turned back.")
+def _require_forward(dt_s: float) -> None:
+    if not dt_s >= 0:
+        raise ScenarioError(f"Argument `dt_s` must be >= 0, but is {dt_s!r}: a drift cannot be turned back.")

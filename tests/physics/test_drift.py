@@ -8,9 +8,9 @@ from scipy.stats import kstest
 
 from atomlink.errors import ScenarioError
 from sim.physics.drift import (
-    OrnsteinUhlenbeck,
+    Drift,
     PolarisationWalk,
-    RandomWalk,
+    Walk,
     advance,
     advance_to,
     angle_cdf,
@@ -21,9 +21,10 @@ from sim.physics.drift import (
 )
 from sim.physics.fibre import jones
 
-NOISE = OrnsteinUhlenbeck(rms=2.0, correlation_s=0.5, mean=3.0)
-WALK = RandomWalk(rms_per_sqrt_s=0.7)
-CUTS = ([1.3], [0.1] * 13, [1e-6, 0.9, 0.39999, 9e-6], list(np.geomspace(1e-4, 1, 30) * 1.3 / np.geomspace(1e-4, 1, 30).sum()))
+NOISE = Drift(rms=2.0, correlation_s=0.5, mean=3.0)
+WALK = Walk(rms_per_sqrt_s=0.7)
+GROWING = np.geomspace(1e-4, 1, 30)
+CUTS = ([1.3], [0.1] * 13, [1e-6, 0.9, 0.39999, 9e-6], (GROWING * 1.3 / GROWING.sum()).tolist())
 
 
 @pytest.mark.parametrize("drift", [NOISE, WALK], ids=["ornstein_uhlenbeck", "walk"])
@@ -45,7 +46,7 @@ def test_value_after_any_cut_of_time_has_the_same_distribution(drift, cut):
     """20 000 paths from one value; Kolmogorov-Smirnov p > 1e-3 against the Gaussian."""
     rng, value = np.random.default_rng(1), np.full(20_000, 4.0)
     for time_s in cut:
-        value = advance(drift, value, time_s, rng)
+        value = advance(rng, value, time_s, drift)
     keep, spread = drift.transition(1.3)
     assert kstest(value, "norm", args=(drift.mean + keep * (4.0 - drift.mean), spread)).pvalue > 1e-3
 
@@ -53,27 +54,28 @@ def test_value_after_any_cut_of_time_has_the_same_distribution(drift, cut):
 def test_noise_is_stationary_and_forgets_with_its_correlation_time():
     """100 000 paths: variance 4 to 2 % (4.5 sigma), correlation e^(-T/tau) to 0.015 (4.7 sigma)."""
     rng = np.random.default_rng(2)
-    first = start(NOISE, rng, 100_000)
-    second = advance(NOISE, first, 0.35, rng)
+    first = start(rng, NOISE, 100_000)
+    second = advance(rng, first, 0.35, NOISE)
     assert first.var() == pytest.approx(4.0, rel=0.02) and second.var() == pytest.approx(4.0, rel=0.02)
     assert np.corrcoef(first, second)[0, 1] == pytest.approx(math.exp(-0.7), abs=0.015)
 
 
 def test_walk_starts_at_its_mean_and_spreads_with_the_root_of_time():
-    assert start(RandomWalk(1.0, mean=0.25), np.random.default_rng(3)) == 0.25
-    value = advance(WALK, np.zeros(100_000), 9.0, np.random.default_rng(4))
+    assert start(np.random.default_rng(3), Walk(1.0, mean=0.25)) == 0.25
+    value = advance(np.random.default_rng(4), np.zeros(100_000), 9.0, WALK)
     assert value.std() == pytest.approx(0.7 * 3, rel=0.01)
 
 
 @pytest.mark.parametrize("drift", [NOISE, WALK], ids=["ornstein_uhlenbeck", "walk"])
 def test_path_on_the_lattice_does_not_depend_on_who_asks_when(drift):
     """One seed, asked once, or at 300 random times, or at every knot: one value at the end."""
-    asked = [[40.0], np.append(np.sort(np.random.default_rng(5).uniform(0, 40, 300)), 40.0), np.arange(1, 10_001) * 4e-3]
+    some = np.sort(np.random.default_rng(5).uniform(0, 40, 300))
+    asked = [[40.0], np.append(some, 40.0), np.arange(1, 10_001) * 4e-3]
     ends = []
     for times in asked:
         rng, value, knot = np.random.default_rng(6), 1.0, 0
         for t in times:
-            value, knot = advance_to(drift, value, knot, float(t) + 1e-9, 4e-3, rng)
+            value, knot = advance_to(rng, value, knot, float(t) + 1e-9, 4e-3, drift)
         assert knot == 10_000
         ends.append(value)
     assert ends[1:] == pytest.approx([ends[0]] * 2, rel=1e-10)
@@ -82,8 +84,8 @@ def test_path_on_the_lattice_does_not_depend_on_who_asks_when(drift):
 def test_path_on_the_lattice_is_that_of_single_steps():
     rng, single = np.random.default_rng(7), 1.0
     for _ in range(5000):
-        single = advance(NOISE, single, 0.01, rng)
-    value, knot = advance_to(NOISE, 1.0, 0, 50.0000001, 0.01, np.random.default_rng(7))
+        single = advance(rng, single, 0.01, NOISE)
+    value, knot = advance_to(np.random.default_rng(7), 1.0, 0, 50.0000001, 0.01, NOISE)
     assert knot == 5000 and value == pytest.approx(single, rel=1e-10)
 
 
@@ -91,15 +93,15 @@ def test_path_on_the_lattice_is_that_of_single_steps():
 def test_increment_rms_is_that_of_sampled_differences(drift):
     """100 000 increments; their rms is known to 0.22 %, so 1 % is 4.5 sigma."""
     rng = np.random.default_rng(8)
-    first = start(drift, rng, 100_000)
-    assert (advance(drift, first, 0.3, rng) - first).std() == pytest.approx(increment_rms(drift, 0.3), rel=0.01)
+    first = start(rng, drift, 100_000)
+    assert (advance(rng, first, 0.3, drift) - first).std() == pytest.approx(increment_rms(0.3, drift), rel=0.01)
 
 
 def test_phase_drift_of_a_walk_dephases_exponentially():
     """E[cos(dphi)] = exp(-sigma^2/2): what two rounds T apart lose; 200 000 draws, 4.5 sigma."""
-    phase = advance(WALK, np.zeros(200_000), 2.0, np.random.default_rng(9))
+    phase = advance(np.random.default_rng(9), np.zeros(200_000), 2.0, WALK)
     cosine = np.cos(phase)
-    assert abs(cosine.mean() - math.exp(-0.5 * increment_rms(WALK, 2.0) ** 2)) < 4.5 * cosine.std() / math.sqrt(200_000)
+    assert abs(cosine.mean() - math.exp(-0.5 * increment_rms(2.0, WALK) ** 2)) < 4.5 * cosine.std() / math.sqrt(200_000)
 
 
 def test_locked_cavity_stays_within_a_twentieth_of_its_linewidth():
@@ -120,7 +122,7 @@ def test_stokes_vector_keeps_the_same_part_of_itself_for_any_cut(cut):
     for _ in range(4000):
         matrix = np.eye(2, dtype=complex)
         for time_s in cut:
-            matrix = turn(walk, matrix, time_s, rng)
+            matrix = turn(rng, matrix, time_s, walk)
         ends.append(stokes_of_h(matrix))
     expected = [math.exp(-0.36 * 2.0), 0.0, 0.0]
     assert np.all(np.abs(np.mean(ends, axis=0) - expected) < 4.5 * np.std(ends, axis=0) / math.sqrt(4000))
@@ -155,31 +157,31 @@ def test_turned_fibre_stays_lossless():
     matrix = jones(0.3, 1.1, -0.4)
     rng = np.random.default_rng(12)
     for time_s in (1e-6, 1.0, 300.0):
-        matrix = turn(PolarisationWalk(0.2), matrix, time_s, rng)
+        matrix = turn(rng, matrix, time_s, PolarisationWalk(0.2))
         assert matrix @ matrix.conj().T == pytest.approx(np.eye(2), abs=1e-12)
         assert np.linalg.det(matrix) == pytest.approx(1.0, abs=1e-12)
 
 
 def test_drift_cannot_be_turned_back():
     rng = np.random.default_rng(0)
-    with pytest.raises(ScenarioError, match=r"time_s` is -1.0, but must be >= 0"):
-        advance(NOISE, 0.0, -1.0, rng)
-    with pytest.raises(ScenarioError, match=r"time_s` is nan, but must be >= 0"):
-        turn(PolarisationWalk(0.1), np.eye(2, dtype=complex), math.nan, rng)
-    with pytest.raises(ScenarioError, match=r"until_s` is 0.5, but must be >= 1"):
-        advance_to(NOISE, 0.0, 100, 0.5, 0.01, rng)
+    with pytest.raises(ScenarioError, match=r"`dt_s` must be >= 0, but is -1.0"):
+        advance(rng, 0.0, -1.0, NOISE)
+    with pytest.raises(ScenarioError, match=r"`dt_s` must be >= 0, but is nan"):
+        turn(rng, np.eye(2, dtype=complex), math.nan, PolarisationWalk(0.1))
+    with pytest.raises(ScenarioError, match=r"`until_s` must be >= 1, but is 0.5"):
+        advance_to(rng, 0.0, 100, 0.5, 0.01, NOISE)
 
 
 def test_standing_still_draws_nothing():
     rng = np.random.default_rng(13)
-    assert advance(NOISE, 1.5, 0.0, rng) == 1.5
+    assert advance(rng, 1.5, 0.0, NOISE) == 1.5
     assert rng.random() == np.random.default_rng(13).random()
 
 
 def test_unphysical_drifts_are_refused_with_their_field():
-    for build, field in ((lambda: OrnsteinUhlenbeck(-1.0, 1.0), "OrnsteinUhlenbeck.rms"),
-                         (lambda: OrnsteinUhlenbeck(1.0, 0.0), "OrnsteinUhlenbeck.correlation_s"),
-                         (lambda: RandomWalk(math.inf), "RandomWalk.rms_per_sqrt_s"),
+    for build, field in ((lambda: Drift(-1.0, 1.0), "Drift.rms"),
+                         (lambda: Drift(1.0, 0.0), "Drift.correlation_s"),
+                         (lambda: Walk(math.inf), "Walk.rms_per_sqrt_s"),
                          (lambda: PolarisationWalk(-0.1), "PolarisationWalk.rad_per_sqrt_s")):
         with pytest.raises(ScenarioError, match=field + " is .*, but must be a number in"):
             build()

@@ -27,6 +27,8 @@ class Noting(Peripheral):
 class Counter(Noting):
     """An input with a gate (address 2) and clicks at given times; it notes to what times it was asked."""
 
+    may_run = False
+
     def __init__(self, clicks: list[int]) -> None:
         super().__init__()
         self.clicks = clicks
