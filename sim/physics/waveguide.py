@@ -38,9 +38,9 @@ class Waveguide:
         require(self, "guided_rad_s", 0)
         require(self, "other_rad_s", 0)
         if self.guided_rad_s + self.other_rad_s == 0:
-            raise ScenarioError("Waveguide.guided_rad_s and other_rad_s are both 0, but must add to > 0: an atom decays.")
+            raise ScenarioError("Waveguide.guided_rad_s and other_rad_s are both 0, but must add to > 0: correct one.")
         if not isinstance(self.chiral, bool):
-            raise ScenarioError(f"Waveguide.chiral is {self.chiral!r}, but must be true or false: correct the scenario.")
+            raise ScenarioError(f"Waveguide.chiral is {self.chiral!r}, but must be true or false: correct it.")
 
     @property
     def linewidth_rad_s(self) -> float:
@@ -55,10 +55,11 @@ class Waveguide:
 
 def scatter(port: Waveguide, detuning_rad_s: npt.ArrayLike) -> tuple[ComplexArray, ComplexArray]:
     """Return (transmission, reflection) amplitudes of a weak probe past one atom, each of the detuning's shape."""
-    response = port.beta / (1 - 2j * np.asarray(detuning_rad_s, dtype=np.float64) / port.linewidth_rad_s)
+    detuning = np.asarray(detuning_rad_s, dtype=np.float64)
+    response: ComplexArray = np.asarray(port.beta / (1 - 2j * detuning / port.linewidth_rad_s), dtype=np.complex128)
     if port.chiral:
-        return 1 - 2 * response, np.zeros_like(response)
-    return 1 - response, -response
+        return np.asarray(1 - 2 * response), np.zeros_like(response)
+    return np.asarray(1 - response), np.asarray(-response)
 
 
 def optical_depth(port: Waveguide, atoms: int) -> float:

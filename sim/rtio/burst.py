@@ -28,7 +28,9 @@ class Step(NamedTuple):
 def burst(bus: Bus, steps: Sequence[Step]) -> Callable[[], bool]:
     """Return a function that submits the events and moves the cursor, or returns False and leaves all as it was."""
     after = list(accumulate(step.delay_mu for step in steps))
-    planned = [(t_mu, step.target, step.data) for t_mu, step in zip(after, steps, strict=True) if step.target is not None]
+    planned = [
+        (t_mu, step.target, step.data) for t_mu, step in zip(after, steps, strict=True) if step.target is not None
+    ]
     offsets = [t_mu for t_mu, _, _ in planned]
     first, last, length, n = offsets[0], offsets[-1], after[-1], len(offsets)
     event_mu, fine, known, events = bus.costs.event_mu, bus.ref_multiplier - 1, bus.known, bus.events

@@ -63,6 +63,7 @@ def counting(bus: Bus, channel: int) -> Callable[[int], int]:
         head, n, done = bus.head, len(events), 0  # done: of a burst
         listening = peripheral.due_mu is not None
         effect: Any = None
+        parts: tuple[Any, ...]
         try:
             while head < n:
                 when, effect = events[head]

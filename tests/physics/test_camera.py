@@ -177,6 +177,14 @@ def test_roi_sums_are_sums_of_rectangles():
         roi_sums(frame, [(0, 0, 81, 60)])
 
 
+def test_impossible_exposure_is_refused():
+    sites = footprints(QCMOS, [(5.0, 5.0)])
+    with pytest.raises(ScenarioError, match=r"`loss_hz` must be in \[0, inf\), but is -1.0"):
+        expose(np.random.default_rng(0), QCMOS, sites, [True], -1.0, EXPOSURE_S)
+    with pytest.raises(ScenarioError, match=r"`exposure_s` must be in \[0, inf\), but is nan"):
+        error_rates(QCMOS, sites.weight[0], 10.0, 0.0, math.nan)
+
+
 def test_impossible_camera_is_refused():
     for field, value in (("read_noise", -0.1), ("gain", 0.5), ("pixel_m", 0.0), ("cic", float("nan"))):
         with pytest.raises(ScenarioError, match=f"Camera.{field} is "):

@@ -156,3 +156,8 @@ def test_temperature_of_an_unbound_cloud_is_refused():
     for value in (0.3e-3, -1e-6, float("nan")):
         with pytest.raises(ScenarioError, match=r"temperature_k` is .*, but must be in \[0, 0\.00025\]"):
             thermal_cloud(np.random.default_rng(0), TRAP, MASS, value, 10)
+
+
+def test_negative_release_time_is_refused():
+    with pytest.raises(ScenarioError, match="`release_s` must be >= 0"):
+        recapture_probability(np.random.default_rng(0), TRAP, MASS, COLD_K, [1e-6, -1e-6], 10)

@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from rtio_lab import Devices, Gateware
-
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
 from artiq.experiment import delay, delay_mu, kernel, ns, us
+from rtio_lab import Devices, Gateware
+
 from sim.gateware.build import Gateware as RealGateware
 from sim.rtio.burst import Step, burst
 from sim.rtio.bus import Bus
@@ -166,7 +166,7 @@ class Kernels:
     def work(self, n, pause_mu):
         self.core.break_realtime()
         total = 0
-        for i in range(n):
+        for _ in range(n):
             delay_mu(pause_mu)
             self.ttl.pulse(1 * us)
             delay(100 * ns)
@@ -180,7 +180,7 @@ class Kernels:
     @kernel
     def late(self):
         self.core.break_realtime()
-        for i in range(400):
+        for _ in range(400):
             self.ttl.on()
             delay_mu(200)
             self.ttl.off()

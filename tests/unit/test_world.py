@@ -206,7 +206,7 @@ def test_excitation_after_the_herald_destroys_the_pair() -> None:
 
 
 def test_light_that_changes_within_a_run_changes_it_there() -> None:
-    """Cooling light off a few ns before the run: its last 500 ns are within the run, and the atoms are attempted all the same."""
+    """Light switched off just before the run: its last 500 ns fall into the run, and end there."""
     room = lab("bright", 9)
     room.load()
     room.plan += [(room.t, 1, "alice", "pumping"), (room.t, 1, "alice", "repump")]

@@ -39,7 +39,9 @@ def _step(stmt: ast.stmt) -> Step | None:
     """Return what a statement does to the timeline, None where it does something else or something unknown."""
     match stmt:
         case ast.AugAssign(
-            target=ast.Attribute(value=ast.Name(id="_Kb"), attr="now"), op=ast.Add(), value=ast.Constant(value=int(t_mu))
+            target=ast.Attribute(value=ast.Name(id="_Kb"), attr="now"),
+            op=ast.Add(),
+            value=ast.Constant(value=int(t_mu)),
         ):
             return Step(t_mu)
         case ast.Expr(

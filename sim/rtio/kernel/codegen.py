@@ -119,14 +119,16 @@ class Writer(Expressions):
     def stmt_AugAssign(self, node: Any) -> list[ast.stmt]:
         if is_("array", node.target.t):
             return [ast.Expr(value=self.array_augmented(node))]
-        if isinstance(node.target, ast.Name) and isinstance(node.value, ast.Call):
-            first, value = self.inline(node.value) or ([], None)
+        right, typ = node.value, node.target.t
+        if isinstance(node.target, ast.Name) and isinstance(right, ast.Call):
+            first, value = self.inline(right) or ([], None)
             if value is not None:
-                result: Any = ast.copy_location(load(self.temp()), node.value)
-                result.t, result.co = node.value.t, getattr(node.value, "co", None)  # type: ignore[attr-defined]
-                total = self.binary(node, node.target, result, node.target.t)
-                return [*first, assign(store(result.id), value), *self.assign_to(node.target, total)]
-        return self.assign_to(node.target, self.binary(node, node.target, node.value, node.target.t))
+                if not isinstance(value, ast.Name):
+                    first, value = [*first, assign(store(name := self.temp()), value)], load(name)
+                result: Any = ast.copy_location(value, right)
+                result.t, result.co = right.t, getattr(right, "co", None)  # type: ignore[attr-defined]
+                return [*first, *self.assign_to(node.target, self.binary(node, node.target, result, typ))]
+        return self.assign_to(node.target, self.binary(node, node.target, right, typ))
 
     def stmt_If(self, node: ast.If) -> list[ast.stmt]:
         known = self.known.of(node.test)

@@ -59,6 +59,10 @@ class Knowledge:
             return self._attribute(node)
         if isinstance(node, ast.BinOp):
             return self._binary(node)
+        if isinstance(node, ast.IfExp):
+            test = self.of(node.test)
+            decided = test is not None and isinstance(test[0], bool | int | float)
+            return self.of(node.body if test[0] else node.orelse) if test is not None and decided else None
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             inner = self.of(node.operand)
             typ = node.t  # type: ignore[attr-defined]

@@ -1,0 +1,60 @@
+"""An atom at a waveguide against the input-output relations, solved here."""
+
+import math
+
+import numpy as np
+import pytest
+
+from atomlink.errors import ScenarioError
+from sim.physics.waveguide import Waveguide, extraction, optical_depth, scatter
+
+MHZ = 2 * math.pi * 1e6
+NANOFIBRE = Waveguide(0.2 * MHZ, 5.9 * MHZ)
+CRYSTAL = Waveguide(9.0 * MHZ, 6.0 * MHZ)
+
+
+def input_output(port, detuning):
+    """Solve 0 = (i Delta - Gamma/2) e - i sum sqrt(Gamma_d) E_d for light from the left; return (t, r, scattered)."""
+    forward = port.guided_rad_s * (1.0 if port.chiral else 0.5)
+    backward = port.guided_rad_s - forward
+    e = 1j * math.sqrt(forward) / (1j * detuning - port.linewidth_rad_s / 2)
+    return 1 - 1j * math.sqrt(forward) * e, -1j * math.sqrt(backward) * e, port.other_rad_s * abs(e) ** 2
+
+
+@pytest.mark.parametrize("port", [NANOFIBRE, CRYSTAL, Waveguide(9.0 * MHZ, 6.0 * MHZ, chiral=True)])
+@pytest.mark.parametrize("detuning", [0.0, 2 * MHZ, -30 * MHZ])
+def test_amplitudes_are_those_of_input_output_theory_and_conserve_energy(port, detuning):
+    t, r = (complex(x) for x in scatter(port, detuning))
+    exact_t, exact_r, lost = input_output(port, detuning)
+    assert t == pytest.approx(exact_t, abs=1e-12) and r == pytest.approx(exact_r, abs=1e-12)
+    assert abs(t) ** 2 + abs(r) ** 2 + lost == pytest.approx(1.0, abs=1e-12)
+
+
+def test_resonant_transmission_of_the_design_table():
+    assert complex(scatter(CRYSTAL, 0.0)[0]) == pytest.approx(1 - 0.6)
+    assert complex(scatter(Waveguide(9.0 * MHZ, 6.0 * MHZ, chiral=True), 0.0)[0]) == pytest.approx(1 - 1.2)
+
+
+def test_optical_depth_of_a_nanofibre_is_near_twice_beta_per_atom_and_adds():
+    assert optical_depth(NANOFIBRE, 1) == pytest.approx(2 * NANOFIBRE.beta, rel=0.02)
+    assert optical_depth(NANOFIBRE, 400) == pytest.approx(400 * optical_depth(NANOFIBRE, 1))
+    assert optical_depth(NANOFIBRE, 0) == 0.0
+    assert optical_depth(Waveguide(MHZ, MHZ, chiral=True), 1) == math.inf
+
+
+@pytest.mark.parametrize("chiral", [False, True])
+def test_excited_atom_emits_into_one_end_with_the_extraction_probability(chiral):
+    """Integrate the decay: population e^(-Gamma t), of which the guided share of one direction leaves there."""
+    port = Waveguide(9.0 * MHZ, 6.0 * MHZ, chiral)
+    t = np.linspace(0, 20 / port.linewidth_rad_s, 20_001)
+    rate = port.guided_rad_s * (1.0 if chiral else 0.5) * np.exp(-port.linewidth_rad_s * t)
+    assert extraction(port) == pytest.approx(np.trapezoid(rate, t), rel=1e-5)
+
+
+def test_impossible_waveguides_are_refused():
+    with pytest.raises(ScenarioError, match=r"Waveguide\.guided_rad_s is -1\.0, but must be"):
+        Waveguide(-1.0, 1.0)
+    with pytest.raises(ScenarioError, match="are both 0, but must add to > 0"):
+        Waveguide(0.0, 0.0)
+    with pytest.raises(ScenarioError, match=r"Waveguide\.chiral is 1, but must be true or false"):
+        Waveguide(1.0, 1.0, 1)  # type: ignore[arg-type]
