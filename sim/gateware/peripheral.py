@@ -46,6 +46,10 @@ class Peripheral:
         """Let an output event take effect."""
         raise NotImplementedError
 
+    def writer(self, address: int) -> Callable[[int, int, int], None]:
+        """Return what takes the writes of one register: a short cut where one is written very often."""
+        return self.write
+
     def write_wide(self, t_mu: int, address: int, data: list[int]) -> None:
         """Let an output event of several words take effect."""
         if len(data) != 1:

@@ -38,11 +38,13 @@ def burst(bus: Bus, steps: Sequence[Step]) -> Callable[[], bool]:
     # With this slack at the start no event is close enough to the counter to underflow. Never, until it is made.
     needed = _NEVER
     lanes, together = Lanes(), None
+    most = lanes.depth - n - 1  # before them, so that no event waits for room
 
     def make() -> None:
         """Look up where the events go, once all of them have gone there one by one."""
-        nonlocal needed, lanes, together
+        nonlocal needed, lanes, most, together
         if any(bus.may_run(target >> 8) for _, target, _ in planned):
+            most = -1  # what it goes on to do is looked at event by event
             return
         routes = [known[target] for _, target, _ in planned]
         together = Burst([
@@ -50,16 +52,18 @@ def burst(bus: Bus, steps: Sequence[Step]) -> Callable[[], bool]:
             for (t_mu, _, data), (write, address, channel, _) in zip(planned, routes, strict=True)
         ])  # fmt: skip
         lanes = routes[0][3]
+        most = lanes.depth - n - 1
         needed = max(bus.clear_mu - t_mu + (i + 1) * event_mu for i, t_mu in enumerate(offsets))
 
     def submit() -> bool:
+        if lanes.n > most:
+            return False
         start, counter = bus.now, bus.counter
         first_mu = start + first
         if (
             start - counter < needed
             or first_mu <= bus.beyond
             or first_mu <= lanes.barrier
-            or lanes.n + n >= lanes.depth
             or bus.event_mu != event_mu
             or bus.routes is not known  # somebody observes or records
         ):

@@ -61,9 +61,9 @@ def _may_run(peripheral: Any) -> bool:
 class Bus:
     """Time and events between the kernels above and the gateware below.
 
-    Pending events are tuples (time, (write, address, data, channel)). They take effect when somebody looks: an input
-    read, a wait, an RPC, the end of a run, or when many have gathered. All that is due by then takes effect in order
-    of time, so nobody can tell the difference.
+    Pending events are tuples (time, (write, address, data, channel)), or (time of the first, `Burst`). They take effect
+    when somebody looks: an input read, a wait, an RPC, the end of a run, or when many have gathered. All that is due by
+    then takes effect in order of time, so nobody can tell the difference.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Bus:
         self.first_burst = -1  # no burst is before this one in `events`; -1: there is none
         self._fine = ref_multiplier - 1
         self.beyond = -_NEVER  # an event later than this is the latest, and shares its coarse clock with no other
-        self.close = False  # some pending events may share a coarse clock
+        self.crowded = False  # some pending events may share a coarse clock
         self.running: list[Any] = []
 
     # Output
@@ -151,7 +151,7 @@ class Bus:
 
     def _insert(self, event: Event) -> None:
         """Put an event among those pending, behind those of the same time."""
-        self.close = True
+        self.crowded = True
         self._take_bursts_apart()
         if self.head == len(self.events) or event[0] >= self.events[-1][0]:
             self.beyond = max(self.beyond, event[0] | self._fine)
@@ -262,7 +262,7 @@ class Bus:
         if self.running:
             self._carry_out_beside_running(t_mu, until)
             return
-        events, head, runners, close = self.events, self.head, self.runners, self.close
+        events, head, runners, crowded = self.events, self.head, self.runners, self.crowded
         n, done = len(events), 0  # of a burst
         if head == n or events[head][0] > t_mu:
             return
@@ -282,7 +282,7 @@ class Bus:
                         write(when + offset, address, data)
                     head, done = head + 1, 0
                     continue
-                if close and self._share_a_clock(head):
+                if crowded and self._share_a_clock(head):
                     self.head = head
                     self._settle_coarse(when >> self._shift)
                     n = len(events)
@@ -310,7 +310,7 @@ class Bus:
         """Note that events before `head` have taken effect, and let go of them now and then."""
         if head == len(self.events):
             self.events.clear()
-            self.close = False
+            self.crowded = False
             self.first_burst = -1
             head = 0
         elif head > _MANY:
@@ -353,7 +353,7 @@ class Bus:
         """Let the next output event take effect if it is due by `t_mu`; say whether there was one."""
         if self.head >= len(self.events) or self.events[self.head][0] > t_mu:
             return False
-        if self.close and self._share_a_clock(self.head):
+        if self.crowded and self._share_a_clock(self.head):
             self._settle_coarse(self.events[self.head][0] >> self._shift)
             if self.head >= len(self.events) or self.events[self.head][0] > t_mu:
                 return True

@@ -70,7 +70,7 @@ def counting(bus: Bus, channel: int) -> Callable[[int], int]:
                 if when > limit:
                     break
                 if effect.__class__ is not Burst:
-                    if bus.close or effect[3] in bus.runners:
+                    if bus.crowded or effect[3] in bus.runners:
                         return False
                     parts = ((0, *effect),)
                 elif when + effect.span_mu > limit:
@@ -98,7 +98,7 @@ def counting(bus: Bus, channel: int) -> Callable[[int], int]:
                 events[head : head + 1] = effect.events(when, done) if effect.__class__ is Burst else ()
             if head == len(events):  # `forget`, spelled out
                 events.clear()
-                bus.head, bus.close, bus.first_burst = 0, False, -1
+                bus.head, bus.crowded, bus.first_burst = 0, False, -1
             else:
                 bus.forget(head)
         inlet.polled_mu = limit
