@@ -84,8 +84,8 @@ class Modes(NamedTuple):
     """
 
     emitted_s: Floats
-    shift_s: Floats
-    component: Ints
+    shift_s: Floats | None
+    component: Ints | None
     polarisation: Ints
     pair: Bools
     same_port: Bools
@@ -93,7 +93,7 @@ class Modes(NamedTuple):
 
     def take(self, rows: Ints) -> Modes:
         """Return these attempts only."""
-        return Modes._make(field[rows] for field in self)
+        return Modes._make(None if field is None else field[rows] for field in self)
 
 
 class Photons(NamedTuple):
@@ -124,12 +124,16 @@ def draw_photons(
     polarisation[:, 0], polarisation[:, 1], port[:, 0], port[:, 1] = bits & 1, bits >> 1 & 1, bits >> 2 & 1, bits >> 3
     if same_polarisation is not None:
         polarisation[:, 1] = polarisation[:, 0] ^ ~same_polarisation
-    emitted, shift, component = np.empty((n, 2)), np.zeros((n, 2)), np.zeros((n, 2), dtype=np.int64)
+    emitted = np.empty((n, 2))
+    # Most wavepackets are pure and start on time; arrays of zeros would cost a tenth of the speed.
+    shift = np.zeros((n, 2)) if any(arm.jitter_s for arm in arms) else None
+    mixed = any(arm.emission.delayed is not None for arm in arms)
+    component = np.zeros((n, 2), dtype=np.int64) if mixed else None
     for k, arm in enumerate(arms):
         emitted[:, k] = _draw_times(rng, arm, n)
-        if arm.emission.delayed is not None:
+        if component is not None and arm.emission.delayed is not None:
             component[:, k] = _draw_component(rng, arm, emitted[:, k])
-        if arm.jitter_s:
+        if shift is not None and arm.jitter_s:
             shift[:, k] = rng.normal(0.0, arm.jitter_s, n)
             emitted[:, k] += shift[:, k]
     pair = present[:, 0] & present[:, 1]
@@ -171,7 +175,9 @@ class _Pairs:
     def __init__(self, arms: tuple[Arm, Arm], ph: Modes) -> None:
         a, b = arms
         t1, t2, p1, p2 = ph.emitted_s[:, 0], ph.emitted_s[:, 1], ph.polarisation[:, 0], ph.polarisation[:, 1]
-        (late_a, late_b), (mode_a, mode_b), detuning = ph.shift_s.T, ph.component.T, ph.detuning_rad_s
+        detuning = ph.detuning_rad_s
+        late_a, late_b = (0.0, 0.0) if ph.shift_s is None else ph.shift_s.T
+        mode_a, mode_b = (None, None) if ph.component is None else ph.component.T
         self.direct = _psi(a, t1 - late_a, mode_a) * _psi(b, t2 - late_b, mode_b)
         self.swapped = _psi(a, t2 - late_a, mode_a) * _psi(b, t1 - late_b, mode_b)
         if detuning.any():
@@ -194,27 +200,29 @@ class _Pairs:
         cross = 2 * np.real(self.direct * self.swapped.conj() * overlap)
         return np.divide(cross, self.norm, out=np.zeros_like(self.norm), where=self.norm > 0)
 
-    def states(self, sign: Floats) -> Complexes:
+    def states(self, sign: Floats, interference: Floats) -> Complexes:
         """Return the atoms' states (n, 4) for the swapped term's sign: +1 for equal ports, -1 for different ones."""
+        total = self.norm * (1 + sign * interference)
+        scale = np.divide(1.0, np.sqrt(total), out=np.zeros_like(total), where=total > 0)
         psi = np.empty((len(sign), 4), dtype=complex)
-        swapped = sign * self.swapped
+        direct, swapped = scale * self.direct, scale * sign * self.swapped
         for i in (0, 1):
-            left, right = self.direct * self.u_direct[i], swapped * self.u_swapped[i]
+            left, right = direct * self.u_direct[i], swapped * self.u_swapped[i]
             for j in (0, 1):
                 psi[:, 2 * i + j] = left * self.w_direct[j] + right * self.w_swapped[j]
-        norm = np.sqrt(_square(psi).sum(axis=1))
-        return np.asarray(psi / np.where(norm > 0, norm, 1.0)[:, None], dtype=complex)
+        return psi
 
 
 def _pair_states(rng: np.random.Generator, arms: tuple[Arm, Arm], midpoint: Midpoint, ph: Modes) -> Complexes:
     pairs = _Pairs(arms, ph)
     sign = np.where(ph.same_port, 1.0, -1.0)
-    interference = sign * pairs.interference()
+    interference = pairs.interference()
     # What distinguishes the photons is measured in the basis "symmetric or not": the second outcome flips the sign of
     # the swapped term.
-    flipped = 0.5 * (1 - midpoint.overlap) * (1 - interference)
-    total = 1 + midpoint.overlap * interference
-    return pairs.states(np.where(rng.random(len(sign)) * total < flipped, -sign, sign))
+    flipped = 0.5 * (1 - midpoint.overlap) * (1 - sign * interference)
+    total = 1 + midpoint.overlap * sign * interference
+    sign = np.where(rng.random(len(sign)) * total < flipped, -sign, sign)
+    return pairs.states(sign, interference)
 
 
 def _product_states(rng: np.random.Generator, arms: tuple[Arm, Arm], ph: Modes, emitted: Bools) -> Complexes:
@@ -239,7 +247,7 @@ def _draw_component(rng: np.random.Generator, arm: Arm, t_s: Floats) -> Ints:
     return np.asarray((rng.random(len(t_s)) * edges[-1] >= edges).sum(axis=0).clip(max=len(density) - 1))
 
 
-def _psi(arm: Arm, t_s: Floats, component: Ints) -> Complexes:
+def _psi(arm: Arm, t_s: Floats, component: Ints | None) -> Complexes:
     """Return the wavepacket (its given component, where it is a mixture) at the detectors, 0 outside its support."""
     grid = arm.emission.t_s
     scale = 1.0 / (grid[1] - grid[0])
@@ -250,7 +258,7 @@ def _psi(arm: Arm, t_s: Floats, component: Ints) -> Complexes:
         # Not half a step before the start: a photon with a sharp edge would meet the other one too early.
         inside = (at >= -1e-6) & (index < len(grid))
         index = np.clip(index, 0, len(grid) - 1)
-    mixed = arm.emission.delayed is not None
+    mixed = component is not None and arm.emission.delayed is not None
     psi = arm.components[component, index] if mixed else arm.emission.amplitude[index]
     return np.asarray(psi if inside is None else np.where(inside, psi, 0))
 

@@ -34,7 +34,7 @@ _H_INPUTS, _V_INPUTS = 0b0101, 0b1010
 # Photons at the detectors in a candidate: none, alice's, bob's, both of different polarisation, both of the same.
 _PHOTONS = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [1, 1]], dtype=bool)
 _CHANCES = (1.0, 1.0, 1.0, 0.5, 0.5)
-_CHUNK = 1 << 16
+_CHUNK = 1 << 15
 _DARKS = 12  # more dark clicks in one attempt than this are not distinguished
 
 

@@ -1,4 +1,7 @@
-"""Writing a typed kernel as Python: expressions and calls."""
+"""Writing a typed kernel as Python: expressions and calls.
+
+Above 400 lines because one writer has a method for each kind of expression.
+"""
 
 from __future__ import annotations
 

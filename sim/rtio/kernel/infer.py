@@ -1,7 +1,7 @@
 """Typing rules of kernel statements, names, attributes and calls.
 
 Source: the behaviour of ARTIQ 8's compiler; operators are in `infer_ops.py`, the built-in functions in
-`infer_builtins.py`.
+`infer_builtins.py`. Above 400 lines because one visitor has a method for each kind of node, and they share its state.
 """
 
 from __future__ import annotations
