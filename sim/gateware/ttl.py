@@ -23,22 +23,27 @@ class Ttl(Peripheral):
     def __init__(self, port: LevelPort) -> None:
         super().__init__()
         self.level = 0
-        self._port = port
-        self._wires: list[Callable[[int, int], None]] = []
+        # A spare channel leads nowhere, and need not be told every level.
+        self._wires: list[Callable[[int, int], None]] = [] if getattr(port, "spare", False) else [port]
 
     def wire(self, listener: Callable[[int, int], None]) -> None:
         """Call `listener(t_mu, level)` at every change of level."""
         self._wires.append(listener)
+
+    def writer(self, address: int) -> Callable[[int, int, int], None]:
+        """Return what takes the writes of one register: nobody listens to a spare channel."""
+        return self.write if self._wires else self._keep
+
+    def _keep(self, t_mu: int, address: int, data: int) -> None:
+        self.level = data & 1
 
     def write(self, t_mu: int, address: int, data: int) -> None:
         """Set the level; only a change is passed on."""
         level = data & 1
         if level != self.level:
             self.level = level
-            self._port(t_mu, level)
-            if self._wires:
-                for listener in self._wires:
-                    listener(t_mu, level)
+            for listener in self._wires:
+                listener(t_mu, level)
 
 
 class TtlInOut(Ttl):
@@ -101,8 +106,8 @@ class TtlInOut(Ttl):
             if self._sensitivity:
                 self.poll(t_mu)
             self._seen_mu = t_mu
-        self._sensitivity = data & 3
-        self.due_mu = self._seen_mu + SLICE_MU if data & 3 else None
+        self._sensitivity = edges = data & 3
+        self.due_mu = t_mu + SLICE_MU if edges else None
 
     def _enable_output(self, t_mu: int, enable: bool) -> None:
         if enable and self._level_port is None:

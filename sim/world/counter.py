@@ -29,16 +29,20 @@ class Counter:
         self._done = 0
         self._gap_mu = 1e9 / detector.dark_rate_hz if detector.dark_rate_hz > 0 else math.inf
         self._next_dark = self._dark_after(0)
+        # Between these times there are no clicks, as far as is known; whatever brings light ends the silence.
+        self.silent_from_mu, self.silent_until_mu = 0, 0
         self._ideal = not (detector.dead_time_s or detector.recovery_s or detector.afterpulse_probability)
 
     def photon(self, t_mu: int) -> None:
         """A photon that the detector would register arrives at t_mu."""
         insort(self._raw, t_mu)
+        self.silent_until_mu = 0
 
     def shine(self, start_mu: int, stop_mu: int, rate_hz: float) -> None:
         """Clicks of this mean rate would be registered between two times."""
         if rate_hz > 0 and stop_mu > start_mu:
             self._stretches.append((start_mu, stop_mu, rate_hz))
+            self.silent_until_mu = 0
 
     def skip(self, t_mu: int) -> None:
         """Nothing that happens before t_mu is of interest: its dark clicks were accounted for elsewhere."""
@@ -54,6 +58,8 @@ class Counter:
                 self._forget(min(start_mu, stop_mu - _KEPT_MU))
         clicks = self._clicks
         if not clicks or clicks[-1] <= start_mu:
+            if not self._stretches and not self._raw:
+                self.silent_from_mu, self.silent_until_mu = start_mu, self._next_dark
             return []
         return clicks[bisect_right(clicks, start_mu) : bisect_right(clicks, stop_mu)]
 
