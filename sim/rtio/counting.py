@@ -60,10 +60,11 @@ def counting(bus: Bus, channel: int) -> Callable[[int], int]:
         While the channel listens, it is looked at before every event, so that nothing later than an input event has
         happened.
         """
-        head, n, done = bus.head, len(events), 0  # done: of a burst
+        head, n, done = bus.head, len(events), 0  # done: of the entry that was left half way
         listening = peripheral.due_mu is not None
         effect: Any = None
-        parts: tuple[Any, ...]
+        part: Any = None
+        parts: tuple[Any, ...] = ()
         try:
             while head < n:
                 when, effect = events[head]
@@ -79,20 +80,25 @@ def counting(bus: Bus, channel: int) -> Callable[[int], int]:
                     continue
                 else:
                     parts = effect.parts
-                for offset, write, address, data, target in parts:
+                for part in parts:
+                    offset, write, address, data, target = part
                     t_mu = when + offset
                     if listening:
                         poll(t_mu)
                         inlet.polled_mu = t_mu
                         if fifo:
+                            done = parts.index(part)
                             return True
-                    done += 1
                     write(t_mu, address, data)
                     if target == channel:
                         if fifo:
+                            done = parts.index(part) + 1
                             return True
                         listening = peripheral.due_mu is not None
-                head, done = head + 1, 0
+                head += 1
+        except BaseException:
+            done = parts.index(part) + 1 if part in parts else 0  # what raised has had its turn
+            raise
         finally:
             if done:  # of this entry; the rest stays
                 events[head : head + 1] = effect.events(when, done) if effect.__class__ is Burst else ()
