@@ -31,6 +31,8 @@ class Peripheral:
     fifo_depth: int = FIFO_DEPTH
     # False: it is never `running`, and poll() does nothing while `due_mu` is None. The bus then asks less.
     may_run: bool = True
+    # Events that met it busy and did nothing, since the bus last reported them.
+    lost: int = 0
 
     def __init__(self) -> None:
         self.fifo: deque[tuple[int, int]] = deque()

@@ -210,6 +210,13 @@ class Bus:
         if len(self.events) - self.head > _MANY:
             self.carry_out(self.counter)
 
+    def note_busy(self) -> None:
+        """Log the events that met a busy peripheral since the last look; the gateware raises a flag for them, too."""
+        for channel, peripheral in self.gateware.channels.items():
+            if getattr(peripheral, "lost", 0):
+                peripheral.lost = 0
+                self._note("busy error", channel)
+
     def _note(self, kind: str, channel: int) -> None:
         self.errors[kind] += 1
         _core_log.error("RTIO %s involving channel %s", kind, self.name(channel))

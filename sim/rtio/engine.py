@@ -147,6 +147,7 @@ class Engine:
         self.cache.end_kernel()
         self.bus.event_mu = self.bus.costs.event_mu
         self._charging = False
+        self.bus.note_busy()
         errors = [f"{kind}(s)" for kind, n in self.bus.errors.items() if n]
         if errors:
             text = (", ".join(errors[:-1]) + " and " if len(errors) > 1 else "") + errors[-1]

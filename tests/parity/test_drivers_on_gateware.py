@@ -179,3 +179,18 @@ def test_counter_and_time_stamps_agree(lab):
     lab.core.bus.now = start_mu
     counter.gate_rising_mu(5000)
     assert counter.fetch_count() == det.count(end_mu) == 50
+
+
+def test_a_word_written_to_a_busy_spi_bus_is_lost_and_reported_once(lab, caplog):
+    """As on hardware: no exception, a line in the core log, one warning when a kernel ends."""
+    spi = lab.get("spi")
+    spi.set_config(0, 32, 1e6, 1)
+    start = lab.core.bus.now
+    spi.write(1)
+    lab.core.bus.now = start + 800  # the transfer takes 33 us
+    spi.write(2)
+    assert "busy" not in caplog.text  # it is still on its way
+    lab.slack()
+    lab.slack()
+    assert caplog.text.count("busy error(s) reported during kernel execution") == 1
+    assert caplog.text.count("RTIO busy error involving channel") == 1
