@@ -11,6 +11,8 @@ Source: ARTIQ 8, behaviour of its master.
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from typing import Any, Protocol
 from sim.artiq_runtime import pyon
 
 logger = logging.getLogger(__name__)
+_PATIENCE_S = 10.0  # for a run that was asked to end, before it is interrupted
 _NAP_S = 0.1  # between looks at the clock while everything waits for its due date
 
 
@@ -108,6 +111,7 @@ class Schedule:
         self._clock, self._sleep = clock, sleep
         self._pipelines: dict[str, Pipeline] = {}
         self._active: list[Entry] = []  # one within the other; the last one runs
+        self._noticed = False  # the run knows that it is to end
         self.stop_signal: int | None = None
 
     # What experiments ask for
@@ -168,6 +172,7 @@ class Schedule:
         pipeline = self._pipelines[entry.pipeline_name]
         self._prepare(pipeline)
         if entry.termination_requested:
+            self._noticed = True
             return True
         prepared = pipeline.prepared()
         return prepared is not None and prepared.key > entry.key
@@ -182,6 +187,7 @@ class Schedule:
         entry = self.entry(rid)
         if entry is None or not self._active or entry is not self._active[-1] or entry.status != "running":
             return False
+        self._noticed = self._noticed or entry.termination_requested
         entry.status = "paused"
         try:
             for pipeline in list(self._pipelines.values()):
@@ -218,13 +224,26 @@ class Schedule:
         return [e for p in self._pipelines.values() for e in p.runs.values()]
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Ask what runs to end at the first signal, and start nothing more; interrupt it at the second."""
+        """Ask what runs to end at the first signal, and start nothing more; interrupt it at the second, or if it does
+        not look for a while whether it should end: a kernel in an endless loop never does.
+        """
         if self.stop_signal is not None:
             raise KeyboardInterrupt
         self.stop_signal = number
         for entry in self._active:
             entry.termination_requested = True
-        logger.warning("asked to stop: the experiment ends at its next check (once more interrupts it now)")
+        logger.warning(
+            "asked to stop: the experiment ends at its next check; one that does not check is interrupted in %g s "
+            "(once more interrupts it now)",
+            _PATIENCE_S,
+        )
+        timer = threading.Timer(_PATIENCE_S, self._insist, (number,))
+        timer.daemon = True
+        timer.start()
+
+    def _insist(self, number: int) -> None:
+        if self._active and not self._noticed:
+            os.kill(os.getpid(), number)
 
     def _wait(self, until_s: float) -> None:
         logger.info("nothing to do for %.1f s: waiting for a due date", until_s - self._clock())

@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import h5py
@@ -137,3 +140,32 @@ def test_a_small_run_imports_nothing_heavy(lab: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=lab, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+ENDLESS = '''
+from artiq.experiment import *
+
+
+class Endless(EnvExperiment):
+    def build(self):
+        self.setattr_device("core")
+
+    @kernel
+    def run(self):
+        self.set_dataset("kept", 42)
+        while True:
+            delay(1*us)
+'''
+
+
+def test_one_ctrl_c_ends_a_kernel_that_never_checks_and_keeps_the_data(
+    lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (lab / "experiments" / "endless.py").write_text(ENDLESS)
+    shutil.copy(Path(__file__).parents[2] / "device_db.py", lab / "device_db.py")
+    monkeypatch.setattr("sim.command.scheduler._PATIENCE_S", 0.3)
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert cli.main(["run", "experiments/endless.py"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    with h5py.File(result_files(lab)[0]) as file:
+        assert file["datasets/kept"][()] == 42
