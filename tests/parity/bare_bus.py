@@ -36,6 +36,9 @@ class BareBus:
 
     output_wide = output
 
+    def note_busy(self) -> None:
+        """Nothing is ever busy."""
+
     def input_timestamp(self, timeout_mu: int, channel: int) -> int:
         """Return no event."""
         return -1
