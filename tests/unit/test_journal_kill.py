@@ -77,6 +77,7 @@ def test_every_acknowledged_shot_survives_kill_9_at_20_random_instants(tmp_path:
     assert {entry.action for entry in recover(tmp_path)} == {"kept"}
 
 
+@pytest.mark.slow  # timed: for a machine that is idle
 def test_an_append_takes_at_most_20_us_where_the_machine_is_idle(tmp_path: Path) -> None:
     with Journal.create(tmp_path, 1, "Timed", {}) as journal:
         batches = []
