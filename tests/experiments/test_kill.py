@@ -15,12 +15,15 @@ from analysis.load import load
 FILE = "link/remote_entanglement.py"
 
 
-def kill_after(folder: Path, seconds: float, seed: int) -> None:
-    """Start a run, wait for its journal, kill it a while later."""
+def kill_after(folder: Path, seconds: float, seed: int, size: int = 0) -> None:
+    """Start a run, wait for its journal (of at least so many bytes), kill it a while later."""
     before = set(folder.rglob("*.journal"))
     process = start(folder, FILE, "--scenario", "bright", "--seed", str(seed), "n_pairs=100000")
     deadline = time.monotonic() + 60
-    while set(folder.rglob("*.journal")) == before and time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and process.poll() is None:
+        new = set(folder.rglob("*.journal")) - before
+        if any(path.stat().st_size >= size for path in new):
+            break
         time.sleep(0.02)
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
@@ -43,7 +46,7 @@ def check(folder: Path, kills: int) -> int:
 
 
 def test_one_killed_run_is_recovered(tmp_path: Path) -> None:
-    kill_after(tmp_path, 1.5, 1)
+    kill_after(tmp_path, 0.1, 1, size=20_000)
     assert check(tmp_path, 1) > 20
 
 

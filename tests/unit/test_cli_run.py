@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import h5py
@@ -143,12 +141,19 @@ def test_a_small_run_imports_nothing_heavy(lab: Path) -> None:
 
 
 ENDLESS = '''
+import os
+import signal
+import threading
+
 from artiq.experiment import *
 
 
 class Endless(EnvExperiment):
     def build(self):
         self.setattr_device("core")
+
+    def prepare(self):
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     @kernel
     def run(self):
@@ -164,7 +169,6 @@ def test_one_ctrl_c_ends_a_kernel_that_never_checks_and_keeps_the_data(
     (lab / "experiments" / "endless.py").write_text(ENDLESS)
     shutil.copy(Path(__file__).parents[2] / "device_db.py", lab / "device_db.py")
     monkeypatch.setattr("sim.command.scheduler._PATIENCE_S", 0.3)
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     assert cli.main(["run", "experiments/endless.py"]) == 130
     assert "interrupted" in capsys.readouterr().err
     with h5py.File(result_files(lab)[0]) as file:
