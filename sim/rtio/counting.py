@@ -95,9 +95,9 @@ def counting(bus: Bus, channel: int) -> Callable[[int], int]:
                             done = parts.index(part) + 1
                             return True
                         listening = peripheral.due_mu is not None
-                head += 1
-        except BaseException:
-            done = parts.index(part) + 1 if part in parts else 0  # what raised has had its turn
+                head, part = head + 1, None
+        except BaseException:  # Ctrl-C too, which may come between two entries: then none is half done
+            done = 0 if part is None else parts.index(part) + 1  # what raised has had its turn
             raise
         finally:
             if done:  # of this entry; the rest stays
