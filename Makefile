@@ -34,7 +34,8 @@ test-slow: install-dev
 	$(BIN)/python -m pytest -q -m slow
 
 bench: install-dev
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks
+	$(BIN)/python benchmarks/bench_startup.py
 
 lint: install-dev
 	$(BIN)/ruff check .

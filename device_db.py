@@ -1,7 +1,8 @@
 """Devices of the lab in ARTIQ's format: a midpoint station (DRTIO master) and two nodes, alice and bob (satellites).
 
 The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the
-simulated core in the place of `core`, and of nothing else. docs/contracts.md, section 7, says what each device is for.
+simulated core in the place of `core` and opens the instruments over their twins; nothing else changes.
+docs/contracts.md says what each device (section 7) and instrument (section 16) is for.
 """
 
 from typing import Any
@@ -106,6 +107,8 @@ def add_node(node: str, base: int) -> None:
         add_ttl(f"{node}_{line}", base + 21 + i)
     add_ttl(f"{node}_fluorescence", base + 26, "TTLInOut")
     add_counter(f"{node}_fluorescence_counter", base + 27)
+    add(f"{node}_grabber", "artiq.coredevice.grabber", "Grabber", channel_base=base + 28)  # takes two channels
+    add_ttl(f"{node}_hiding", base + 30)
 
 
 def add_midpoint() -> None:
@@ -117,7 +120,39 @@ def add_midpoint() -> None:
     add("entangler", "drivers.rtio.entangler", "Entangler", channel=9, inputs=list(DETECTORS), reference_output=1)
 
 
+def add_instrument(name: str, kind: str, address: str, port: int) -> None:
+    """Add one instrument that is not on RTIO: its driver, its address, and the port of its controller."""
+    device_db[name] = {
+        "type": "controller",
+        "host": "::1",
+        "port": port,
+        "target_name": name,
+        "command": f"aqctl_atomlink -p {{port}} --bind {{bind}} --driver {kind} --device {address} {name}",
+        "driver": kind,
+        "device": address,
+    }
+
+
+def add_instruments() -> None:
+    """Add the instruments of both nodes and of the midpoint."""
+    for i, node in enumerate(NODES):
+        net, base = f"192.168.1.{80 + 10 * i}", 3300 + 10 * i
+        add_instrument(f"{node}_laser", "dlc_pro", f"{net}:1998", base)
+        add_instrument(f"{node}_microwave", "microwave", f"TCPIP::192.168.1.{81 + 10 * i}::5025::SOCKET", base + 1)
+        add_instrument(f"{node}_power_meter", "pm100d", f"USB0::0x1313::0x8078::P001234{5 + i}::INSTR", base + 2)
+        mac = f"80-34-28-00-00-0{1 + i}"
+        add_instrument(f"{node}_cavity_lock", "stabilizer", f"192.168.1.70:1883/dt/sinara/dual-iir/{mac}", base + 3)
+        add_instrument(f"{node}_awg", "spectrum_awg", f"/dev/spcm{2 * i},/dev/spcm{2 * i + 1}", base + 4)
+        add_instrument(f"{node}_camera", "camera", f"dcam:{i}", base + 5)
+        add_instrument(f"{node}_piezo", "mdt693b", f"ASRL/dev/ttyUSB{i}::INSTR", base + 6)
+    add_instrument("wavemeter", "wavemeter", "192.168.1.71:1234", 3320)
+    add_instrument("fibre_switch", "polatis", "TCPIP::192.168.1.72::5025::SOCKET", 3321)
+    add_instrument("snspd_electronics", "websq", "192.168.1.73:12000", 3322)
+    add_instrument("tagger", "id900", "192.168.1.74:5555", 3323)
+
+
 add_midpoint()
+add_instruments()
 for node_name, node_base in NODES.items():
     add_node(node_name, node_base)
 

@@ -15,12 +15,13 @@ from atomlink.errors import DataError
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its standard error; operators treat two estimates as independent and add up their n."""
+    """A value with its standard error; operators treat two estimates as independent, add up n and drop the unit."""
 
     value: float
     error: float
     n: int = 0
     source: str = ""
+    unit: str = ""
 
     def __str__(self) -> str:
         count = f" (n = {self.n})" if self.n else ""
@@ -39,6 +40,17 @@ class Estimate:
             return f"({mantissa}) × 10{str(power).translate(_SUPERSCRIPT)}"
         decimals = max(0, 1 - math.floor(math.log10(float(f"{self.error:.1e}"))))  # 0.0996 is 0.10
         return f"{self.value:.{decimals}f} ± {self.error:.{decimals}f}"
+
+    def quantity(self) -> str:
+        """Return `10.02 ± 0.03 µs`: the number with its unit, scaled to the prefix that reads best."""
+        if self.error == 0.0 and self.unit not in _PREFIXED:
+            return f"{self.value:g} {self.unit}".rstrip()
+        if self.unit not in _PREFIXED or not (math.isfinite(self.value) and math.isfinite(self.error)):
+            return f"{self.number()} {self.unit}".rstrip()
+        size = max(abs(self.value), self.error)
+        power = min(max(3 * math.floor(math.log10(size) / 3), -12), 9) if size > 0 else 0
+        scaled = Estimate(self.value / 10**power, self.error / 10**power)
+        return f"{scaled.number()} {_PREFIXES[power]}{self.unit}"
 
     def sigmas_from(self, reference: float) -> float:
         """Return by how many standard errors the value lies above the reference."""
@@ -76,6 +88,8 @@ class Estimate:
         return Estimate(value, error, self.n + other.n, self.source or other.source)
 
 
+_PREFIXED = ("s", "Hz", "K", "W", "V", "m", "T")
+_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -106,3 +120,8 @@ def ratio(k: int, m: int, source: str = "") -> Estimate:
     return Estimate(
         k / m, smooth * math.sqrt(1 / (k + 0.5) + 1 / m), k + m, source or "ratio of counts, Poisson errors"
     )
+
+def half_period(frequency: Estimate) -> Estimate:
+    """Return 1/(2 f) in s: the time from one pole to the other."""
+    value = 0.5 / frequency.value
+    return Estimate(value, value * frequency.error / frequency.value, frequency.n, frequency.source, "s")

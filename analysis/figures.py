@@ -66,7 +66,7 @@ def as_png(figure: Figure, dpi: int = 130) -> bytes:
 @mpl.rc_context(STYLE)
 def correlators(run: Run, result: LinkResult) -> Figure:
     """Draw <n_A n_B> per setting and pattern: bars raw, dots read-out corrected, lines the ideal Bell state."""
-    figure, (axes,) = _figure(run, 9.6, 3.0)
+    figure, (axes,) = canvas(run, 9.6, 3.0)
     names = [setting.name for setting in result.settings]
     width = 0.8 / len(result.patterns)
     for k, row in enumerate(result.patterns):
@@ -94,7 +94,7 @@ def correlators(run: Run, result: LinkResult) -> Figure:
 @mpl.rc_context(STYLE)
 def waiting(run: Run, result: LinkResult) -> Figure:
     """Draw the attempts per herald beside the geometric law with the measured probability."""
-    figure, (axes,) = _figure(run, 4.7, 2.9)
+    figure, (axes,) = canvas(run, 4.7, 2.9)
     k, p = result.waiting.attempts, result.waiting.p
     step = max(1, int(np.ceil(k.max() / 30)))
     edges = np.arange(0, k.max() + step, step)
@@ -115,7 +115,7 @@ def waiting(run: Run, result: LinkResult) -> Figure:
 def readout(run: Run, result: LinkResult) -> Figure:
     """Draw the fluorescence counts of both nodes, with and without push-out, and the believed thresholds."""
     nodes = run.text("link.nodes", "alice,bob").split(",")
-    figure, panels = _figure(run, 4.7, 2.9, columns=2)
+    figure, panels = canvas(run, 4.7, 2.9, columns=2)
     counts, pushout = run.datasets["shots.counts"], run.datasets["shots.pushout"]
     usable = (run.datasets["shots.valid"] == 1) & np.isin(run.datasets["shots.pattern"], list(PATTERNS))
     edges = np.linspace(0, max(int(counts.max()), 1) * 1.02, 46).tolist()
@@ -136,7 +136,7 @@ def readout(run: Run, result: LinkResult) -> Figure:
 @mpl.rc_context(STYLE)
 def hom(run: Run, result: HomResult) -> Figure:
     """Draw visibility against delay, raw and accidentals subtracted, with the fits, above the coincidences."""
-    figure, (upper, lower) = _figure(run, 9.6, 4.4, rows=2)
+    figure, (upper, lower) = canvas(run, 9.6, 4.4, rows=2)
     delay = result.delay_s * 1e9
     fine = np.linspace(delay.min(), delay.max(), 400)
     for curve, label, colour, shift in (
@@ -165,11 +165,12 @@ def _coincidences(axes: Axes, run: Run) -> None:
     axes.legend(loc="lower right", ncols=2)
 
 
-def _figure(run: Run, width_in: float, height_in: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its panels, with room for the run's id in the lower right corner."""
+def canvas(run: Run, width_in: float, height_in: float, rows: int = 1, columns: int = 1,
+           share: bool = True) -> tuple[Figure, list[Axes]]:  # fmt: skip
+    """Return a figure and its panels (sharing axes or not), with room for the run's id in the lower right corner."""
     low = 0.14 / height_in
     figure = Figure(figsize=(width_in, height_in), layout=ConstrainedLayoutEngine(rect=(0, low, 1, 1 - low)))
-    panels = figure.subplots(rows, columns, sharex=rows > 1, sharey=columns > 1, squeeze=False)
+    panels = figure.subplots(rows, columns, sharex=share and rows > 1, sharey=share and columns > 1, squeeze=False)
     figure.text(0.995, 0.006, run.label, ha="right", va="bottom", fontsize=6.5, color=PALE)
     return figure, list(panels.flat)
 

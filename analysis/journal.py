@@ -2,9 +2,9 @@
 from it.
 
 File: one header line `atomlink-journal 1 <crc32> <JSON>`, then records of length u32, crc32 u32 (little endian) and
-payload JSON. In a row a key without a dot is a column of `shots.*`, a key with a dot is a run-level dataset whose
-last value wins. An HDF5 file that is killed while written cannot be read again, and ARTIQ writes its file only at
-the end: hence a format of our own.
+payload JSON. In a row a key without a dot is a column of `shots.*` (or of what the header's `columns` says, `scan.*`),
+a key with a dot is a run-level dataset whose last value wins. An HDF5 file that is killed while written cannot be read
+again, and ARTIQ writes its file only at the end: hence a format of our own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from analysis import schema
+from analysis.veto import is_vetoed
 from atomlink.errors import DataError, LabError
 
 try:
@@ -32,6 +33,7 @@ except ImportError:  # not POSIX: no locks, so recovering a live journal is for 
 MAGIC = b"atomlink-journal 1 "
 RECORD = struct.Struct("<II")
 COMPLETE = "run.complete"
+VETO = "link.veto_mu"
 
 Row = dict[str, Any]
 
@@ -170,16 +172,30 @@ def fold(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def fold_rows(header: Mapping[str, Any], rows: list[Row]) -> dict[str, Any]:
-    """Return run-level datasets and the columns `shots.*`; a shot without a column shows -1 (int) or nan there."""
+    """Return run-level datasets and the columns of the rows; one without a column shows -1 (int) or nan there.
+
+    The header's `columns` says what the columns are called: `shots.*` unless told (`scan.*` of a scan).
+    """
     run_level: dict[str, Any] = {COMPLETE: 0, **header.get("datasets", {})}
     shots: list[Row] = []
     for row in rows:
         run_level.update((key, value) for key, value in row.items() if "." in key)
         shot = {key: value for key, value in row.items() if "." not in key}
         shots += [shot] if shot else []
+    _veto(shots, run_level.get(VETO, ()))
     names = dict.fromkeys(name for shot in shots for name in shot)
-    columns = {f"shots.{name}": _column(shots, name) for name in names}
+    prefix = header.get("columns", "shots")
+    columns = {f"{prefix}.{name}": _column(shots, name) for name in names}
     return {key: schema.stored(key, value) for key, value in {**run_level, **columns}.items()}
+
+
+def _veto(shots: list[Row], intervals_mu: Sequence[Sequence[int]]) -> None:
+    """Mark the shots of times in which a lock may have been lost; that is known only after they were written."""
+    if intervals_mu:
+        heralds = [shot.get("t_herald_mu", schema.MISSING_INT) for shot in shots]
+        for shot, vetoed in zip(shots, is_vetoed(heralds, intervals_mu), strict=True):
+            if vetoed:
+                shot["valid"] = 0
 
 
 def _column(shots: list[Row], name: str) -> list[Any]:

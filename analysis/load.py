@@ -54,7 +54,14 @@ class Run:
         return str(self.datasets.get(key, default))
 
     def belief(self, *keys: str) -> Any:
-        """Return the first of these that the run set or read (ARTIQ archives what an experiment reads), else None."""
+        """Return the first of these that the run set or read (ARTIQ archives what an experiment reads), else None.
+
+        A belief that the run itself changed at its end is returned as it was before (`fit.previous.*`).
+        """
+        before = [f"fit.previous.{key}" for key in keys]
+        changed = next((self.datasets[key] for key in before if key in self.datasets), None)
+        if changed is not None:
+            return changed
         found = (store[key] for key in keys for store in (self.datasets, self.archive) if key in store)
         return next(found, None)
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from analysis import page, report_hom, report_link, schema
+from analysis import calibrate, page, report_hom, report_link, report_twin, schema
 from analysis.load import Run, load
+from analysis.twins import twin_of
 from atomlink.errors import DataError
 
-# A dataset of each kind of run, and what its report says. A new analysis adds its line.
+# A dataset of each kind of run, and what its report says. Newer experiments have a twin (analysis/twins.py) instead.
 SECTIONS: tuple[tuple[str, Callable[[Run], page.Section]], ...] = (
     ("link.settings", report_link.section),
     ("hom.delay_s", report_hom.section),
@@ -30,7 +31,8 @@ def report(path: str | os.PathLike[str]) -> Path:
 def main_report(path: str | os.PathLike[str]) -> list[str]:
     """Write the report and return the lines that the command prints: headline numbers, then where the page is."""
     written, sections, notices = _write(load(path))
-    lines = [f"{label}: {value} ({remark})" for section in sections for label, value, remark in section.tiles]
+    lines = [f"{label}: {value}" + (f" ({remark})" if remark else "")
+             for section in sections for label, value, remark in section.tiles]  # fmt: skip
     return [*notices, *lines, f"report: {written}"]
 
 
@@ -54,6 +56,13 @@ def _sections(run: Run) -> tuple[list[page.Section], list[str]]:
                 sections.append(make(run))
             except DataError as error:
                 notices.append(str(error))
+    for label, part in [("", run), *(calibrate.children(run) if run.class_name == "Calibrate" else [])]:
+        twin = twin_of(part.class_name)
+        if twin is not None:
+            try:
+                sections.append(report_twin.section(part, twin, label))
+            except DataError as error:
+                notices.append(f"{label}: {error}" if label else str(error))
     return sections, notices
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from analysis import figures, page, published
+from analysis import figures, figures_budget, page, published
+from analysis.budget import Budget, budget
 from analysis.estimates import Estimate, binomial
 from analysis.link import LinkResult, Row, analyse
 from analysis.load import Run
@@ -26,6 +27,7 @@ def section(run: Run) -> page.Section:
         _states(result),
         page.pair(_waiting(run, result), _readout(run, result)),
         *_published(run, result),
+        *_budget(run, budget(run, result)),
         page.heading("Checks"),
         _checks(result),
         page.small(*_method(run)),
@@ -134,6 +136,31 @@ def _difference(entry: published.Comparison) -> str:
 
 def _sigmas(sigmas: float) -> str:
     return NONE if math.isnan(sigmas) else f"{sigmas:+.1f} σ".replace("-", "−")
+
+
+def _budget(run: Run, found: Budget | None) -> list[str]:
+    if found is None:
+        return []
+    time = [(part.name, _time(part.predicted), _time(part.measured.value if part.measured else None))
+            for part in found.time]  # fmt: skip
+    fidelity = [(part.name, _plain(part.predicted), number(part.measured)) for part in found.fidelity]
+    probability = found.probability
+    return [
+        page.heading("Where time and fidelity go"),
+        page.image(figures_budget.parts(run, found), "Predicted from what the lab believes, beside measured."),
+        page.pair(page.table(("Time", "Predicted", "Measured"), time, strong=(len(time) - 1,)),
+                  page.table(("Fidelity left after", "Predicted", "Measured"), fidelity)),
+        page.small(f"Believed herald probability {_plain(probability.predicted)}, measured "
+                   f"{number(probability.measured)}. Predicted attempts and recoolings follow from the believed one."),
+    ]  # fmt: skip
+
+
+def _time(seconds: float | None) -> str:
+    return NONE if seconds is None else f"{seconds:.3g} s"
+
+
+def _plain(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3g}" if value < 0.1 else f"{value:.4f}"
 
 
 def _checks(result: LinkResult) -> str:

@@ -18,7 +18,7 @@ from atomlink.errors import DataError
 
 Array = npt.NDArray[Any]
 
-CHECKED_PREFIXES = ("shots.", "link.", "hom.", "run.")  # `param.*` is drivers' table, `live.*` is for the eye
+CHECKED_PREFIXES = ("shots.", "link.", "hom.", "run.", "array.")  # `param.*` is drivers' table, `live.*` is for the eye
 MISSING_INT = -1  # what a shot shows in a column that its journal row did not have; a float shows nan
 
 
@@ -60,7 +60,9 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("link.attempts", "int64", (), "", "attempts of the whole run"),
     Dataset("link.t_attempting_s", "float64", (), "s", "time spent in attempts (pump, excite, gate)"),
     Dataset("link.t_lab_s", "float64", (), "s", "lab time of the whole run: loading, recooling and read-out included"),
+    _optional("link.t_loading_s", "float64", (), "s", "lab time spent loading, looking included"),
     _optional("link.loads", "int64", (), "", "how often the nodes were loaded"),
+    _optional("link.veto_mu", "int64", ("v", 2), "mu", "start, stop of the times in which a lock may have been lost"),
     _optional("link.recoolings", "int64", (), "", "how often the atoms were recooled"),
     _optional(
         "link.pattern_counts", "int64", (16,), "", "attempts by pattern, heralds and the rest (software heralding)"
@@ -69,6 +71,7 @@ DATASETS: tuple[Dataset, ...] = (
         "link.efficiency_belief", "float64", (2,), "", "believed probability of a click per attempt (alice, bob)"
     ),
     _optional("link.image_threshold", "float64", (2,), "", "believed threshold of the read-out image (alice, bob)"),
+    _optional("link.wait_s", "float64", (), "s", "from the herald to the analysis pulse"),
     _optional("link.t_gate_s", "float64", (), "s", "width of the detection gate"),
     _optional("link.dark_rate_belief_hz", "float64", (4,), "Hz", "believed dark rates (c_h, c_v, d_h, d_v)"),
     _optional("link.visibility_belief", "float64", (), "", "believed two-photon visibility"),
@@ -80,6 +83,13 @@ DATASETS: tuple[Dataset, ...] = (
     _optional("hom.dark_clicks", "int64", (4,), "", "gates with a click (c_h, c_v, d_h, d_v) without excitation light"),
     _optional("hom.dark_gates", "int64", (), "", "gates opened without excitation light"),
     _optional("hom.t_gate_s", "float64", (), "s", "width of the detection gate"),
+    Dataset("array.node", "str", (), "", "whose tweezer array"),
+    Dataset("array.threshold", "float64", (), "", "electrons of a site above which an atom is there (belief)"),
+    _optional("array.electrons", "float32", ("n", "images", "rows", "columns"), "", "electrons of each site, by image"),
+    _optional("array.t_trigger_mu", "int64", ("n", "images"), "mu", "RTIO time of the camera's trigger"),
+    _optional("array.target", "int64", ("n", 4), "", "sites to fill: first row, first column, rows, columns"),
+    _optional("array.moves", "int64", ("n",), "", "moves that were made, before they were split for the AWG"),
+    _optional("array.t_move_s", "float64", ("n",), "s", "time that the moves take"),
     Dataset("run.target", "str", (), "", '"simulation" or "hardware"'),
     Dataset("run.scenario", "str", (), "", "scenario of the simulated lab; empty on hardware"),
     Dataset("run.seed", "int64", (), "", "seed of the simulated lab"),

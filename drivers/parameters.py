@@ -4,6 +4,7 @@ The truth lies in the apparatus (or in the scenario of the twin). A belief is an
 dataset does not exist yet, its default from this table is used. Calibrations update datasets, never this file.
 """
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 import numpy as np
 
 from atomlink.errors import UsageError
+from drivers import parameter_log
+
+SCALED = ("s", "Hz", "V", "W", "K", "m")  # units that take a prefix
+_PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 NODES = ("alice", "bob")
 BEAMS = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout")
@@ -53,11 +58,46 @@ _TEMPLATES = (
     Parameter("param.{n}.v_shim_y_v", 0.0, "V", "shim coil y", "bias field alone"),
     Parameter("param.{n}.v_shim_z_v", 0.0, "V", "shim coil z", "bias field alone"),
     Parameter("param.{n}.v_piezo_v", 0.0, "V", "cavity piezo", "the lock holds the cavity"),
+    Parameter("param.{n}.v_paddle_turn_v", 0.0, "V", "polarisation compensator, rotator", "no compensation"),
+    Parameter("param.{n}.v_paddle_phase_v", 0.0, "V", "polarisation compensator, retarder of H against V",
+              "no compensation"),
     Parameter("param.{n}.f_{beam}_hz", 80e6, "Hz", "DDS carrier of the beam's AOM", "centre of an 80 MHz AOM"),
     Parameter("param.{n}.a_{beam}", 1.0, "1", "DDS amplitude of the beam, fraction of full scale", "AOM saturated"),
     Parameter("param.{n}.att_{beam}_db", 0.0, "dB", "step attenuator of the beam", "AOM saturated"),
+    Parameter("param.{n}.t_frame_s", 20e-3, "s", "exposure of a camera frame", "design: as the counter's image"),
+    Parameter("param.{n}.t_readout_s", 5e-3, "s", "end of the exposure to the whole frame", "700 lines of a qCMOS"),
+    Parameter("param.{n}.camera_x_px", 9.0, "1", "site (0, 0) on the sensor, pixels to the right", "design"),
+    Parameter("param.{n}.camera_y_px", 9.0, "1", "site (0, 0) on the sensor, pixels down", "design"),
+    Parameter("param.{n}.camera_pitch_px", 6.0, "1", "pixels from site to site", "design: 5 um, 0.83 um per pixel"),
+    Parameter("param.{n}.camera_sigma_px", 0.9, "1", "width of a site's light, rms pixels", "NA 0.5 at 780 nm"),
+    Parameter("param.{n}.camera_background", 0.2, "1", "electrons per pixel and frame without atoms",
+              "10 /s in 20 ms"),
+    Parameter("param.{n}.site_threshold", 25.0, "1", "electrons of a site above which an atom is there",
+              "between 0 +- 2 and 100 +- 11 in 20 ms"),
+    Parameter("param.{n}.site_m", 5e-6, "m", "distance of two sites", "design"),
+    Parameter("param.{n}.port_row", 0.0, "1", "row of the site at the photon port", "design: a corner"),
+    Parameter("param.{n}.port_column", 0.0, "1", "column of the site at the photon port", "design: a corner"),
+    Parameter("param.{n}.move_speed_m_s", 0.55, "m/s", "highest speed of a carried atom",
+              "Bluvstein et al., Nature 604, 451 (2022)"),
+    Parameter("param.{n}.t_move_s", 100e-6, "s", "shortest time of a move", "10 radial trap periods"),
+    Parameter("param.{n}.t_handover_s", 100e-6, "s", "ramp of a moving tweezer's amplitude", "10 radial trap periods"),
+    Parameter("param.{n}.f_row_0_hz", 75.25e6, "Hz", "tone of row 0", "design: band of 75 to 125 MHz"),
+    Parameter("param.{n}.f_row_site_hz", 0.5e6, "Hz", "tone step from row to row", "design"),
+    Parameter("param.{n}.f_column_0_hz", 75.25e6, "Hz", "tone of column 0", "design: band of 75 to 125 MHz"),
+    Parameter("param.{n}.f_column_site_hz", 0.5e6, "Hz", "tone step from column to column", "design"),
+    Parameter("param.{n}.aod_lowest_hz", 75e6, "Hz", "lowest tone that the AOD deflects", "design"),
+    Parameter("param.{n}.aod_highest_hz", 125e6, "Hz", "highest tone that the AOD deflects", "design"),
+    Parameter("param.{n}.a_tone", 0.009, "1", "amplitude of one tone, fraction of the AWG's full scale",
+              "a hundred of them stay within full scale"),
+    Parameter("param.{n}.awg_tones", 20.0, "1", "tones that one axis of the AWG has", "DDS cores of an M4i.66xx"),
+    Parameter("param.{n}.v_transmitted_v", 2.0, "V", "photodiode behind the cavity, cavity in lock", "design"),
     Parameter("param.link.t_photon_{n}_s", 549e-9, "s", "excitation switch edge to first light at the detectors",
               "500 ns of AOM + 10 m of fibre at n = 1.468"),
+    Parameter("param.link.efficiency_{n}", 0.0863, "1", "an attempt of one node ends in a click, end to end",
+              "ready 0.97 x emission 0.757 x mode matching 0.6 x path 0.446 x midpoint 0.5 x detector 0.88"),
+    Parameter("param.{n}.t2_star_s", 300e-6, "s", "1/e time of the Zeeman pair's Ramsey fringes",
+              "0.7 mG rms of field noise"),
+    Parameter("param.{n}.t2_s", 2e-3, "s", "1/e time of its spin echo", "design"),
     Parameter("param.link.t_gate_s", 0.9e-6, "s", "detector gate, from the first light on", "pulse + cavity decay"),
     Parameter("param.link.n_recooling", 100.0, "attempts", "attempts between two recoolings", "design"),
     Parameter("param.link.t_software_slack_s", 25e-6, "s", "software heralding: lead of an attempt over the counter",
@@ -84,22 +124,53 @@ TABLE: dict[str, Parameter] = {row.name: row for row in _expand()}
 def parameter(name: str) -> Parameter:
     """Return the row of one belief; UsageError names the nearest ones if there is none."""
     if name not in TABLE:
-        raise UsageError(f"Parameter {name!r} does not exist; it must be one of the table in drivers/parameters.py")
+        near = difflib.get_close_matches(name, TABLE, n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "`atomlink params list` names them."
+        raise UsageError(f"Parameter {name!r} does not exist; it must be one of drivers/parameters.py: {hint}")
     return TABLE[name]
+
+
+def dataset_unit(row: Parameter) -> str:
+    """Return the unit as a dataset carries it: none for a pure number."""
+    return "" if row.unit == "1" else row.unit
+
+
+def scale_of(unit: str, base: str) -> float | None:
+    """Return by how much a value in `unit` is to be multiplied to be in `base`; None where the two do not fit."""
+    if unit == base or (unit in ("", "1") and base == "1"):
+        return 1.0
+    if base == "1":
+        return 0.01 if unit == "%" else None
+    if base in SCALED and unit.endswith(base) and unit[: -len(base)] in _PREFIXES:
+        return _PREFIXES[unit[: -len(base)]]
+    return None
 
 
 def get(experiment: Any, name: str) -> float:
     """Return what the lab believes, in the unit of the table.
 
     `experiment` is any HasEnvironment. A value that comes from the defaults is written into the results file, too,
-    so that the file says what the run believed.
+    so that the file says what the run believed. A revision of the history that the datasets have not followed yet (the
+    process was killed in between) comes first.
     """
     row = parameter(name)
+    waiting = _waiting(experiment)
+    if name in waiting:
+        experiment.set_dataset(name, waiting[name], unit=dataset_unit(row), scale=1.0)
+        return waiting[name]
     try:
         return float(experiment.get_dataset(name))
     except KeyError:
-        experiment.set_dataset(name, row.default, unit="" if row.unit == "1" else row.unit, scale=1.0)
+        experiment.set_dataset(name, row.default, unit=dataset_unit(row), scale=1.0)
         return row.default
+
+
+def _waiting(experiment: Any) -> dict[str, float]:
+    """Return what the history says and the datasets do not yet; nearly always nothing."""
+    path = parameter_log.lab_folder() / parameter_log.FILE
+    if not path.exists():
+        return {}
+    return parameter_log.waiting(path, int(experiment.get_dataset(parameter_log.REVISION, 0, archive=False)))
 
 
 def duration_mu(experiment: Any, name: str) -> np.int64:

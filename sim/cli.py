@@ -1,4 +1,4 @@
-"""The command `atomlink`: run, timeline, report, recover, validate, list, doctor.
+"""The command `atomlink`: run, timeline, calibrate, params, lab, report, recover, validate, list, doctor.
 
 Bad input is one line on stderr and exit code 2; an experiment's own exception is one line with its place and code 1.
 Each command imports what it needs when it is called, so that a tiny experiment starts as fast as with `artiq_run`.
@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -25,6 +25,9 @@ USAGE = """usage: atomlink COMMAND …
 
   run FILE [ARG=VALUE …]   run an experiment and write its results file
   timeline FILE [ARG=…]    run an experiment, write a VCD, and say where slack and time go
+  calibrate [TARGET]       bring what is stale or drifted back, in the order of the calibration graph
+  params [COMMAND …]       what the lab believes: list, get, set, log, diff, rollback
+  lab                      keep one simulated lab alive for runs, and serve its instruments on loopback
   report [FILE.h5]         make the one-page report of a results file (default: the newest)
   recover [PATH]           write the results file of a run that was killed, from its journal
   validate [ROW …]         published experiments against the twin, written to docs/validation.md
@@ -32,6 +35,9 @@ USAGE = """usage: atomlink COMMAND …
   doctor                   what is installed, what is missing and how to get it
 
 atomlink COMMAND --help says more."""
+
+
+LAB = "127.0.0.1:3290"  # where `atomlink lab` listens unless told otherwise
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -72,7 +78,7 @@ def _say(message: str, code: int) -> int:
 
 def _dispatch(words: list[str]) -> int:
     commands = {"run": _run, "timeline": _timeline, "report": _report, "recover": _recover, "validate": _validate,
-                "list": _list, "doctor": _doctor}
+                "calibrate": _calibrate, "params": _params, "lab": _serve_lab, "list": _list, "doctor": _doctor}
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
         return 0 if words else 2
@@ -109,10 +115,17 @@ def _prepared(parser: argparse.ArgumentParser, words: list[str]) -> "Iterator[tu
     args = parser.parse_intermixed_args(words)
     if args.file is None:
         raise UsageError(f"FILE is missing: {parser.prog} FILE [ARG=VALUE …], see `atomlink list`")
+    lab, file = _lab_of(args.file)
+    with _run_of(args, lab, file) as run:
+        yield run, args
+
+
+@contextmanager
+def _run_of(args: argparse.Namespace, lab: "Lab", file: Path) -> "Iterator[Run]":
+    """Make ready the run of one file, and the environment for as long as it runs."""
     logging.basicConfig(level=max(logging.DEBUG, logging.WARNING - 10 * args.verbose),
                         format="%(levelname)s:%(name)s:%(message)s")
-    lab, file = _lab_of(args.file)
-    with _environment(args):
+    with _environment(args), _variables({"ATOMLINK_ROOT": str(lab.root)}):
         from sim import artiq_runtime
 
         artiq_runtime.install()
@@ -120,7 +133,7 @@ def _prepared(parser: argparse.ArgumentParser, words: list[str]) -> "Iterator[tu
         from sim.command.arguments import parse
 
         yield runner.Run(lab, file, args.class_name, parse(args.arguments), (args.results or lab.results).resolve(),
-                         log_level=logging.getLogger().level), args
+                         log_level=logging.getLogger().level)
 
 
 def _execute(run: "Run") -> int:
@@ -150,13 +163,39 @@ def _run_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="file of the experiment")
     parser.add_argument("arguments", metavar="ARG=VALUE", nargs="*", help="arguments, values in PYON as for artiq_run")
     parser.add_argument("-c", "--class-name", metavar="CLASS", help="class, where the file has several")
+    _add_run_options(parser)
+    return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", metavar="NAME", help="simulated lab: a name (see `atomlink list`) or a TOML file")
     parser.add_argument("--seed", metavar="N", help="seed of everything random in the simulated lab")
     parser.add_argument("--costs", metavar="PRESET", help="what RTIO calls cost in time: ideal, kasli or kasli_soc")
+    parser.add_argument("--lab", metavar="HOST:PORT", nargs="?", const=LAB, help="run in the lab that `atomlink lab` "
+                        f"keeps (default {LAB})")
     parser.add_argument("--results", metavar="DIR", type=Path, help="folder of results (default: results/ of the lab)")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="log more, show the traceback of an error")
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
-    return parser
+
+
+def _serve_lab(words: list[str]) -> int:
+    parser = OneLineParser(prog="atomlink lab", description="Keep one simulated lab alive for runs, and serve its "
+                           "instruments on loopback in their own protocols.")
+    parser.add_argument("--scenario", metavar="NAME", help="simulated lab: a name (see `atomlink list`) or a TOML file")
+    parser.add_argument("--seed", metavar="N", help="seed of everything random in the simulated lab")
+    host, port = LAB.split(":")
+    parser.add_argument("--bind", metavar="HOST", default=host, help=f"address to listen at (default: {host} alone)")
+    parser.add_argument("--port", metavar="N", type=int, default=int(port), help=f"port for runs (default: {port})")
+    parser.add_argument("--realtime", action="store_true", help="lab time follows the wall clock between runs")
+    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
+    args = parser.parse_args(words)
+    from sim.command.serve import serve
+    from sim.target import resolved
+
+    given = {"ATOMLINK_SCENARIO": args.scenario, "ATOMLINK_SEED": args.seed}
+    settings = resolved({**os.environ, "ATOMLINK_TARGET": "simulation", "ATOMLINK_LAB": ""},
+                        {name: value for name, value in given.items() if value is not None})
+    return serve(args, settings["ATOMLINK_SCENARIO"], int(settings["ATOMLINK_SEED"]))
 
 
 def _lab_of(file: Path) -> tuple["Lab", Path]:
@@ -172,9 +211,16 @@ def _environment(args: argparse.Namespace) -> Iterator[None]:
     """Set what `device_db.py` reads from the environment, checked, for as long as the run lasts."""
     from sim.target import resolved
 
-    wanted = {"ATOMLINK_SCENARIO": args.scenario, "ATOMLINK_SEED": args.seed, "ATOMLINK_COSTS": args.costs}
+    wanted = {"ATOMLINK_SCENARIO": args.scenario, "ATOMLINK_SEED": args.seed, "ATOMLINK_COSTS": args.costs,
+              "ATOMLINK_LAB": getattr(args, "lab", None)}
     given = {name: value for name, value in wanted.items() if value is not None}
-    settings = resolved(os.environ, given)
+    with _variables(resolved(os.environ, given)):
+        yield
+
+
+@contextmanager
+def _variables(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for as long as the block lasts."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -238,6 +284,37 @@ def _validate(words: list[str]) -> int:
     output = args.output or (None if args.rows else find_lab(Path.cwd()).root / "docs" / "validation.md")
     print("\n".join(validate(args.rows, args.seed, output)))
     return 0
+
+
+def _params(words: list[str]) -> int:
+    from sim import artiq_runtime
+    from sim.command.lab import find_lab
+
+    artiq_runtime.install()
+    from sim.command.params import USAGE as PARAMS_USAGE
+    from sim.command.params import params
+
+    if words and words[0] in ("-h", "--help", "help"):
+        print(PARAMS_USAGE)
+        return 0
+    wanted = [word for word in words if word not in ("-v", "--traceback")]
+    print("\n".join(params(find_lab(Path.cwd()), wanted)))
+    return 0
+
+
+def _calibrate(words: list[str]) -> int:
+    parser = OneLineParser(prog="atomlink calibrate", description="Walk the calibration graph to TARGET: check what is "
+                           "stale, diagnose upwards what fails, calibrate what has drifted.")
+    parser.add_argument("target", metavar="TARGET", nargs="?", default="all", help="a node (default: all)")
+    parser.add_argument("--dry-run", action="store_true", help="say what is stale and would be checked; touch nothing")
+    _add_run_options(parser)
+    args = parser.parse_args(words)
+    args.class_name, args.arguments = None, [f'target="{args.target}"', f"dry_run={args.dry_run}"]
+    import experiments.calibration
+    from sim.command.lab import find_lab
+
+    with _run_of(args, find_lab(Path.cwd()), Path(experiments.calibration.__path__[0]) / "calibrate.py") as run:
+        return _execute(run)
 
 
 def _list(words: list[str]) -> int:

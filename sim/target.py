@@ -1,12 +1,15 @@
 """What a lab's `device_db.py` talks to: the twin by default, the hardware when it is asked for.
 
-`device_db.py` describes the hardware and ends in `sim.target.apply(device_db)`. In simulation exactly one row changes,
-`core`; every other row stays as the real lab has it. ARTIQ's own commands have no flags for a scenario or a seed, so
-these reach the core through the environment.
+`device_db.py` describes the hardware and ends in `sim.target.apply(device_db)`. In simulation
+`core` becomes the simulated core and instruments are opened over their twins; the controllers that connect to the core
+device (its log, MonInj, analyzer) are left out, so that nothing acts on the real one; every other row stays as the
+real lab has it. ARTIQ's own commands have no flags for a scenario or a seed, so these reach the core through the
+environment.
 """
 
 import os
-from collections.abc import Mapping, MutableMapping
+import sys
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,15 @@ DEFAULTS = {
     "ATOMLINK_SEED": "1",
     "ATOMLINK_COSTS": "kasli_soc",
 }
-OPTIONS = {"ATOMLINK_SCENARIO": "--scenario", "ATOMLINK_SEED": "--seed", "ATOMLINK_COSTS": "--costs"}
+OPTIONS = {"ATOMLINK_SCENARIO": "--scenario", "ATOMLINK_SEED": "--seed", "ATOMLINK_COSTS": "--costs",
+           "ATOMLINK_LAB": "--lab"}
+
+# ARTIQ's controllers that connect to the core device by its address, by the names that the dashboard looks for.
+CORE_CONTROLLERS = {
+    "core_log": "aqctl_corelog",
+    "core_moninj": "aqctl_moninj_proxy",
+    "core_analyzer": "aqctl_coreanalyzer_proxy",
+}
 
 
 def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
@@ -28,6 +39,8 @@ def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | 
     environment = os.environ if environment is None else environment
     if target(environment) == "hardware":
         return
+    _refuse_core_tools(sys.argv)
+    lab = environment.get("ATOMLINK_LAB", "")
     row = device_db.get("core")
     if not isinstance(row, Mapping) or "arguments" not in row:
         raise UsageError(f"device_db.py: row `core` is {row!r}, must be a dict with `arguments` (host, ref_period …)")
@@ -39,11 +52,66 @@ def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | 
         "arguments": {
             "ref_period": stated.get("ref_period", 1e-9),
             "ref_multiplier": stated.get("ref_multiplier", 8),
-            "scenario": scenario(environment),
-            "seed": seed(environment),
+            **({"lab": lab, **of_lab(lab)} if lab else {"scenario": scenario(environment), "seed": seed(environment)}),
             "costs": costs(environment),
         },
     }
+    for name, instrument in device_db.items():
+        if isinstance(instrument, Mapping) and "driver" in instrument:
+            device_db[name] = _at_a_lab(instrument) if lab else _in_process(name, instrument)
+    for name in [name for name, other in device_db.items() if _asks_the_core(name, other)]:
+        del device_db[name]
+
+
+def _asks_the_core(name: str, row: Any) -> bool:
+    """Say whether a row is a controller of the core device: beside the twin it would act on the real one."""
+    if not isinstance(row, Mapping) or row.get("type") != "controller":
+        return False
+    command = str(row.get("command", ""))
+    return name in CORE_CONTROLLERS or any(proxy in command for proxy in CORE_CONTROLLERS.values())
+
+
+def _refuse_core_tools(argv: Sequence[str]) -> None:
+    """Refuse ARTIQ's commands that ask the core device itself; the analyzer's may read a file instead."""
+    tool = Path(argv[0] if argv else "").stem
+    from_file = any(word.startswith(("-r", "--r")) for word in argv[1:])
+    if tool == "artiq_coremgmt" or tool == "artiq_coreanalyzer" and not from_file:
+        raise UsageError(
+            f"{tool} asks the core device itself, and the lab is simulated: there is none; set ATOMLINK_TARGET=hardware"
+            " to reach the real one"
+        )
+
+
+def without_controllers(device_db: MutableMapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Open the instruments of a kept lab over their own wires: `atomlink run` has no controller manager beside it."""
+    lab = environment.get("ATOMLINK_LAB", "")
+    if not lab or target(environment) == "hardware":
+        return
+    for name, row in device_db.items():
+        if isinstance(row, Mapping) and "driver" in row:
+            arguments = {"name": name, "driver": row["driver"], "lab": lab}
+            device_db[name] = {"type": "local", "module": "sim.instruments.in_process", "class": "open_in_lab",
+                               "arguments": arguments}  # fmt: skip
+
+
+def _in_process(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of an instrument that is opened over its twin in the experiment's own process."""
+    arguments = {"name": name, "driver": row["driver"], "device": row["device"]}
+    return {"type": "local", "module": "sim.instruments.in_process", "class": "open_row", "arguments": arguments}
+
+
+def _at_a_lab(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of an instrument whose controller talks to a lab that `atomlink lab` keeps."""
+    return {**row, "command": f"{row['command']} --simulation"}
+
+
+def of_lab(address: str) -> dict[str, Any]:
+    """Return scenario and seed of a lab that `atomlink lab` keeps; a run in it has no say in them."""
+    from sim.daemon.remote import Connection
+
+    with Connection(address) as connection:
+        hello = connection.ask(op="hello")
+    return {"scenario": hello["scenario"], "seed": hello["seed"]}
 
 
 def target(environment: Mapping[str, str]) -> str:
@@ -90,6 +158,11 @@ def resolved(environment: Mapping[str, str], options: Mapping[str, str]) -> dict
         for name in options:
             raise UsageError(f"{OPTIONS[name]} is for a simulated lab, but ATOMLINK_TARGET is hardware: leave it out")
         return {}
+    if merged.get("ATOMLINK_LAB"):
+        for name in options.keys() & {"ATOMLINK_SCENARIO", "ATOMLINK_SEED"}:
+            raise UsageError(f"{OPTIONS[name]} cannot be chosen in the lab at {merged['ATOMLINK_LAB']}: leave it out, "
+                             "or start `atomlink lab` with it")
+        return {"ATOMLINK_LAB": merged["ATOMLINK_LAB"], "ATOMLINK_COSTS": costs(merged)}
     return {"ATOMLINK_SCENARIO": scenario(merged), "ATOMLINK_SEED": str(seed(merged)), "ATOMLINK_COSTS": costs(merged)}
 
 

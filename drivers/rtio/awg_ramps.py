@@ -9,8 +9,10 @@ Source: D. Bluvstein et al., Nature 604, 451 (2022), methods, for the profile an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +61,7 @@ class Timing:
             if not getattr(self, name) > 0:
                 raise UsageError(f"Timing.{name} is {getattr(self, name)!r}, but must be > 0.")
 
-    def travel_s(self, sites: int) -> float:
+    def travel_s(self, sites: float) -> float:
         """Return the time to carry an atom over so many sites."""
         return max(_PEAK_OVER_MEAN_SPEED * sites * self.site_m / self.max_speed_m_s, self.shortest_s)
 
@@ -89,6 +91,21 @@ def ramps(plan: Plan, rows: Axis, columns: Axis, timing: Timing) -> list[Segment
     return [segment for k, move in enumerate(plan) for segment in _move(k, move, rows, columns, timing)]
 
 
+def route(places: Sequence[tuple[float, float]], rows: Axis, columns: Axis, timing: Timing) -> list[Segment]:
+    """Return the segments that carry one atom along straight legs between places (row, column), not rounded.
+
+    Picked up at the first, put down at the last. Raises DeviceError as `ramps`.
+    """
+    ends = [[_three(f"place {k}, {name}", axis, *(np.array([place[n]]) for place in leg))[1]
+             for n, (name, axis) in enumerate((("rows", rows), ("columns", columns)))]
+            for k, leg in enumerate(pairwise(places))]  # fmt: skip
+    legs = [Segment(timing.travel_s(float(np.hypot(b[0] - a[0], b[1] - a[1]))), *tones)
+            for (a, b), tones in zip(pairwise(places), ends, strict=True)]  # fmt: skip
+    up = [tones._replace(stop_hz=tones.start_hz, start_amplitude=0 * tones.start_amplitude) for tones in ends[0]]
+    down = [tones._replace(start_hz=tones.stop_hz, stop_amplitude=0 * tones.stop_amplitude) for tones in ends[-1]]
+    return [Segment(timing.ramp_s, *up), *legs, Segment(timing.ramp_s, *down)]
+
+
 def duration_s(segments: list[Segment]) -> float:
     """Return the time all segments take."""
     return sum(segment.duration_s for segment in segments)
@@ -111,7 +128,7 @@ def _move(k: int, move: Move, rows: Axis, columns: Axis, timing: Timing) -> list
             zip((timing.ramp_s, travel, timing.ramp_s), *axes, strict=True)]
 
 
-def _three(where: str, axis: Axis, start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64]) -> list[Tones]:
+def _three(where: str, axis: Axis, start: npt.NDArray[Any], stop: npt.NDArray[Any]) -> list[Tones]:
     """Return one axis's tones while the amplitude rises, while they travel, and while it falls."""
     begin, end = (np.asarray(axis.site_0_hz + axis.site_hz * sites, dtype=np.float64) for sites in (start, stop))
     tones = np.concatenate((begin, end))

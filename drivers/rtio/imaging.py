@@ -76,8 +76,13 @@ class Imaging(HasEnvironment):
     @kernel
     def load(self):
         """Try once to load an atom. Only for an empty trap: a second atom would cost the first in a pair collision."""
+        self.load_mu(self.loading_mu)
+
+    @kernel
+    def load_mu(self, duration_mu: TInt64):
+        """Load for `duration_mu`, then let the field decay."""
         self.coil.on()
-        self.cool_mu(self.loading_mu)
+        self.cool_mu(duration_mu)
         self.coil.off()
         delay_mu(self.coil_decay_mu)
 

@@ -40,7 +40,7 @@ class Qubit(HasEnvironment):
 
     def prepare(self) -> None:
         """Turn beliefs into machine units; the Raman beams must be prepared before."""
-        larmor = parameters.get(self, f"param.{self.node}.f_larmor_hz")
+        self.larmor = larmor = parameters.get(self, f"param.{self.node}.f_larmor_hz")  # Hz
         self.raman_b.frequency = self.raman_a.frequency + larmor
         self.ftw_a = self.raman_a.dds.frequency_to_ftw(self.raman_a.frequency)
         self.ftw_b = self.raman_b.dds.frequency_to_ftw(self.raman_b.frequency)

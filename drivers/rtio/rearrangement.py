@@ -138,6 +138,30 @@ def plan(occupied: npt.ArrayLike, target: Target) -> Plan:
     return _joined(_two_phases(ALONG_ROW, sites, mirrored))
 
 
+def split(moves: Plan, most: int) -> Plan:
+    """Return the same plan with at most `most` atoms per move, for an AWG with so few tones.
+
+    Within a line, atoms that move up go first from the far end, then those that move down from the near end, so that
+    no atom is taken over one that still stands: whatever is in an atom's way moves the same way and went before it.
+    """
+    if most < 1:
+        raise UsageError(f"Argument `most` is {most}, but must be at least 1: one atom per move.")
+    if not len(moves) or int(np.diff(moves.first).max()) <= most:
+        return moves
+    atoms, pieces = np.arange(len(moves.start)), []
+    for k in range(len(moves)):
+        own = atoms[moves.first[k]:moves.first[k + 1]]
+        up = moves.stop[own] > moves.start[own]
+        for group, far_first in ((own[up], True), (own[~up], False)):
+            n = max(1, -(-len(group) // most))
+            parts = np.array_split(group, n)
+            pieces += [(k, part) for part in (parts[::-1] if far_first else parts) if len(part)]
+    which = np.array([k for k, _ in pieces])
+    order = np.concatenate([part for _, part in pieces])
+    first = np.concatenate(([0], np.cumsum([len(part) for _, part in pieces])))
+    return Plan(moves.axis[which], moves.line[which], first, moves.start[order], moves.stop[order])
+
+
 def _check(sites: Bools, target: Target) -> None:
     if sites.ndim != 2:
         raise UsageError(f"Argument `occupied` has {sites.ndim} dimensions, but must have 2: (rows, columns).")

@@ -1,4 +1,4 @@
-"""The slow voltages of a node: trap depth, shim coils and cavity piezo, on one Zotino."""
+"""The slow voltages of a node: trap depth, shim coils, cavity piezo and polarisation compensator, on one Zotino."""
 
 from artiq.language.core import delay, kernel
 from artiq.language.environment import HasEnvironment
@@ -7,11 +7,11 @@ from artiq.language.units import us
 
 from drivers import parameters
 
-SHIM_X, SHIM_Y, SHIM_Z, TRAP_DEPTH, CAVITY_PIEZO = range(5)  # Zotino channels
+SHIM_X, SHIM_Y, SHIM_Z, TRAP_DEPTH, CAVITY_PIEZO, PADDLE_TURN, PADDLE_PHASE = range(7)  # Zotino channels
 
 
 class Tweezers(HasEnvironment):
-    """Trap depth, shims and piezo of a node."""
+    """Trap depth, shims, piezo and polarisation of a node."""
 
     kernel_invariants = {"core", "dac", "volts", "channels"}
 
@@ -19,11 +19,12 @@ class Tweezers(HasEnvironment):
         self.node = node
         self.core = self.get_device("core")
         self.dac = self.get_device(f"{node}_zotino")
-        self.channels = [SHIM_X, SHIM_Y, SHIM_Z, TRAP_DEPTH, CAVITY_PIEZO]
+        self.channels = [SHIM_X, SHIM_Y, SHIM_Z, TRAP_DEPTH, CAVITY_PIEZO, PADDLE_TURN, PADDLE_PHASE]
 
     def prepare(self) -> None:
         """Read the set points, in the order of the DAC channels."""
-        names = ("v_shim_x_v", "v_shim_y_v", "v_shim_z_v", "v_trap_v", "v_piezo_v")
+        names = ("v_shim_x_v", "v_shim_y_v", "v_shim_z_v", "v_trap_v", "v_piezo_v", "v_paddle_turn_v",
+                 "v_paddle_phase_v")  # fmt: skip
         self.volts = [parameters.get(self, f"param.{self.node}.{name}") for name in names]
 
     @kernel

@@ -18,17 +18,19 @@ from artiq.experiment import (
 )
 from numpy import int64
 
+from analysis import budget
 from atomlink.errors import DeviceError, TimingError
 from drivers import parameters
 from drivers.rtio.heralder import BACKENDS, PSI_MINUS, PSI_PLUS, make_heralder
 from drivers.rtio.photon_port import PhotonPort, believed_timing
 from experiments.sequences import settings as axes
 from experiments.sequences.headline import print_link
+from experiments.sequences.locks import Locks
 from experiments.sequences.readout import HALF_TURN_POW, Readout
 from experiments.sequences.recorder import ShotRecorder
 from experiments.sequences.two_nodes import TwoNodes
 
-DONE, PAUSE, NO_ATOM, TOO_TIGHT = range(4)  # why the kernel came back
+DONE, PAUSE, NO_ATOM, TOO_TIGHT, LOCK_LOST = range(5)  # why the kernel came back
 CHECK_SHOTS = 8  # shots between two looks at the scheduler
 MAX_UNDERFLOWS = 20  # in succession
 ORDER_SEED = 1  # of the shuffled order: the same in every run, so that runs can be repeated exactly
@@ -54,6 +56,7 @@ class RemoteEntanglement(EnvExperiment):
         self.readout = Readout(self, self.nodes)
         self._build_run_arguments()
         self._build_herald_arguments()
+        self.locks = Locks(self)
         self.herald = make_heralder(self, self.port, self.backend)
 
     def _build_run_arguments(self) -> None:
@@ -117,6 +120,8 @@ class RemoteEntanglement(EnvExperiment):
     def prepare(self) -> None:
         """Read beliefs, compute every time and phase in machine units, lay out the order of the shots."""
         self.call_child_method("prepare")
+        for name in budget.BELIEFS:
+            parameters.get(self, name)  # filed with the results: the report's budget rests on them
         self.chosen = axes.CHOICES[self.settings]
         self.readout.setup(self.chosen)
         self.herald.setup(believed_timing(self), PSI_PLUS + PSI_MINUS)
@@ -142,13 +147,18 @@ class RemoteEntanglement(EnvExperiment):
         self._create_applets()
         reason = PAUSE
         try:
-            while reason == PAUSE:
+            self.locks.open(self.recorder.veto)
+            while reason in (PAUSE, LOCK_LOST):
                 self.nodes.init()
                 reason = self.take_shots()
+                if reason == LOCK_LOST:
+                    self.nodes.close()
+                    self.locks.recover()
                 if reason == PAUSE:
                     self.nodes.close()
                     self.core.comm.close()
                     self.scheduler.pause()
+            self.locks.check_last()
         except (TerminationRequested, KeyboardInterrupt):
             print(f"Stopped after {self.recorder.pairs} of {self.n_pairs} pairs; the data are kept.")
         finally:
@@ -168,6 +178,7 @@ class RemoteEntanglement(EnvExperiment):
             "link.nodes": "alice,bob",
             "link.herald": self.backend,
             "link.feed_forward": self.feed_forward,
+            "link.wait_s": self.wait,
             "link.t_gate_s": (timing.gate_stop_mu - timing.gate_start_mu) * self.core.ref_period,
             "link.dark_rate_belief_hz": [parameters.get(self, "param.link.dark_rate_hz")] * 4,
             "link.visibility_belief": parameters.get(self, "param.link.visibility"),
@@ -228,19 +239,21 @@ class RemoteEntanglement(EnvExperiment):
 
     @kernel
     def reason_to_stop(self) -> TInt32:
-        """Return DONE, PAUSE, or -1 to go on."""
+        """Return DONE, PAUSE, LOCK_LOST, or -1 to go on."""
         reason = -1
         if self.pairs >= self.n_pairs or self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu:
             reason = DONE
         elif self.shots_taken % CHECK_SHOTS == 0:
             if self.scheduler.check_pause():
                 reason = PAUSE
+            elif not self.locks.hold():
+                reason = LOCK_LOST
             self.core.break_realtime()
         return reason
 
     @kernel
     def take_shot(self) -> TInt32:
-        """Herald and read out one pair; return -1, or PAUSE or NO_ATOM if there was none."""
+        """Herald and read out one pair; return -1, or PAUSE, LOCK_LOST or NO_ATOM if there was none."""
         k = self.shots_taken % len(self.setting_order)
         setting = self.setting_order[k]
         push_out = self.pushout_order[k]
@@ -249,8 +262,9 @@ class RemoteEntanglement(EnvExperiment):
         while self.pattern == 0:
             if blocks % self.check_blocks == 0:
                 if blocks > 0:
-                    if self.reason_to_stop_waiting():
-                        return PAUSE
+                    reason = self.reason_to_stop_waiting()
+                    if reason >= 0:
+                        return reason
                     self.nodes.image()
                 if not self.nodes.load():
                     return NO_ATOM
@@ -264,11 +278,15 @@ class RemoteEntanglement(EnvExperiment):
         return -1
 
     @kernel
-    def reason_to_stop_waiting(self) -> TBool:
-        """Say whether to give up a shot that has not heralded yet."""
-        stop = self.scheduler.check_pause() or self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu
+    def reason_to_stop_waiting(self) -> TInt32:
+        """Return PAUSE or LOCK_LOST to give up a shot that has not heralded yet, or -1 to go on."""
+        reason = -1
+        if self.scheduler.check_pause() or self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu:
+            reason = PAUSE
+        elif not self.locks.hold():
+            reason = LOCK_LOST
         self.core.break_realtime()
-        return stop
+        return reason
 
     @kernel
     def read_out(self, setting: TInt32, push_out: TInt32):
@@ -329,6 +347,7 @@ class RemoteEntanglement(EnvExperiment):
             self.nodes.bob_there,
             self.core.get_rtio_counter_mu() - self.t_start_mu,
             self.herald.t_attempting_mu,
+            self.nodes.t_loading_mu,
             self.nodes.loads,
             self.nodes.recoolings,
         )
@@ -337,7 +356,7 @@ class RemoteEntanglement(EnvExperiment):
 
     @rpc(flags={"async"})
     def record(self, valid, setting, push_out, pattern, t_herald_mu, t_h_mu, t_v_mu, attempts, counts_alice, counts_bob,
-               alice_there, bob_there, t_lab_mu, t_attempting_mu, loads, recoolings):  # fmt: skip
+               alice_there, bob_there, t_lab_mu, t_attempting_mu, t_loading_mu, loads, recoolings):  # fmt: skip
         """Keep one shot: one call per shot, so that no part of it can come without the rest."""
         self.total_attempts += int(attempts)
         row = {
@@ -354,6 +373,7 @@ class RemoteEntanglement(EnvExperiment):
         totals = {
             "link.attempts": self.total_attempts,
             "link.t_attempting_s": int(t_attempting_mu) * self.core.ref_period,
+            "link.t_loading_s": int(t_loading_mu) * self.core.ref_period,
             "link.t_lab_s": int(t_lab_mu) * self.core.ref_period,
             "link.loads": int(loads),
             "link.recoolings": int(recoolings),

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis import schema
 from analysis.journal import Journal
+from analysis.veto import is_vetoed
 from drivers.progress import Progress
 
 COLUMNS = ("t_herald_mu", "pattern", "t_click_mu", "setting", "attempts", "counts", "present", "pushout", "valid")
@@ -29,14 +30,15 @@ def provenance(experiment: Any) -> dict[str, Any]:
     }
 
 
-def open_journal(experiment: Any, run_level: Mapping[str, Any]) -> Journal:
-    """Create the journal of this run beside its results file (the worker's folder)."""
-    name = type(experiment).__name__
+def open_journal(experiment: Any, run_level: Mapping[str, Any], columns: str = "shots") -> Journal:
+    """Create the journal of this run beside its results file (the worker's folder); `columns` names its rows."""
+    class_name = type(experiment).__name__
+    name = getattr(experiment, "journal_label", class_name)  # within another run its journal has a name of its own
     rid = int(experiment.scheduler.rid)
     while (Path.cwd() / f"{rid:09}-{name}.journal").exists():  # artiq_run gives every run the same rid
         rid += 1
-    expid = {"class_name": name, "arguments": {}, **(experiment.scheduler.expid or {})}
-    header = {"expid": expid, "artiq_version": artiq.__version__, "datasets": dict(run_level)}
+    expid = {"arguments": {}, **(experiment.scheduler.expid or {}), "class_name": class_name}
+    header = {"expid": expid, "artiq_version": artiq.__version__, "datasets": dict(run_level), "columns": columns}
     return Journal.create(Path.cwd(), rid, name, header)
 
 
@@ -54,6 +56,7 @@ class ShotRecorder:
         self._curve: list[tuple[float, float]] = []  # lab time in s, pairs per s
         self._names = setting_names
         self._progress = Progress(total, "heralded pairs")
+        self._veto_mu: list[tuple[int, int]] = []
         self.pairs = 0
         self._journal = open_journal(experiment, self._run_level)
         self._publish()
@@ -70,6 +73,11 @@ class ShotRecorder:
         if len(self._rows) % LIVE_INTERVAL == 0:
             self._publish()
 
+    def veto(self, intervals_mu: list[tuple[int, int]]) -> None:
+        """Veto the shots heralded in these times, those that come later too; a new list takes the place of the last."""
+        self._veto_mu = intervals_mu
+        self.totals({"link.veto_mu": [list(interval) for interval in intervals_mu]})
+
     def totals(self, totals: Mapping[str, Any]) -> None:
         """Keep run-level values that belong to no shot."""
         if totals:
@@ -81,6 +89,9 @@ class ShotRecorder:
         self._progress.close()
         self._journal.close(complete)
         self._publish()
+        vetoed = is_vetoed([row["t_herald_mu"] for row in self._rows], self._veto_mu)
+        for k in np.flatnonzero(vetoed):
+            self._rows[k]["valid"] = 0
         columns = {f"shots.{name}": [row[name] for row in self._rows] for name in COLUMNS}
         everything = {**self._run_level, **self._totals, "run.complete": int(complete), **columns}
         for key, value in everything.items():

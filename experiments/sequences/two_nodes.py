@@ -3,10 +3,11 @@
 load  |empty nodes only: coil + cooling|image both| until both are there or the tries are used up
 """
 
-from artiq.language.core import delay, kernel, parallel
+from artiq.language.core import delay, kernel, now_mu, parallel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TBool
 from artiq.language.units import ms, us
+from numpy import int64
 
 from drivers.rtio.node import Node
 
@@ -27,6 +28,7 @@ class TwoNodes(HasEnvironment):
         self.alice_there = False  # as the last image said
         self.bob_there = False
         self.loads = 0
+        self.t_loading_mu = int64(0)  # lab time spent loading, both nodes at a time
         self.recoolings = 0
 
     def prepare(self) -> None:
@@ -72,9 +74,11 @@ class TwoNodes(HasEnvironment):
     def load(self) -> TBool:
         """Load the empty nodes until both atoms are there; return False if that fails."""
         tries = 0
+        t_start_mu = now_mu()
         while tries < MAX_TRIES and not (self.alice_there and self.bob_there):
             self.load_once()
             tries += 1
+        self.t_loading_mu += now_mu() - t_start_mu
         return self.alice_there and self.bob_there
 
     @kernel

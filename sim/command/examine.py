@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from sim.command.arguments import CheckedArguments
 from sim.command.device_rows import check_rows
 from sim.command.lab import Lab
 from sim.suggest import closest
-from sim.target import scenario_files
+from sim.target import scenario_files, without_controllers
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def load_device_db(lab: Lab) -> DeviceDB:
         device_db = DeviceDB(str(lab.device_db))
     except KeyError as error:
         raise UsageError(f"{lab.device_db} defines no `device_db`, must define the dict of that name") from error
+    without_controllers(device_db.get_device_db(), os.environ)
     check_rows(device_db.get_device_db())
     return device_db
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROWS = 12  # of a table; the rest is summed up
 SOURCE_WIDTH = 60
 _PREFIX = re.compile(r"^_Kf\d+_")
+_PULSEVIEW_SAMPLES = 100_000_000  # 0.8 GB in PulseView 0.4.2, measured
 
 
 class WatchedRun(Protocol):
@@ -104,7 +105,7 @@ class Timeline:
         file = _opened(path) if self._file is None else self._file
         with file:
             n = self._changes.write(file, round(row.get("ref_period", 1e-9) * 1e12), comments, end_mu)
-        print(f"VCD: {_short(path)} ({n} changes; gtkwave and pulseview open it)")
+        print(f"VCD: {_short(path)} ({n} changes; gtkwave opens it, {_pulseview(end_mu)})")
 
     # The report
 
@@ -265,6 +266,14 @@ def _opened(path: Path) -> Any:
         return path.open("w", encoding="ascii", errors="replace")
     except OSError as error:
         raise UsageError(f"{path} cannot be written ({error.strerror}): name another file with --vcd") from error
+
+
+def _pulseview(end_mu: int) -> str:
+    """Say how PulseView opens a dump: it keeps every nanosecond of it in memory unless told otherwise."""
+    step = 1
+    while end_mu // step > _PULSEVIEW_SAMPLES:
+        step *= 10
+    return "and so does pulseview" if step == 1 else f"pulseview with -I vcd:downsample={step}"
 
 
 def _short(path: Path) -> str:

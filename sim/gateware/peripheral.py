@@ -13,6 +13,7 @@ FIFO_DEPTH = 64
 
 LevelPort = Callable[[int, int], None]
 ClicksPort = Callable[[int, int], list[int]]
+FramesPort = Callable[[int, int], list[tuple[int, Any]]]
 
 
 class WorldPorts(Protocol):
@@ -23,6 +24,9 @@ class WorldPorts(Protocol):
 
     def clicks(self, port: str) -> ClicksPort:
         """Return the function that lists the rising edges at an input port."""
+
+    def frames(self, port: str) -> FramesPort:
+        """Return the function that lists the camera frames at a grabber: (read out at, image)."""
 
 
 class Peripheral:
@@ -51,6 +55,14 @@ class Peripheral:
     def writer(self, address: int) -> Callable[[int, int, int], None]:
         """Return what takes the writes of one register: a short cut where one is written very often."""
         return self.write
+
+    def gate(self, address: int, edges: int, last: int) -> Callable[[int, int], bool] | None:
+        """Return a short cut for two successive writes to a register that open and shut an input; None: there is none.
+
+        It is called with the two times while the input is shut (`due_mu` None; `may_run` False). Where no event comes
+        between them, it says True and both writes are done; else the events wait in `fifo` and the second is not done.
+        """
+        return None
 
     def write_wide(self, t_mu: int, address: int, data: list[int]) -> None:
         """Let an output event of several words take effect."""

@@ -86,9 +86,7 @@ class TtlInOut(Ttl):
         """Take the clicks up to `t_mu` that fall into an open gate."""
         if not self._sensitivity or t_mu <= self._seen_mu:
             return
-        if self._clicks is None:
-            self._clicks = self._row.world.clicks(self._row.key)
-        clicks = self._clicks(self._seen_mu, t_mu)
+        clicks = (self._clicks or self._input())(self._seen_mu, t_mu)
         self._seen_mu = t_mu
         self.due_mu = t_mu + SLICE_MU
         if not clicks:
@@ -108,6 +106,28 @@ class TtlInOut(Ttl):
             self._seen_mu = t_mu
         self._sensitivity = edges = data & 3
         self.due_mu = t_mu + SLICE_MU if edges else None
+
+    def gate(self, address: int, edges: int, last: int) -> Callable[[int, int], bool] | None:
+        """Return the short cut for a gate on rising edges (see `Peripheral.gate`)."""
+        if address != 2 or edges & 3 == 0 or edges & FALLING or last & 3:
+            return None
+        clicks_between = self._input()
+
+        def open_and_shut(t0_mu: int, t1_mu: int) -> bool:
+            clicks = clicks_between(t0_mu, t1_mu)
+            self._seen_mu = t1_mu
+            if not clicks:
+                return True
+            self._sensitivity, self.due_mu = edges & 3, t1_mu + SLICE_MU
+            self.fifo.extend([(t, 1) for t in clicks])
+            return False
+
+        return open_and_shut
+
+    def _input(self) -> ClicksPort:
+        if self._clicks is None:
+            self._clicks = self._row.world.clicks(self._row.key)
+        return self._clicks
 
     def _enable_output(self, t_mu: int, enable: bool) -> None:
         if enable and self._level_port is None:

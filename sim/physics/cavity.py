@@ -6,7 +6,7 @@ Goto et al., PRA 99, 053843 (2019) for the best output mirror; `sim.physics.emis
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,14 @@ from sim.physics.emission import (
     FloatArray,
     from_amplitude,
     from_returns,
+    mixture,
     propagate,
     propagate_with_returns,
 )
 from sim.physics.validate import require
+
+_LOCK_POINTS = (3, 7)  # exact for polynomials of the detuning up to order 5; 13 for a poor lock
+_POOR_LOCK = 0.2  # kappa
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class CavityPort:
 
     detuning_rad_s is the cavity minus the photon's frequency at two-photon (Raman) resonance. fibre_coupling: mode
     matching from the cavity's output to the fibre. branching_back: fraction of the spontaneous decays that end in the
-    prepared state again, from which the pulse excites once more.
+    prepared state again, from which the pulse excites once more. lock_rms_rad_s: rms by which the detuning varies
+    from one attempt to the next, because the lock of the cavity leaves so much.
     """
 
     g_rad_s: float
@@ -38,6 +43,7 @@ class CavityPort:
     detuning_rad_s: float = 0.0
     fibre_coupling: float = 1.0
     branching_back: float = 0.0
+    lock_rms_rad_s: float = 0.0
 
     def __post_init__(self) -> None:
         for field in ("g_rad_s", "kappa_in_rad_s"):
@@ -47,6 +53,7 @@ class CavityPort:
         require(self, "detuning_rad_s", -math.inf)
         require(self, "fibre_coupling", 0, 1)
         require(self, "branching_back", 0, 1)
+        require(self, "lock_rms_rad_s", 0)
 
     @property
     def kappa_rad_s(self) -> float:
@@ -87,8 +94,19 @@ def emit(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
 
     t_s: uniform grid, float, shape (n,), long enough for the cavity to empty. rabi_rad_s: number or shape (n,), the
     field Rabi frequency (proportional to the square root of the power). delta_rad_s: laser minus atomic frequency of
-    |u>-|e>. With `branching_back` the result is a mixture: see `sim.physics.emission`.
+    |u>-|e>. With `branching_back` or `lock_rms_rad_s` the result is a mixture: see `sim.physics.emission`.
+
+    The residual detuning of a lock changes within some 10 ms, so it is constant during an attempt (1 us) and any value
+    of its Gaussian between two pairs that are heralded: the photon of one attempt is the average over it, by
+    Gauss-Hermite quadrature. What neighbouring attempts have in common is neglected (the efficiency varies by (rms/
+    kappa)^2/(1 + 2C)).
     """
+    if port.lock_rms_rad_s:
+        number = _LOCK_POINTS[port.lock_rms_rad_s > _POOR_LOCK * port.kappa_rad_s]
+        points, weights = np.polynomial.hermite_e.hermegauss(number)
+        detunings = port.detuning_rad_s + port.lock_rms_rad_s * points
+        quiet = [replace(port, lock_rms_rad_s=0.0, detuning_rad_s=float(detuning)) for detuning in detunings]
+        return mixture([emit(each, t_s, rabi_rad_s, delta_rad_s) for each in quiet], weights / weights.sum())
     if port.branching_back:
         return _emit_with_returns(port, t_s, rabi_rad_s, delta_rad_s)
     states = propagate(t_s, rabi_rad_s, delta_rad_s, port.g_rad_s, port.kappa_rad_s, port.gamma_rad_s,

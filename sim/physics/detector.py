@@ -13,8 +13,9 @@ for silicon.
 from __future__ import annotations
 
 import math
+from bisect import insort
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ class Detector:
 
     dead_time_s: no click at all after a click. recovery_s: afterwards the efficiency returns as 1 -
     exp(-t/recovery_s). afterpulse_probability, afterpulse_s: chance and decay time of a false click after a click.
+    latch_limit_hz, latch_memory_s: see `Latching`; 0: it never latches.
     """
 
     efficiency: float
@@ -39,6 +41,8 @@ class Detector:
     recovery_s: float = 0.0
     afterpulse_probability: float = 0.0
     afterpulse_s: float = 30e-9
+    latch_limit_hz: float = 0.0
+    latch_memory_s: float = 1e-6
 
     def __post_init__(self) -> None:
         require(self, "efficiency", 0, 1)
@@ -48,6 +52,13 @@ class Detector:
         require(self, "recovery_s", 0, 1e-3)
         require(self, "afterpulse_probability", 0, 1, below=True)
         require(self, "afterpulse_s", 0, 1e-3, above=True)
+        require(self, "latch_limit_hz", 0)
+        require(self, "latch_memory_s", 0, above=True)
+
+    @property
+    def latching(self) -> Latching | None:
+        """Return when it latches; None: never."""
+        return Latching(self.latch_limit_hz, self.latch_memory_s) if self.latch_limit_hz else None
 
     @property
     def jitter_sigma_s(self) -> float:
@@ -126,17 +137,32 @@ def respond(detector: Detector, rng: np.random.Generator, times_s: npt.NDArray[n
     """
     if not detector.afterpulse_probability and not detector.recovery_s:
         return apply_dead_time(times_s, detector.dead_time_s)
-    pending = sorted(times_s.tolist(), reverse=True)
-    clicks: list[float] = []
-    while pending:
-        t = pending.pop()
-        if clicks and rng.random() >= recovered(detector, t - clicks[-1]):
-            continue
+    return np.array(walk(detector, rng, sorted(times_s.tolist()), None, math.inf)[0])
+
+
+def walk(detector: Detector, rng: np.random.Generator, times: list[Any], last: float | None, stop: float,
+         unit_s: float = 0.0) -> tuple[list[Any], list[Any]]:
+    """Return (clicks that come out of sorted candidates up to `stop`, after-pulses that come later).
+
+    `last`: the click before, or None. Times are in seconds, or whole multiples of unit_s. `times` is used up.
+    """
+    clicks: list[Any] = []
+    later: list[Any] = []
+    k, scale, after = 0, unit_s or 1.0, detector.afterpulse_probability
+    while k < len(times):
+        t = times[k]
+        k += 1
+        if last is not None:
+            chance = recovered(detector, (t - last) * scale)
+            if chance < 1.0 and rng.random() >= chance:
+                continue
         clicks.append(t)
-        if rng.random() < detector.afterpulse_probability:
-            pending.append(t + detector.dead_time_s + float(rng.exponential(detector.afterpulse_s)))
-            pending.sort(reverse=True)
-    return np.array(clicks)
+        last = t
+        if after and rng.random() < after:
+            delay = (detector.dead_time_s + rng.exponential(detector.afterpulse_s)) / scale
+            false = t + (max(1, round(delay)) if unit_s else delay)
+            insort(times, false, lo=k) if false <= stop else later.append(false)
+    return clicks, later
 
 
 def latch(latching: Latching, state: LatchState, times_s: npt.NDArray[np.float64]

@@ -69,6 +69,52 @@ class Walk:
 
 
 @dataclass(frozen=True)
+class Linear:
+    """Describe what grows evenly from 0."""
+
+    per_s: float
+
+    def __post_init__(self) -> None:
+        require(self, "per_s", -math.inf)
+
+    def at(self, t_s: float) -> float:
+        """Return the value at lab time t_s."""
+        return self.per_s * t_s
+
+
+@dataclass(frozen=True)
+class Sine:
+    """Describe what swings, amplitude sin(2 pi t/period + phase): an air conditioning, a day."""
+
+    amplitude: float
+    period_s: float
+    phase_rad: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self, "amplitude", -math.inf)
+        require(self, "period_s", 0, above=True)
+        require(self, "phase_rad", -math.inf)
+
+    def at(self, t_s: float) -> float:
+        """Return the value at lab time t_s."""
+        return self.amplitude * math.sin(2 * math.pi * t_s / self.period_s + self.phase_rad)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Describe a constant error that is there from the start."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        require(self, "value", -math.inf)
+
+    def at(self, _t_s: float) -> float:
+        """Return the value at any time."""
+        return self.value
+
+
+@dataclass(frozen=True)
 class PolarisationWalk:
     """Describe a fibre's drift: after T each of the three rotation angles has an rms of rad_per_sqrt_s sqrt(T)."""
 
@@ -81,6 +127,13 @@ class PolarisationWalk:
 def locked_cavity(kappa_rad_s: float) -> Drift:
     """Return the detuning of a cavity in lock, rad/s: rms 0.05 kappa, 10 ms (the design's default, a typical lock)."""
     return Drift(0.05 * kappa_rad_s, 10e-3)
+
+
+def free_cavity(kappa_rad_s: float) -> Walk:
+    """Return the detuning of a cavity whose lock is off, rad/s: it walks out of the lock's reach (3 kappa) in half a
+    minute (design: a fibre cavity on a piezo, no thermal shield).
+    """
+    return Walk(0.5 * kappa_rad_s)
 
 
 @overload

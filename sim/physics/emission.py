@@ -175,6 +175,30 @@ def from_returns(t_s: FloatArray, returns: Returns, kappa_ext_rad_s: float, scat
     return replace(pure, efficiency=efficiency, cdf=steps / steps[-1], delayed=modes)
 
 
+def mixture(emissions: list[Emission], weights: FloatArray) -> Emission:
+    """Return the photon of a source that is another one from attempt to attempt: emissions[k] with weights[k].
+
+    All on one grid; the weights, float, shape (k,), add to 1. The strongest mode of the mixture becomes its `amplitude`
+    and the others `delayed`, as if they had come after a return: whoever samples photons treats both alike.
+    """
+    efficiencies = weights * np.array([emission.efficiency for emission in emissions])
+    efficiency = float(efficiencies.sum())
+    transferred, scattered = (float(weights @ np.array([getattr(emission, name) for emission in emissions]))
+                              for name in ("transferred", "scattered"))
+    if efficiency == 0:
+        return replace(emissions[0], transferred=transferred, scattered=scattered)
+    shares = efficiencies / efficiency
+    t_s = emissions[0].t_s
+    modes = _principal(np.vstack([np.sqrt(share) * emission.components
+                                  for share, emission in zip(shares, emissions, strict=True)]))
+    strengths = (np.abs(modes) ** 2).sum(axis=1) * (t_s[1] - t_s[0])
+    modes, strengths = modes[np.argsort(-strengths)], np.sort(strengths)[::-1]
+    cdf = shares @ np.array([emission.cdf for emission in emissions])
+    rest = modes[1:] / np.sqrt(strengths.sum())
+    return Emission(t_s, modes[0] / np.sqrt(strengths[0]), efficiency, transferred, scattered, cdf,
+                    rest if len(rest) else None)
+
+
 def _principal(modes: ComplexArray) -> ComplexArray:
     """Return the orthogonal modes of the same density matrix, without the weakest (1e-5 of the whole)."""
     weights, turns = np.linalg.eigh(modes.conj() @ modes.T)

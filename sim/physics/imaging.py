@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -59,12 +60,17 @@ def error_rates(exposure_s: float, threshold: float, params: Imaging) -> tuple[f
     dark = params.background_hz * exposure_s
     bright = params.atom_hz * exposure_s
     # Gauss-Legendre over the time of loss: the integrand is smooth, 64 points are exact to rounding for < 1000 counts.
-    nodes, weights = np.polynomial.legendre.leggauss(64)
+    nodes, weights = _gauss_legendre()
     times = 0.5 * exposure_s * (nodes + 1)
     density = params.loss_hz * np.exp(-params.loss_hz * times) * weights * 0.5 * exposure_s
     lost_early = float((density * pdtr(threshold, dark + params.atom_hz * times)).sum())
     missed = math.exp(-params.loss_hz * exposure_s) * float(pdtr(threshold, dark + bright)) + lost_early
     return missed, 1 - float(pdtr(threshold, dark))
+
+
+@lru_cache(maxsize=1)
+def _gauss_legendre() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    return np.polynomial.legendre.leggauss(64)
 
 
 def best_threshold(exposure_s: float, params: Imaging) -> int:

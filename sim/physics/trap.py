@@ -21,7 +21,7 @@ class Trap:
     wavelength_m: float
 
     def __post_init__(self) -> None:
-        require(self, "depth_k", 0, above=True)
+        require(self, "depth_k", 0, 1, above=True)
         require(self, "waist_m", 0, 1e-3, above=True)
         require(self, "wavelength_m", 0, 1e-4, above=True)
 

@@ -6,6 +6,7 @@ device_db stays fast.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from atomlink.errors import UsageError
 from .bus import Bus
 from .costs import Costs, preset
 from .engine import Engine
+from .kernel.functions import subkernel_refused
 
 
 @syscall
@@ -46,13 +48,22 @@ def rtio_wait_until(t_mu: TInt64) -> TNone:
 
 
 class Comm:
-    """The link to the core device: there is none, so closing it does nothing."""
+    """The link to the core device: nothing in process; a lab that `atomlink lab` keeps is let go of when it closes."""
+
+    def __init__(self) -> None:
+        self.lab: Any = None  # sim.daemon.remote.RemoteWorld
 
     def open(self) -> None:
         """Open the link."""
 
+    def load(self, library: bytes) -> None:
+        """Refuse a compiled kernel (`artiq_run FILE.elf`): it is machine code for the hardware."""
+        raise UsageError("a compiled kernel runs on hardware only: set ATOMLINK_TARGET=hardware, or run the source")
+
     def close(self) -> None:
         """Close the link, as experiments do before they pause."""
+        if self.lab is not None:
+            self.lab.release()
 
 
 class Watch(Protocol):
@@ -68,7 +79,8 @@ class Watch(Protocol):
 class Core:
     """Run kernels on the simulated lab.
 
-    `gateware` replaces what would be built from the device database and the scenario, for tests.
+    `gateware` replaces what would be built from the device database and the scenario, for tests; `lab` is the address
+    of a lab that is kept alive elsewhere (`atomlink lab`), empty for one of this process's own.
     """
 
     kernel_invariants = {"core", "ref_period", "coarse_ref_period", "ref_multiplier"}
@@ -81,13 +93,14 @@ class Core:
         scenario: str = "default",
         seed: int = 0,
         costs: str = "kasli_soc",
+        lab: str = "",
         gateware: Any = None,
         **unused: Any,
     ) -> None:
         self.ref_period, self.ref_multiplier = ref_period, ref_multiplier
         self.coarse_ref_period = ref_period * ref_multiplier
         self.dmgr, self.core, self.comm = dmgr, self, Comm()
-        self.scenario, self.seed = scenario, seed
+        self.scenario, self.seed, self.lab = scenario, seed, lab
         self.costs = preset(costs)
         self._gateware = gateware
         self._engine: Engine | None = None
@@ -110,7 +123,10 @@ class Core:
         if self._engine is None:
             gateware = self._build() if self._gateware is None else self._gateware
             make = Bus if self._watch is None else self._watch.bus
-            self._engine = Engine(make(gateware, self.costs, self.ref_multiplier), self.ref_period)
+            bus = make(gateware, self.costs, self.ref_multiplier)
+            if self.comm.lab is not None:
+                bus.counter = bus.now = self._take_lab()
+            self._engine = Engine(bus, self.ref_period)
         return self._engine
 
     @property
@@ -123,12 +139,30 @@ class Core:
         """Return the simulated lab."""
         return getattr(self.bus.gateware, "world", None)
 
-    def _build(self) -> Any:
-        from sim.gateware.build import Gateware
+    def _take_lab(self) -> int:
+        """Take the timeline of a lab that is kept elsewhere; return its time, in whole coarse cycles."""
+        return -(-self.comm.lab.lease() // self.ref_multiplier) * self.ref_multiplier
+
+    def _resume(self) -> None:
+        """Time has passed in a lab that is kept elsewhere while this run did not hold its timeline."""
+        if self.comm.lab is not None:
+            self.bus.counter = max(self.bus.counter, self._take_lab())
+
+    def _world(self) -> Any:
+        if self.lab:
+            from sim.daemon.remote import RemoteWorld
+
+            self.comm.lab = RemoteWorld(self.lab, f"process {os.getpid()}")
+            return self.comm.lab
         from sim.world.scenario import load_scenario
         from sim.world.world import World
 
-        world: Any = World(load_scenario(self.scenario), self.seed)
+        return World(load_scenario(self.scenario), self.seed)
+
+    def _build(self) -> Any:
+        from sim.gateware.build import Gateware
+
+        world = self._world()
         if self._watch is not None:
             world = self._watch.world(world)
         made: Any = Gateware(self.dmgr.get_device_db(), world)
@@ -137,7 +171,16 @@ class Core:
 
     def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a kernel, called from the host."""
+        self._resume()
         return self.engine.run(function, tuple(args), kwargs)
+
+    def compile(self, *call: Any, **options: Any) -> Any:
+        """Refuse to compile, which `artiq_compile` asks for."""
+        raise UsageError("artiq_compile needs the real core device's row: set ATOMLINK_TARGET=hardware")
+
+    def prepare_subkernel(self, destination: int, function: Any, *call: Any) -> int:
+        """Refuse a subkernel that the host calls."""
+        raise subkernel_refused(function)
 
     def precompile(self, function: Any, *args: Any, **kwargs: Any) -> Callable[[], Any]:
         """Return a function that runs a kernel later, with these arguments and without writing attributes back."""
@@ -152,6 +195,7 @@ class Core:
 
         @wraps(function)
         def run_precompiled() -> Any:
+            self._resume()
             return self.engine.execute(compiled, values, kwargs, write_back=False)
 
         return run_precompiled
@@ -194,9 +238,21 @@ class Core:
         if now_mu() < min_now:
             at_mu(min_now)
 
+    def sync(self) -> None:
+        """Carry out what is pending up to the RTIO counter and let the lab reach it: first thing of a request that an
+        instrument gets while no kernel runs.
+        """
+        bus = self.bus
+        bus.catch_up()
+        reach = getattr(self.world, "reach", None)  # a lab that is kept elsewhere has its own instruments, there
+        if reach is not None:
+            reach(bus.counter)
+
     def close(self) -> None:
         """Let go of the device."""
         self.comm.close()
+        if self.comm.lab is not None:
+            self.comm.lab.close()
 
     def notify_run_end(self) -> None:
         """Carry out everything that is pending: the experiment's run() has ended."""

@@ -19,15 +19,20 @@ _NEVER = 1 << 62
 class Burst:
     """Events that were submitted together, as one entry (time of the first, burst) among pending events and in a lane.
 
-    `parts`: (time after the first, write, address, data, channel) of each.
+    `parts`: (time after the first, write, address, data, channel) of each. `gate`: the last two open and shut an input
+    (see `Peripheral.gate`); they are those of `gated`, at `opens_mu` and the end.
     """
 
-    __slots__ = ("channels", "effects", "n", "parts", "span_mu")
+    __slots__ = ("before_gate", "channels", "effects", "gate", "gated", "n", "opens_mu", "parts", "span_mu")
 
-    def __init__(self, parts: list[tuple[int, Any, int, Any, int]]) -> None:
+    def __init__(self, parts: list[tuple[int, Any, int, Any, int]], gate: Any = None) -> None:
         self.parts, self.n, self.span_mu = tuple(parts), len(parts), parts[-1][0]
         self.effects = [(part[0], part[1:]) for part in parts]
         self.channels = frozenset(part[4] for part in parts)
+        self.gate, self.gated = gate, -1
+        self.before_gate, self.opens_mu = self.parts[:-2], 0
+        if gate is not None:
+            self.gated, self.opens_mu = parts[-1][4], parts[-2][0]
 
     def times(self, first_mu: int) -> list[int]:
         """Return the time of each event."""
@@ -36,6 +41,11 @@ class Burst:
     def events(self, first_mu: int, done: int = 0) -> list[Any]:
         """Return the events as the bus has them when they come one by one, without those done."""
         return [(first_mu + offset, effect) for offset, effect in self.effects[done:]]
+
+
+def _last_mu(entry: Any) -> int:
+    """Return the time of the last event of a lane's entry."""
+    return entry[0] + entry[1].span_mu if isinstance(entry, tuple) else entry
 
 
 class Lanes:
@@ -70,6 +80,9 @@ class Lanes:
     def full(self, counter_mu: int) -> int | None:
         """Forget events of the current lane that are due; return when a place comes free if it is still full."""
         queue = self.queue
+        if queue and _last_mu(queue[-1]) <= counter_mu:  # so are those before it
+            queue.clear()
+            self.n = 0
         while queue:
             oldest = queue[0]
             if isinstance(oldest, tuple):

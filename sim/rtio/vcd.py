@@ -3,7 +3,8 @@
 What is seen is what passes between gateware and world (docs/contracts.md, section 4): levels, tones, voltages, clicks,
 heralds; and from the bus the gates of inputs and the slack. A look at a detector comes later than what it sees, and the
 slack of an event is told when the CPU writes it, so changes arrive out of order: they are sorted on disk, and memory
-stays bounded however long the run is.
+stays bounded however long the run is. There are no vectors of several bits: PulseView's reader (libsigrok 0.5.2) stops
+at the first one; numbers it leaves out.
 """
 
 from __future__ import annotations
@@ -26,12 +27,11 @@ Change = tuple[int, int, int, str]  # time, order of arrival, variable, value as
 
 
 class Variable(NamedTuple):
-    """One signal: the scopes it lies in, its name, and whether it is a number (else one bit, or several)."""
+    """One signal: the scopes it lies in, its name, and whether it is a number (else one bit)."""
 
     scope: tuple[str, ...]
     name: str
     kind: str  # "wire", "real"
-    width: int = 1
 
 
 def _code(index: int) -> str:
@@ -55,10 +55,10 @@ class Changes:
         self._recent: list[Change] = []
         self._runs: list[IO[str]] = []
 
-    def variable(self, *scope_and_name: str, kind: str = "wire", width: int = 1) -> int:
+    def variable(self, *scope_and_name: str, kind: str = "wire") -> int:
         """Return the number of a variable, the same for the same name."""
         *scope, name = scope_and_name
-        return self.variables.setdefault(Variable(tuple(scope), name, kind, width), len(self.variables))
+        return self.variables.setdefault(Variable(tuple(scope), name, kind), len(self.variables))
 
     def add(self, t_mu: int, variable: int, value: str) -> None:
         """Note that a variable has a value from a time on; `value` is as VCD writes it, without the identifier."""
@@ -123,9 +123,8 @@ class Changes:
             yield "$upscope $end\n" * (len(here) - same)
             yield "".join(f"$scope module {name} $end\n" for name in variable.scope[same:])
             here = variable.scope
-            bits = f" [{variable.width - 1}:0]" if variable.kind == "wire" and variable.width > 1 else ""
-            width = 64 if variable.kind == "real" else variable.width
-            yield f"$var {variable.kind} {width} {_code(self.variables[variable])} {variable.name}{bits} $end\n"
+            width = 64 if variable.kind == "real" else 1
+            yield f"$var {variable.kind} {width} {_code(self.variables[variable])} {variable.name} $end\n"
         yield "$upscope $end\n" * (1 + len(here))
 
     def _to_disk(self) -> None:
@@ -147,9 +146,7 @@ def _device(variable: Variable) -> tuple[str, ...]:
 
 
 def _initial(variable: Variable) -> str:
-    if variable.kind == "real":
-        return "r0.0 "
-    return "0" if variable.width == 1 else "b0 "
+    return "r0.0 " if variable.kind == "real" else "0"
 
 
 def _run(changes: Iterable[Change]) -> IO[str]:
@@ -241,7 +238,7 @@ class SeenEntangler:
     def __init__(self, port: Any, key: str, changes: Changes) -> None:
         self._port, self._changes = port, changes
         self._running = changes.variable(key, "running")
-        self._pattern = changes.variable(key, "pattern", width=4)
+        self._pattern = [changes.variable(key, f"pattern_{i}") for i in range(4)]
         self._clicks = [changes.variable(key, f"input_{i}_click") for i in range(4)]
 
     def __getattr__(self, name: str) -> Any:
@@ -251,15 +248,19 @@ class SeenEntangler:
         """Repeat a cycle, as the world does it."""
         result: CycleResult = self._port.run(t_start_mu, t_end_mu, cycle)
         changes = self._changes
-        changes.add(t_start_mu, self._pattern, "b0 ")
+        self._show(t_start_mu, 0)
         changes.add(t_start_mu, self._running, "1")
         changes.add(result.t_end_mu, self._running, "0")
         if result.pattern:
-            changes.add(result.t_end_mu, self._pattern, f"b{result.pattern:b} ")
+            self._show(result.t_end_mu, result.pattern)
             for t_mu, variable in zip(result.timestamps_mu, self._clicks, strict=True):
                 if t_mu >= 0:
                     _pulse(changes, t_mu, variable)
         return result
+
+    def _show(self, t_mu: int, pattern: int) -> None:
+        for i, variable in enumerate(self._pattern):
+            self._changes.add(t_mu, variable, str(pattern >> i & 1))
 
 
 class SeenGates:

@@ -27,10 +27,13 @@ class Beam:
     def set_tone(self, t_mu: float, tone: Tone) -> None:
         """Take a new DDS output; `t_mu` is when its sound reaches the beam."""
         self.tone, self.tone_mu = tone, t_mu
-        self.strength = (
-            self.aom.diffraction(rf_fraction(tone.amplitude, tone.attenuation_db)) if tone.amplitude > 0 else 0.0
-        )
-        self._update()
+        self._diffract()
+
+    def set_aom(self, aom: Aom) -> None:
+        """Go on with a modulator that has become another; what its rf is stays."""
+        if aom != self.aom:
+            self.aom = aom
+            self._diffract()
 
     def set_switch(self, on: bool) -> None:
         """Take the TTL's level."""
@@ -57,6 +60,13 @@ class Beam:
     def available(self) -> float:
         """The power that a further switch in parallel (the entangler's) would put on the atom."""
         return self.strength if self.shutter_open else 0.0
+
+    def _diffract(self) -> None:
+        tone = self.tone
+        self.strength = (
+            self.aom.diffraction(rf_fraction(tone.amplitude, tone.attenuation_db)) if tone.amplitude > 0 else 0.0
+        )
+        self._update()
 
     def _update(self) -> None:
         self.power = self.available if self.on else 0.0

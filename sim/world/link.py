@@ -53,14 +53,9 @@ class Link:
     def __init__(
         self, truth: MidpointTruth, nodes: tuple[Node, Node], counters: tuple[Counter, ...], rng: np.random.Generator
     ) -> None:
-        self.truth, self.nodes, self.counters, self.rng = truth, nodes, counters, rng
-        best = max(detector.efficiency for detector in truth.detectors)
-        self._throughput = truth.transmission * best
-        relative = tuple(detector.efficiency / best if best else 0.0 for detector in truth.detectors)
-        jitter = float(np.mean([detector.jitter_sigma_s for detector in truth.detectors]))
-        self._midpoint = Midpoint(
-            truth.overlap, truth.detuning_rad_s, (relative[0], relative[1], relative[2], relative[3]), jitter
-        )
+        self.nodes, self.counters, self.rng = nodes, counters, rng
+        self._epoch = 0
+        self._derive(truth)
         self._pending: list[Pulse] = []
         self._models: dict[tuple, AttemptModel] = {}
         self._flights: dict[tuple, Iterator[Flight]] = {}
@@ -68,6 +63,26 @@ class Link:
         self._key: tuple = ()
         for node in nodes:
             node.before_touch = self.settle
+        for counter in counters:
+            counter.on_latch = lambda: self._derive(self.truth)
+
+    def apply(self, truth: MidpointTruth) -> None:
+        """Live by another truth from now on; the world has settled what was in flight."""
+        if truth != self.truth:
+            self._derive(truth)
+
+    def _derive(self, truth: MidpointTruth) -> None:
+        self.truth, self._epoch = truth, self._epoch + 1
+        seeing = [0.0 if counter.latched else 1.0 for counter in self.counters]
+        efficiency = [sees * each.efficiency for sees, each in zip(seeing, truth.detectors, strict=True)]
+        self._dark_hz = tuple(sees * each.dark_rate_hz for sees, each in zip(seeing, truth.detectors, strict=True))
+        best = max(efficiency)
+        self._throughput = truth.transmission * best
+        relative = tuple(each / best if best else 0.0 for each in efficiency)
+        jitter = float(np.mean([detector.jitter_sigma_s for detector in truth.detectors]))
+        self._midpoint = Midpoint(
+            truth.overlap, truth.detuning_rad_s, (relative[0], relative[1], relative[2], relative[3]), jitter
+        )
 
     # -- pulses spelled out by a kernel
     # -----------------------------------------------------------------------------------------
@@ -253,9 +268,8 @@ class Link:
                 if plan.length_mu == 0:
                     nodes[k] = NodeCycle(nodes[k].pump_before, nodes[k].pump_after, 0.0, 0.0, nodes[k].arm)
             windows = tuple(_CLOSED if gate is None else _seconds(gate) for gate in cycle.gates)
-            rates = tuple(detector.dark_rate_hz for detector in self.truth.detectors)
             self._models[key] = AttemptModel(
-                (nodes[0], nodes[1]), self._midpoint, Gates(windows, rates, cycle.patterns)
+                (nodes[0], nodes[1]), self._midpoint, Gates(windows, self._dark_hz, cycle.patterns)
             )
         heating = [plan.heating_k + node.truth.atom.emission_heating_k * (plan.length_mu > 0)
                    for node, plan in zip(self.nodes, schedules, strict=True)]  # fmt: skip
@@ -263,7 +277,7 @@ class Link:
 
     def _refresh(self) -> None:
         """Throw away outcomes drawn for other powers, fields or cavities than the present ones."""
-        key = (self.nodes[0].key, self.nodes[1].key)
+        key = (self._epoch, self.nodes[0].key, self.nodes[1].key)
         if key != self._key:
             self._key = key
             self._flights.clear()

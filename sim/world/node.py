@@ -6,10 +6,13 @@ attempt plus QUBIT. Edges of the excitation beam delimit pulses, which are hande
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +22,7 @@ from sim.physics.cavity import CavityPort
 from sim.physics.emission import Emission
 from sim.physics.fibre import delay_s, jones, transmission
 from sim.physics.fields import field_gauss, larmor_hz
+from sim.physics.freespace import FreeSpacePort
 from sim.physics.imaging import Imaging
 from sim.physics.interference import Arm, Complexes, Floats
 from sim.physics.loading import load
@@ -29,11 +33,15 @@ from sim.physics.trap import p_lost, survival_after_heating
 from sim.world.attempt import ABSENT, F1, F2, READY, NodeCycle
 from sim.world.beam import Beam
 from sim.world.counter import Counter
-from sim.world.qubits import Birth, Cluster, Member, embed, member
+from sim.world.paths import ROLES
+from sim.world.qubits import Birth, Cluster, Member, Stored, embed, member
 from sim.world.scenario import NodeTruth
 
+if TYPE_CHECKING:
+    from sim.world.gate import RydbergGate
+    from sim.world.tweezers import Tweezers
+
 QUBIT = 4
-ROLES = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout")
 _EMPTYING_S = (
     1.2e-6  # the wavepacket is followed this long after the pulse: 15 cavity lifetimes and more in every scenario
 )
@@ -54,12 +62,18 @@ class Node:
         self._birth: Birth | None = None
         self.trap_k = truth.trap.depth_k
         self.shim_v, self.piezo_v = (0.0, 0.0, 0.0), 0.0
+        self.paddle_v = (0.0, 0.0)
         self.larmor_rad_s = self._larmor()
         self.flight_s = delay_s(truth.fibre)
+        self._trap_v: float | None = None
+        self.epoch = 0  # counts the truths
         self.now_mu = 0
         self.death_mu = math.inf
         self.pulse_start_mu: int | None = None
         self.before_touch: Callable[[], None] = lambda: None
+        self.tweezers: Tweezers | None = None  # the array, if the node has one
+        self.gate: RydbergGate | None = None  # its Rydberg light, likewise
+        self._numbers = itertools.count()
         self.emission = lru_cache(maxsize=64)(self._emission)
         self.pumping_edges = lru_cache(maxsize=64)(self._pumping_edges)
 
@@ -70,15 +84,14 @@ class Node:
     def key(self) -> tuple[float, ...]:
         """What the statistics of an attempt depend on, besides the pulses: powers, field, cavity."""
         return (self.beams["excitation"].available, self.beams["pumping"].available, self.beams["repump"].available,
-                self.larmor_rad_s, self.piezo_v)  # fmt: skip
+                self.larmor_rad_s, self.piezo_v, self.epoch)  # fmt: skip
 
     def arm(self, length_mu: int, start_s: float) -> Arm:
         """Return the photon's way to the detectors for an excitation pulse of this length that begins at start_s."""
-        turn = self.truth.polarisation
         return Arm(
             self.emission(length_mu, self.beams["excitation"].available, self.piezo_v),
             start_s + self.flight_s,
-            jones(turn.alpha_rad, turn.beta_rad, turn.gamma_rad),
+            self._jones(),
             self.larmor_rad_s,
             self.truth.excitation.jitter_s,
         )
@@ -148,12 +161,50 @@ class Node:
 
     def leave_cluster(self) -> None:
         """Take the atom out of its cluster, as if its level had been seen: F1 or F2."""
+        self.settle_gate()
         if self._birth is not None:
             self._birth.forget(self.name)
             self._birth, self.label = None, F1
         elif self._cluster is not None:
             self.label = F2 if self._cluster.measure(self.name, self.rng) == 2 else F1
             self._cluster = None
+
+    def release(self) -> tuple[int, float, Stored | None]:
+        """Hand the atom over to a moving tweezer; return its label, temperature, and its part in a quantum state."""
+        self.before_touch()
+        self.settle_gate()
+        label, cluster = self.label, self.cluster
+        self._cluster, self.label, self.death_mu = None, ABSENT, math.inf
+        if cluster is None:
+            return label, self.temperature_k, None
+        name = self.new_name()
+        cluster.members[name] = cluster.members.pop(self.name)
+        return label, self.temperature_k, Stored(cluster, name)
+
+    def new_name(self) -> str:
+        """Return the name in its cluster of an atom of this node that is not at the port."""
+        return f"{self.name}/{next(self._numbers)}"
+
+    def settle_gate(self) -> None:
+        """Decide whether atoms that Rydberg light has met are still there: something else touches them now."""
+        if self.gate is not None and self.gate.atoms:
+            self.gate.settle()
+
+    def vanish(self) -> None:
+        """The atom has left its cluster already, and now the trap."""
+        self._cluster, self.label, self.death_mu = None, ABSENT, math.inf
+
+    def become(self, cluster: Cluster) -> None:
+        """Have a part in a quantum state from now on, under the node's name."""
+        self._cluster, self._birth, self.label = cluster, None, QUBIT
+
+    def receive(self, label: int, temperature_k: float, stored: Stored | None) -> None:
+        """Take over an atom that a moving tweezer has put down at the port."""
+        self.label, self.temperature_k, self._cluster, self._birth = label, temperature_k, None, None
+        if stored is not None:
+            stored.cluster.members[self.name] = stored.cluster.members.pop(stored.name)
+            self._cluster = stored.cluster
+        self.death_mu = self.now_mu + self.rng.exponential(self.truth.atom.vacuum_lifetime_s) * 1e9
 
     def born(self, birth: Birth) -> None:
         """Become one of the atoms of a state that is built when it is needed."""
@@ -171,9 +222,39 @@ class Node:
         self.shim_v = (shim[0], shim[1], shim[2])
         self.larmor_rad_s = self._larmor()
 
+    def set_paddle(self, index: int, volts: float) -> None:
+        """Set the polarisation compensator's rotator (0) or retarder (1)."""
+        self.paddle_v = (volts, self.paddle_v[1]) if index == 0 else (self.paddle_v[0], volts)
+        self.epoch += 1
+
     def set_trap(self, volts: float) -> None:
         """Set the trap depth; a shallower trap may lose the atom."""
-        before, self.trap_k = self.trap_k, max(0.0, volts * self.truth.atom.trap_k_per_v)
+        self._trap_v = volts
+        self._deepen(max(0.0, volts * self.truth.atom.trap_k_per_v))
+
+    def apply(self, truth: NodeTruth, t_mu: int) -> None:
+        """Live by another truth from t_mu on; the world has brought the atom there by the old one."""
+        old = self.truth
+        if truth == old:
+            return
+        if self.label == QUBIT:
+            self._qubit(t_mu)
+        self.truth, self.epoch = truth, self.epoch + 1
+        if (truth.excitation, truth.port, truth.aom) != (old.excitation, old.port, old.aom):
+            self.emission.cache_clear()
+        if truth.pumping != old.pumping:
+            self.pumping_edges.cache_clear()
+        for beam in self.beams.values():
+            beam.set_aom(truth.aom)
+        self.larmor_rad_s, self.flight_s = self._larmor(), delay_s(truth.fibre)
+        self._deepen(truth.trap.depth_k if self._trap_v is None else max(0.0, self._trap_v * truth.atom.trap_k_per_v))
+        if self.tweezers is not None:
+            self.tweezers.apply()
+
+    def _deepen(self, depth_k: float) -> None:
+        before, self.trap_k = self.trap_k, depth_k
+        if self.tweezers is not None:
+            self.tweezers.set_depth(before, depth_k)
         if self.label == ABSENT or self.trap_k >= before:
             return
         if self.trap_k == 0 or self.rng.random() * (1 - p_lost(self.temperature_k, before)) >= 1 - p_lost(
@@ -190,29 +271,41 @@ class Node:
         if t_mu <= start_mu:
             return
         self.now_mu = t_mu
-        if self._lit():
+        if self.lit:
             self.before_touch()
             self._under_light(start_mu, t_mu)
         if self.death_mu <= t_mu:
             self.before_touch()
             self.lose()
+        if self.tweezers is not None:
+            self.tweezers.idle(t_mu)
 
-    def _lit(self) -> bool:
+    @property
+    def lit(self) -> bool:
+        """Whether light or a microwave acts on the atom."""
         power = self.beams
         return bool(
             power["cooling"].power or power["pumping"].power or power["repump"].power or power["pushout"].power
             or self.microwave_on
+            or (self.gate is not None and power["rydberg_420"].power and power["rydberg_1013"].power)
             or (power["raman_a"].power and power["raman_b"].power)
         )  # fmt: skip
 
     def _under_light(self, start_mu: int, stop_mu: int) -> None:
         dt = (stop_mu - start_mu) * 1e-9
         beams = self.beams
+        if self.gate is not None:
+            if beams["rydberg_420"].power and beams["rydberg_1013"].power:
+                self.gate.drive(start_mu, stop_mu)
+            if self.microwave_on or any(beam.power for role, beam in beams.items() if not role.startswith("rydberg")):
+                self.settle_gate()
         if beams["cooling"].power:
             cooling = min(beams["cooling"].power, 1.0)
             self.counter.shine(start_mu, stop_mu, self.truth.imaging.background_hz * cooling)
             if beams["repump"].power:
                 self._load(dt) if self.mot_coil else self._cool(start_mu, stop_mu, cooling)
+                if self.tweezers is not None:
+                    self.tweezers.shine(start_mu, stop_mu, cooling, self.mot_coil)
         if self.label == ABSENT:
             return
         if beams["pumping"].power or (beams["repump"].power and not beams["cooling"].power):
@@ -244,9 +337,10 @@ class Node:
         light: Imaging = self.truth.imaging
         loss_hz = light.loss_hz * power
         lives_mu = self.rng.exponential(1e9 / loss_hz) if loss_hz > 0 else math.inf
-        self.counter.shine(
-            start_mu, min(stop_mu, start_mu + int(min(lives_mu, stop_mu - start_mu))), light.atom_hz * power
-        )
+        bright_mu = int(min(lives_mu, stop_mu - start_mu))
+        self.counter.shine(start_mu, min(stop_mu, start_mu + bright_mu), light.atom_hz * power)
+        if self.tweezers is not None:
+            self.tweezers.shine_port(bright_mu * 1e-9 * power)
         if lives_mu < stop_mu - start_mu:
             self.lose()
             return
@@ -318,23 +412,29 @@ class Node:
     def _larmor(self) -> float:
         return 2 * math.pi * larmor_hz(field_gauss(self.truth.coils, self.shim_v), self.species.zeeman_pair_hz_gauss)
 
+    def _jones(self) -> Complexes:
+        """Return what the compensator and the fibre behind it do to polarisation."""
+        fibre = self.truth.polarisation
+        turn, phase = self.paddle_v[0] * fibre.turn_rad_per_v, self.paddle_v[1] * fibre.phase_rad_per_v
+        through = jones(fibre.alpha_rad, fibre.beta_rad, fibre.gamma_rad)
+        return through @ jones(phase, turn, 0.0) if turn or phase else through
+
     def _emission(self, length_mu: int, power: float, piezo_v: float) -> Emission:
+        port = self.truth.port
+        if isinstance(port, CavityPort):
+            detuned = port.detuning_rad_s + piezo_v * self.truth.excitation.cavity_rad_s_per_v
+            port = replace(port, detuning_rad_s=detuned)
+        return self.photon(length_mu, power, port)
+
+    def photon(self, length_mu: int, power: float, port: CavityPort | FreeSpacePort) -> Emission:
         """Integrate the photon of one excitation pulse; t = 0 is the moment its light reaches half its power."""
         rise, length = self.truth.aom.rise_s, length_mu * 1e-9
         t = np.arange(-3 * rise, length + _EMPTYING_S, _GRID_S)
         drive = self.truth.excitation
         rabi = drive.rabi_rad_s * math.sqrt(power) * np.sqrt(np.clip(envelope(t, 0.0, length, rise), 0, None))
-        port = self.truth.port
         if isinstance(port, CavityPort):
-            detuned = port.detuning_rad_s + piezo_v * drive.cavity_rad_s_per_v
-            return cavity.emit(_detuned(port, detuned), t, rabi, drive.detuning_rad_s)
+            return cavity.emit(port, t, rabi, drive.detuning_rad_s)
         return freespace.emit(port, t, rabi, drive.detuning_rad_s)
-
-
-def _detuned(port: CavityPort, detuning_rad_s: float) -> CavityPort:
-    return CavityPort(
-        port.g_rad_s, port.kappa_ext_rad_s, port.kappa_in_rad_s, port.gamma_rad_s, detuning_rad_s, port.fibre_coupling
-    )
 
 
 def _turned(pulse: Complexes, angle_rad: float) -> Complexes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,15 +39,21 @@ class Member:
 
 
 class Cluster:
-    """One or two atoms in a joint pure state; `state` has shape (3,) or (3, 3)."""
+    """Atoms in a joint pure state; `state` has one axis of 3 per atom, of 4 while it may be in its Rydberg state."""
 
     def __init__(self, state: Complexes, members: dict[str, Member]) -> None:
         self.state = state
         self.members = members
 
     def apply(self, node: str, unitary: Complexes) -> None:
-        """Apply a (3, 3) unitary to one atom."""
-        self.state = unitary @ self.state if self.members[node].axis == 0 else self.state @ unitary.T
+        """Apply a (3, 3) unitary to one atom; its Rydberg state, if it has one, keeps its phase."""
+        axis = self.members[node].axis
+        if self.state.shape[axis] > 3:
+            unitary = np.block([[unitary, np.zeros((3, 1))], [np.zeros((1, 3)), np.ones((1, 1))]])
+        if self.state.ndim > 2:
+            self.state = np.moveaxis(np.tensordot(unitary, self.state, (1, axis)), 0, axis)
+        else:
+            self.state = unitary @ self.state if axis == 0 else self.state @ unitary.T
 
     def evolve(self, node: str, t_mu: float, larmor_rad_s: float, memory: Memory, rng: np.random.Generator) -> None:
         """Let one atom precess and decohere until t_mu (1 mu = 1 ns)."""
@@ -70,7 +77,7 @@ class Cluster:
             self.apply(node, _FLIP["z"])
 
     def populations(self, node: str) -> NDArray[np.float64]:
-        """Return the probabilities (3,) of one atom's levels."""
+        """Return the probabilities of one atom's levels, shape (3,), or (4,) with the Rydberg state."""
         weights = np.abs(self.state) ** 2
         other = tuple(k for k in range(weights.ndim) if k != self.members[node].axis)
         return np.asarray(weights.sum(axis=other))
@@ -79,13 +86,13 @@ class Cluster:
         """Draw one atom's level, take the atom out of the cluster, leave the rest in the state that follows."""
         weights = self.populations(node)
         level = int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right"))
-        level = min(level, 2)
+        level = min(level, len(weights) - 1)
         member = self.members.pop(node)
-        if self.state.ndim == 2:
+        if self.state.ndim > 1:
             self.state = np.take(self.state, level, axis=member.axis)
             self.state = self.state / np.linalg.norm(self.state)
             for rest in self.members.values():
-                rest.axis = 0
+                rest.axis -= rest.axis > member.axis
         return level
 
     def drop_level(self, node: str, level: int, rng: np.random.Generator) -> bool:
@@ -98,16 +105,45 @@ class Cluster:
             self._keep(axis, [level])
             self.measure(node, rng)
             return True
-        self._keep(axis, [k for k in range(3) if k != level])
+        self._keep(axis, [k for k in range(len(weights)) if k != level])
         return False
 
+    def project(self, node: str, level: int) -> None:
+        """One atom is in this level, and leaves the cluster."""
+        axis = self.members[node].axis
+        self._keep(axis, [level])
+        self.state = np.take(self.state, level, axis=axis)
+        del self.members[node]
+        for rest in self.members.values():
+            rest.axis -= rest.axis > axis
+
+    def absorb(self, other: Cluster) -> None:
+        """Take over the atoms of another cluster, names all different; from now on both are one and the same."""
+        for member in other.members.values():
+            member.axis += self.state.ndim
+        self.members.update(other.members)
+        self.state = np.multiply.outer(self.state, other.state)
+        # Whoever holds the other one (the partner node, a stored atom) goes on holding this one's state.
+        other.__dict__ = self.__dict__
+
     def _keep(self, axis: int, levels: list[int]) -> None:
-        mask = np.zeros(3)
+        mask = np.zeros(self.state.shape[axis])
         mask[levels] = 1.0
         shape = [1] * self.state.ndim
-        shape[axis] = 3
+        shape[axis] = len(mask)
         self.state = self.state * mask.reshape(shape)
         self.state = self.state / np.linalg.norm(self.state)
+
+
+class Stored(NamedTuple):
+    """One atom's part in a cluster while it is away from the port: the cluster, and the atom's name in it."""
+
+    cluster: Cluster
+    name: str
+
+    def measure(self, rng: np.random.Generator) -> int:
+        """Draw the atom's level and take it out."""
+        return self.cluster.measure(self.name, rng)
 
 
 class Birth:

@@ -28,12 +28,14 @@ from sim.physics.freespace import FreeSpacePort
 from sim.physics.imaging import Imaging
 from sim.physics.loading import Loading
 from sim.physics.pumping import Pumping
+from sim.physics.rydberg import state as rydberg_state
 from sim.physics.species import species
 from sim.physics.trap import Trap
 from sim.physics.validate import require
+from sim.world.array_truth import ArrayTruth, RydbergTruth
+from sim.world.drifts import PROCESSES, DriftTable
+from sim.world.paths import DETECTORS, NODES, ROLES, read
 
-NODES = ("alice", "bob")
-DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 FOLDER = Path(__file__).parent.parent / "scenarios"
 
 
@@ -55,7 +57,8 @@ class Atom:
     def __post_init__(self) -> None:
         for name in ("vacuum_lifetime_s", "cooling_time_s", "trap_k_per_v"):
             require(self, name, 0, above=True)
-        for name in ("temperature_k", "pump_heating_k_s", "emission_heating_k"):
+        require(self, "temperature_k", 0, 1)
+        for name in ("pump_heating_k_s", "emission_heating_k"):
             require(self, name, 0)
 
 
@@ -122,15 +125,21 @@ class Memory:
 
 @dataclass(frozen=True)
 class Polarisation:
-    """The fibre's unitary on polarisation as Euler angles (see `sim.physics.fibre.jones`)."""
+    """The fibre's unitary on polarisation as Euler angles (see `sim.physics.fibre.jones`), and the compensator in front
+    of it: what its rotator and its retarder of H against V do per volt.
+    """
 
     alpha_rad: float = 0.0
     beta_rad: float = 0.0
     gamma_rad: float = 0.0
+    turn_rad_per_v: float = 0.2
+    phase_rad_per_v: float = 0.2
 
     def __post_init__(self) -> None:
         for name in ("alpha_rad", "beta_rad", "gamma_rad"):
             require(self, name, -2 * math.pi, 2 * math.pi)
+        for name in ("turn_rad_per_v", "phase_rad_per_v"):
+            require(self, name, -math.inf)
 
 
 @dataclass(frozen=True)
@@ -153,9 +162,13 @@ class NodeTruth:
     fibre: Fibre
     shutter_s: float
     polarisation: Polarisation = field(default_factory=Polarisation)
+    array: ArrayTruth | None = None
+    rydberg: RydbergTruth | None = None
 
     def __post_init__(self) -> None:
         require(self, "shutter_s", 0, 1)
+        if self.rydberg is not None and self.array is None:
+            raise ScenarioError("rydberg is given, but there is no array: this light acts on neighbours in an array.")
 
 
 @dataclass(frozen=True)
@@ -177,7 +190,9 @@ class MidpointTruth:
 
 @dataclass(frozen=True)
 class Scenario:
-    """The truth of the lab. `entangler_outputs[k]`: the beams ("node.role") that output k of the entangler switches."""
+    """The truth of the lab. `entangler_outputs[k]`: the beams ("node.role") that output k of the entangler switches;
+    `drift` what changes by itself, every `drift_step_s` of lab time.
+    """
 
     name: str
     description: str
@@ -186,9 +201,16 @@ class Scenario:
     bob: NodeTruth
     midpoint: MidpointTruth
     entangler_outputs: tuple[tuple[str, ...], ...]
+    drift: tuple[DriftTable, ...] = ()
+    drift_step_s: float = 1.0
 
     def __post_init__(self) -> None:
         species(self.species)
+        for name in NODES:
+            light = self.node(name).rydberg
+            if light is not None:
+                rydberg_state(self.species, light.n)
+        require(self, "drift_step_s", 1e-3, 86400)
 
     def node(self, name: str) -> NodeTruth:
         """Return one node's truth."""
@@ -239,9 +261,35 @@ def _scenario(name: str, table: dict[str, Any]) -> Scenario:
         _build(Detector, _merge(detector, each.get(key, {})), f"midpoint.detectors.{key}") for key in DETECTORS
     )
     table["midpoint"] = _build(MidpointTruth, midpoint, "midpoint")
-    wiring = table.pop("wiring", {})
-    table["entangler_outputs"] = tuple(tuple(beams) for beams in wiring.get("entangler_outputs", ()))
-    return typing.cast(Scenario, _build(Scenario, {"name": name, **table}, ""))
+    table["drift"] = tuple(_drift(drift, f"drift.{k}") for k, drift in enumerate(table.get("drift", ())))
+    table["entangler_outputs"] = _entangler_outputs(table.pop("wiring", {}))
+    return _with_known_drifts(typing.cast(Scenario, _build(Scenario, {"name": name, **table}, "")))
+
+
+def _with_known_drifts(scenario: Scenario) -> Scenario:
+    """Return a scenario whose drifts act on quantities that there are."""
+    for k, drift in enumerate(scenario.drift):
+        try:
+            read(scenario, drift.path)
+        except ScenarioError as error:
+            raise ScenarioError(f"drift.{k}.path: {error}") from None
+    return scenario
+
+
+def _entangler_outputs(wiring: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Return which beams each output of the entangler switches."""
+    if wiring.keys() - {"entangler_outputs"}:
+        name = next(iter(wiring.keys() - {"entangler_outputs"}))
+        raise _unknown(f"wiring.{name}", name, wiring[name], {"entangler_outputs": tuple})
+    known = [f"{node}.{role}" for node in NODES for role in ROLES]
+    outputs = wiring.get("entangler_outputs", [])
+    for k, beams in enumerate(outputs):
+        for beam in beams:
+            if beam not in known:
+                raise ScenarioError(
+                    f"wiring.entangler_outputs.{k} holds {beam!r}, but a beam must be one of {', '.join(known)}."
+                )
+    return tuple(tuple(beams) for beams in outputs)
 
 
 def _node(table: dict[str, Any], path: str) -> NodeTruth:
@@ -251,7 +299,21 @@ def _node(table: dict[str, Any], path: str) -> NodeTruth:
     if kind not in kinds:
         raise ScenarioError(f"{path}.port.kind is {kind!r}, but must be one of {', '.join(kinds)}.")
     table["port"] = _build(kinds[kind], port, f"{path}.port")
+    for key, kind_of in (("array", ArrayTruth), ("rydberg", RydbergTruth)):
+        if key in table:
+            table[key] = _build(kind_of, table[key], f"{path}.{key}")
     return typing.cast(NodeTruth, _build(NodeTruth, table, path))
+
+
+def _drift(table: dict[str, Any], where: str) -> DriftTable:
+    """Build one drift: the numbers of its process stand beside its path, process, mode and source."""
+    rest = dict(table)
+    process = rest.pop("process", None)
+    if process not in PROCESSES:
+        raise ScenarioError(f"{where}.process is {process!r}, but must be one of {', '.join(PROCESSES)}.")
+    own: dict[str, Any] = {key: rest.pop(key) for key in ("path", "mode", "source") if key in rest}
+    own["process"] = _build(PROCESSES[process], rest, where)
+    return typing.cast(DriftTable, _build(DriftTable, own, where))
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -270,10 +332,7 @@ def _build(cls: type, table: dict[str, Any], path: str) -> Any:
         key, value = _angular(key, value, hints)
         where = f"{path}.{key}" if path else key
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, 1)
-            raise ScenarioError(
-                f"{where} does not exist in a scenario" + (f"; did you mean {near[0]!r}?" if near else ".")
-            )
+            raise _unknown(where, key, value, hints)
         values[key] = _value(hints[key], value, where)
     for item in dataclasses.fields(cls):
         if (
@@ -287,15 +346,26 @@ def _build(cls: type, table: dict[str, Any], path: str) -> Any:
     try:
         return cls(**values)
     except ScenarioError as error:
-        raise ScenarioError(f"{path}: {error}" if path else str(error)) from None
+        given = [f"{key} = {value!r}" for key, value in table.items()
+                 if key.endswith("_over_2pi_hz") and f".{_angular(key, value, hints)[0]} is " in str(error)]
+        note = f" It was given as {given[0]}." if given else ""
+        raise ScenarioError((f"{path}: " if path else "") + str(error) + note) from None
+
+
+def _unknown(where: str, key: str, value: Any, hints: dict[str, Any]) -> ScenarioError:
+    """Tell that a field does not exist, and which ones do: a wrong unit is a wrong name."""
+    known = [*hints, *(f"{name.removesuffix('_rad_s')}_over_2pi_hz" for name in hints if name.endswith("_rad_s"))]
+    near = difflib.get_close_matches(key, known, 1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"it must be one of {', '.join(known)}."
+    return ScenarioError(f"{where} does not exist in a scenario (its value is {value!r}); {remedy}")
 
 
 def _angular(key: str, value: Any, hints: dict[str, Any]) -> tuple[str, Any]:
-    if key.endswith("_over_2pi_hz") and isinstance(value, int | float):
-        angular = key.removesuffix("_over_2pi_hz") + "_rad_s"
-        if angular in hints:
-            return angular, 2 * math.pi * value
-    return key, value
+    angular = key.removesuffix("_over_2pi_hz") + "_rad_s"
+    if not key.endswith("_over_2pi_hz") or angular not in hints:
+        return key, value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return angular, 2 * math.pi * value if number else value  # what is no number is refused with the other fields
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
@@ -303,7 +373,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _build(typing.cast(type, hint), value, where)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, list):
+    if isinstance(value, list) and hint is not float:
         return tuple(float(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in value)
     if hint is str and not isinstance(value, str) or hint is float or isinstance(value, dict):
         wanted = "a table" if dataclasses.is_dataclass(hint) else getattr(hint, "__name__", str(hint))

@@ -10,13 +10,14 @@ from sim.world.link import Link
 from sim.world.node import ROLES, Node
 from sim.world.scenario import NODES
 
-ZOTINO = {0: "shim_x", 1: "shim_y", 2: "shim_z", 3: "trap", 4: "piezo"}
+ZOTINO = {0: "shim_x", 1: "shim_y", 2: "shim_z", 3: "trap", 4: "piezo", 5: "paddle_turn", 6: "paddle_phase"}
 _SHIMS = ("shim_x", "shim_y", "shim_z")
+_PADDLES = ("paddle_turn", "paddle_phase")
 
 
 class Wire(NamedTuple):
-    """Where a port leads: node, what ("switch", "dds", "mot_coil", "mw_switch", "shutter", or a Zotino role) and, for
-    beams, the role.
+    """Where a port leads: node, what ("switch", "dds", "mot_coil", "mw_switch", "shutter", "awg_trigger",
+    "camera_trigger", "hiding", or a Zotino role) and, for beams, the role.
     """
 
     node: str
@@ -30,7 +31,7 @@ def find(port: str) -> Wire | None:
         if not port.startswith(f"{node}_"):
             continue
         rest = port.removeprefix(f"{node}_")
-        if rest in ("mot_coil", "mw_switch", "shutter"):
+        if rest in ("mot_coil", "mw_switch", "shutter", "awg_trigger", "camera_trigger", "hiding"):
             return Wire(node, rest)
         if rest.startswith("zotino/"):
             what = ZOTINO.get(int(rest.removeprefix("zotino/")))
@@ -50,13 +51,28 @@ def effect(node: Node, link: Link, wire: Wire, kind: str) -> tuple[float, Callab
         return 0.0, lambda _t, level: setattr(node, "mot_coil", bool(level))
     if wire.what == "mw_switch":
         return 0.0, lambda _t, level: setattr(node, "microwave_on", bool(level))
+    if wire.what in ("awg_trigger", "camera_trigger", "hiding"):
+        return 0.0, lambda t, level: _array(node, wire.what, t, bool(level))
     if wire.what == "shutter":
         return node.truth.shutter_s, lambda t, level: _shutter(node, link, index, t, bool(level))
     if wire.what in _SHIMS:
         return 0.0, lambda _t, volts: _settled(link, node.set_field, _SHIMS.index(wire.what), volts)
+    if wire.what in _PADDLES:
+        return 0.0, lambda _t, volts: _settled(link, node.set_paddle, _PADDLES.index(wire.what), volts)
     if wire.what == "trap":
         return 0.0, lambda _t, volts: _settled(link, node.set_trap, volts)
     return 0.0, lambda _t, volts: _settled(link, setattr, node, "piezo_v", volts)
+
+
+def _array(node: Node, what: str, t_mu: int, level: bool) -> None:
+    """Act on the tweezer array, if the node has one; triggers are rising edges."""
+    tweezers = node.tweezers
+    if tweezers is None:
+        return
+    if what == "hiding":
+        tweezers.hidden = level
+    elif level:
+        tweezers.trigger(t_mu) if what == "awg_trigger" else tweezers.camera.trigger(t_mu)
 
 
 def _beam(node: Node, link: Link, index: int, wire: Wire) -> Callable[[int, Any], None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,17 @@ from sim.physics.species import species
 from sim.signals import Cycle, CycleResult
 from sim.world import wiring
 from sim.world.counter import Counter
+from sim.world.drifts import Course
+from sim.world.elements import element as elements
+from sim.world.gate import RydbergGate
 from sim.world.link import Link
 from sim.world.node import Node
+from sim.world.quantities import Quantities
 from sim.world.scenario import DETECTORS, NODES, Scenario
+from sim.world.tweezers import Tweezers
 
 Sink = Callable[[int, Any], None]
+_NO_WIRE = wiring.Wire("", "")  # of what acts by itself
 
 
 class World:
@@ -44,8 +51,19 @@ class World:
         self.link = Link(scenario.midpoint, (self.nodes["alice"], self.nodes["bob"]), counters, self.rng("link"))
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
         self._order = 0
+        for name, node in self.nodes.items():
+            if node.truth.array is not None:
+                rngs = self.rng(f"{name}_array"), self.rng(f"{name}_camera")
+                node.tweezers = Tweezers(node, *rngs, partial(self._later, node))
+                if node.truth.rydberg is not None:
+                    node.gate = RydbergGate(node, self.rng(f"{name}_rydberg"))
         self._now_mu = 0
+        self._reached_mu = 0  # lab time that somebody outside the bus has seen; may be ahead of _now_mu
         self._quiet_until_mu = 0.0  # before this time advancing has nothing to do
+        self._elements: dict[str, elements.Element] = {}
+        self.quantities = Quantities(scenario, self)
+        self._target_mu = 0  # how far the effects in hand are being carried out
+        self._drift()
 
     def rng(self, element: str) -> np.random.Generator:
         """Return the random numbers of one physical element: its own stream, whoever else draws."""
@@ -79,6 +97,101 @@ class World:
 
         return ask
 
+    def frames(self, port: str) -> Callable[[int, int], list[tuple[int, Any]]]:
+        """Return the function that gives the camera frames at a grabber between two times: (read out at, image)."""
+        node = self.nodes.get(port.removesuffix("_grabber"))
+        if node is None or node.tweezers is None:
+            return _no_frames
+        ready = node.tweezers.camera.ready
+
+        def ask(start_mu: int, stop_mu: int) -> list[tuple[int, Any]]:
+            self.advance(stop_mu)
+            return ready(start_mu, stop_mu)
+
+        return ask
+
+    # -- what changes over lab time
+    # ------------------------------------------------------------------------------------------
+
+    @property
+    def now_mu(self) -> int:
+        """Lab time reached, as far as anybody could tell."""
+        return max(self._now_mu, self._reached_mu)
+
+    @property
+    def now_s(self) -> float:
+        """Lab time reached in s."""
+        return self.now_mu * 1e-9
+
+    def reach(self, t_mu: int) -> None:
+        """Let lab time reach t_mu for somebody outside the bus, who reads `now_mu` and acts then."""
+        self.advance(t_mu)
+        self._reached_mu = max(self._reached_mu, t_mu)
+
+    def element(self, name: str) -> Any:
+        """Return a piece of the lab that is not on the bus; it is made when it is first asked for."""
+        if name not in self._elements:
+            self._elements[name] = elements.make(self, name)
+        return self._elements[name]
+
+    def apply(self, truth: Scenario) -> None:
+        """Let another truth hold from now on; photons in flight and atoms are brought up to now by the old one."""
+        now = self.now_mu
+        self.link.settle()
+        for name, node in self.nodes.items():
+            node.evolve(now)
+            node.apply(truth.node(name), now)
+        for key, detector in zip(DETECTORS, truth.midpoint.detectors, strict=True):
+            self.counters[f"snspd_{key}"].set_detector(detector, now)
+        self.link.apply(truth.midpoint)
+        self.light_may_be_on()
+
+    def _drift(self) -> None:
+        """Lay the courses of the scenario's drifts, each with its own random numbers."""
+        step = self.scenario.drift_step_s
+        for k, table in enumerate(self.scenario.drift):
+            earlier = [(other.path, type(other.process)) for other in self.scenario.drift[:k]]
+            same = earlier.count((table.path, type(table.process)))
+            rng = self.rng(f"drift {table.path} {type(table.process).__name__} {same}")
+            self.quantities.attach(table.path, Course(table, rng, step))
+        if self.scenario.drift:
+            self.quantities.touch()
+            self._queue(round(step * 1e9), self._knot, 1, _NO_WIRE)
+
+    def _knot(self, t_mu: int, knot: int) -> None:
+        """Let drifts go on, and jump over the knots of a dark lab, which nobody could tell apart."""
+        step_mu = self.scenario.drift_step_s * 1e9
+        if not any(node.lit for node in self.nodes.values()):
+            until = min(self._target_mu, self._effects[0][0] - 1) if self._effects else self._target_mu
+            knot = max(knot, int(until / step_mu))
+        self._wake(max(t_mu, round(knot * step_mu)), None)
+        self._queue(round((knot + 1) * step_mu), self._knot, knot + 1, _NO_WIRE)
+
+    def wake_at(self, t_s: float) -> None:
+        """Build the truth anew when lab time reaches t_s."""
+        self._queue(max(self.now_mu, round(t_s * 1e9)), self._wake, None, _NO_WIRE)
+
+    def _wake(self, t_mu: int, _value: Any) -> None:
+        self._reached_mu = max(self._reached_mu, t_mu)
+        self.quantities.touch()
+
+    def _later(self, node: Node, t_mu: int, act: Callable[[int], None]) -> None:
+        """Let something happen at a node by itself when lab time reaches t_mu (a frame ends, a move is made)."""
+
+        def effect(when_mu: int, _value: Any) -> None:
+            node.evolve(when_mu)
+            act(when_mu)
+
+        self._queue(t_mu, effect, None, _NO_WIRE)
+
+    def _queue(self, t_mu: int, act: Callable[[int, Any], None], value: Any, wire: wiring.Wire) -> None:
+        self._order += 1
+        self._quiet_until_mu = min(self._quiet_until_mu, t_mu)
+        heapq.heappush(self._effects, (t_mu, self._order, act, value, wire))
+
+    # -- time
+    # ------------------------------------------------------------------------------------------------------------------
+
     def advance(self, t_mu: int) -> None:
         """Let lab time reach t_mu: carry out what acts until then, evolve the atoms, decide photons that could have
         been seen.
@@ -103,7 +216,8 @@ class World:
         if self.link.in_flight:
             return 0.0
         due = [effect[0] for effect in self._effects[:1]]
-        return min(*due, *(node.death_mu for node in self.nodes.values()))
+        arrays = [node.tweezers.next_death_mu for node in self.nodes.values() if node.tweezers is not None]
+        return min(*due, *arrays, *(node.death_mu for node in self.nodes.values()))
 
     def _sink(self, node: Node, latency_mu: int, act: Callable[[int, Any], None], wire: wiring.Wire) -> Sink:
         def effect(t_mu: int, value: Any) -> None:
@@ -126,6 +240,7 @@ class World:
     def carry_out(self, t_mu: int) -> None:
         """Let every signal act that is due by t_mu."""
         effects = self._effects
+        self._target_mu = t_mu
         while effects and effects[0][0] <= t_mu:
             self._quiet_until_mu = 0.0
             when, _, effect, value, _ = heapq.heappop(effects)
@@ -190,4 +305,8 @@ _nothing.spare = True  # type: ignore[attr-defined]  # whoever drives it may sav
 
 
 def _no_clicks(_start_mu: int, _stop_mu: int) -> list[int]:
+    return []
+
+
+def _no_frames(_start_mu: int, _stop_mu: int) -> list[tuple[int, Any]]:
     return []

@@ -9,11 +9,15 @@ from scipy.stats import kstest
 from atomlink.errors import ScenarioError
 from sim.physics.drift import (
     Drift,
+    Linear,
+    Offset,
     PolarisationWalk,
+    Sine,
     Walk,
     advance,
     advance_to,
     angle_cdf,
+    free_cavity,
     increment_rms,
     locked_cavity,
     start,
@@ -185,3 +189,21 @@ def test_unphysical_drifts_are_refused_with_their_field():
                          (lambda: PolarisationWalk(-0.1), "PolarisationWalk.rad_per_sqrt_s")):
         with pytest.raises(ScenarioError, match=field + " is .*, but must be a number in"):
             build()
+
+
+def test_line_sine_and_offset_are_what_they_say() -> None:
+    assert Linear(2e-3).at(50.0) == pytest.approx(0.1)
+    assert Sine(3.0, 400.0).at(100.0) == pytest.approx(3.0)
+    assert Sine(3.0, 400.0, math.pi / 2).at(0.0) == pytest.approx(3.0)
+    assert Offset(-0.1).at(1e6) == -0.1
+
+
+@pytest.mark.parametrize("wrong", [lambda: Sine(1.0, 0.0), lambda: Offset(math.nan), lambda: Linear(math.inf)])
+def test_processes_refuse_what_is_no_process(wrong) -> None:
+    with pytest.raises(ScenarioError, match=r"must be a number in"):
+        wrong()
+
+
+def test_a_free_cavity_leaves_the_reach_of_its_lock_in_half_a_minute() -> None:
+    """rms after 36 s is 3 kappa."""
+    assert increment_rms(36.0, free_cavity(1e7)) == pytest.approx(3e7)

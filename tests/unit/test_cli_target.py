@@ -1,4 +1,4 @@
-"""`sim.target.apply`: one row of device_db changes in simulation, none on hardware."""
+"""`sim.target.apply`: in simulation nothing of device_db reaches the core device, on hardware no row changes."""
 
 import copy
 from typing import Any
@@ -14,6 +14,13 @@ DEVICE_DB: dict[str, Any] = {
         "arguments": {"host": "192.0.2.1", "ref_period": 2e-9, "ref_multiplier": 4, "target": "cortexa9"},
     },
     "core_dma": {"type": "local", "module": "artiq.coredevice.dma", "class": "CoreDMA"},
+    "core_log": {"type": "controller", "host": "::1", "port": 1068, "command": "aqctl_corelog -p {port} 192.0.2.1"},
+    "core_moninj": {"type": "controller", "host": "::1", "port_proxy": 1383, "port": 1384},
+    "second_analyzer": {
+        "type": "controller", "host": "::1", "port": 1386,
+        "command": "python -m artiq.frontend.aqctl_coreanalyzer_proxy --port-control {port} 192.0.2.2",
+    },
+    "camera": {"type": "controller", "host": "::1", "port": 3310, "command": "aqctl_camera -p {port}"},
 }  # fmt: skip
 
 
@@ -24,14 +31,36 @@ def scenario(tmp_path: Any) -> str:
     return str(path)
 
 
-def test_simulation_replaces_the_core_row_and_no_other(scenario: str) -> None:
+def test_simulation_replaces_the_core_row_and_keeps_others(scenario: str) -> None:
     device_db = copy.deepcopy(DEVICE_DB)
     target.apply(device_db, {"ATOMLINK_SCENARIO": scenario, "ATOMLINK_SEED": "12", "ATOMLINK_COSTS": "ideal"})
     assert device_db["core"] == {
         "type": "local", "module": "sim.rtio.core", "class": "Core",
         "arguments": {"ref_period": 2e-9, "ref_multiplier": 4, "scenario": scenario, "seed": 12, "costs": "ideal"},
     }  # fmt: skip
-    assert device_db["core_dma"] == DEVICE_DB["core_dma"]
+    assert [device_db[name] for name in ("core_dma", "camera")] == [DEVICE_DB[name] for name in ("core_dma", "camera")]
+
+
+def test_simulation_leaves_out_the_controllers_that_connect_to_the_core_device(scenario: str) -> None:
+    device_db = copy.deepcopy(DEVICE_DB)
+    target.apply(device_db, {"ATOMLINK_SCENARIO": scenario})
+    assert device_db.keys() == {"core", "core_dma", "camera"}
+    assert "192.0.2" not in repr(device_db)
+
+
+@pytest.mark.parametrize("words", [["/bin/artiq_coremgmt", "log"], ["artiq_coreanalyzer.py", "-p"]])
+def test_a_command_that_asks_the_core_device_itself_is_refused(
+    scenario: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(UsageError, match="asks the core device itself.*set ATOMLINK_TARGET=hardware"):
+        target.apply(copy.deepcopy(DEVICE_DB), {"ATOMLINK_SCENARIO": scenario})
+    target.apply(copy.deepcopy(DEVICE_DB), {"ATOMLINK_TARGET": "hardware"})
+
+
+def test_the_analyzer_reads_a_file_without_a_core_device(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["artiq_coreanalyzer", "-r", "run.dump", "-p"])
+    target.apply(copy.deepcopy(DEVICE_DB), {"ATOMLINK_SCENARIO": scenario})
 
 
 def test_simulation_is_the_default_with_a_fixed_seed(scenario: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomlink.errors import DataError, UsageError
-from drivers.rtio.rearrangement import ALONG_COLUMN, Move, Plan, Target, plan
+from drivers.rtio.rearrangement import ALONG_COLUMN, Move, Plan, Target, plan, split
 
 
 def make_move(sites: set[tuple[int, int]], shape: tuple[int, int], move: Move) -> None:
@@ -99,6 +99,20 @@ def test_any_occupation_with_enough_atoms_fills_any_rectangle(data: st.DataObjec
             plan(occupied, target)
     else:
         assert full(replay(occupied, plan(occupied, target)), target)
+
+
+@pytest.mark.parametrize("most", [1, 3, 20])
+def test_a_plan_split_for_few_tones_ends_the_same_without_a_collision(most: int) -> None:
+    """30 random arrays; `replay` refuses an atom that is taken over or onto another."""
+    rng = np.random.default_rng(8)
+    for _ in range(30):
+        occupied = random_instance(rng, 12, 0.6)
+        whole = plan(occupied, Target.centred(occupied.shape, 12, 12))
+        few = split(whole, most)
+        assert max((len(move.start) for move in few), default=0) <= most
+        assert np.array_equal(replay(occupied, few), whole.after(occupied))
+    with pytest.raises(UsageError, match="most"):
+        split(whole, 0)
 
 
 def test_a_cross_of_atoms_is_spread_out_first() -> None:

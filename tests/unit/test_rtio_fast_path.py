@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
 from artiq.experiment import delay, delay_mu, kernel, ns, us
-from rtio_lab import Devices, Gateware
+from rtio_lab import Devices, Gateware, Noting
 
 from sim.gateware.build import Gateware as RealGateware
 from sim.rtio.burst import Step, burst
@@ -22,6 +22,8 @@ from sim.rtio.lanes import Burst
 
 PMT_ROW = {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLInOut", "arguments": {"channel": 3}}
 TTL_ROW = {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLOut", "arguments": {"channel": 0}}
+
+FAR = 0x010000  # a channel of a satellite
 
 
 def one_by_one(bus: Bus, steps: list[Step]) -> None:
@@ -42,9 +44,10 @@ def state(bus: Bus) -> tuple[Any, ...]:
 
 
 def random_steps(rng: random.Random) -> list[Step]:
-    steps = [Step(rng.randrange(0, 300), rng.randrange(0, 3) << 8, rng.randrange(2))]
+    channels = rng.choice(([0, 1, 2], [0, 1, FAR]))  # one destination, or two
+    steps = [Step(rng.randrange(0, 300), rng.choice(channels) << 8, rng.randrange(2))]
     for _ in range(rng.randrange(1, 6)):
-        steps.append(Step(rng.choice((8, 8, 9, 50, 400, 3000)), rng.randrange(0, 3) << 8, rng.randrange(2)))
+        steps.append(Step(rng.choice((8, 8, 9, 50, 400, 3000)), rng.choice(channels) << 8, rng.randrange(2)))
     return [*steps, Step(rng.randrange(0, 500))]
 
 
@@ -52,6 +55,8 @@ def random_steps(rng: random.Random) -> list[Step]:
 @pytest.mark.parametrize("seed", range(4))
 def test_bursts_leave_the_bus_as_single_events_do(seed: int, costs: Costs) -> None:
     rng, fast, plain = random.Random(seed), Bus(Gateware(), costs), Bus(Gateware(), costs)
+    for bus in (fast, plain):
+        bus.gateware.channels[FAR] = Noting()
     plans = [random_steps(rng) for _ in range(6)]
     submits = [burst(fast, plan) for plan in plans]
     taken = late = 0
@@ -151,6 +156,56 @@ def counted_by_loop(bus: Bus, timeout_mu: int) -> int:
     while bus.input_timestamp(timeout_mu, 3) >= 0:
         n += 1
     return n
+
+
+class Interrupted(Clicks):
+    """Clicks where somebody presses Ctrl-C while they are looked up, once."""
+
+    pressed = False
+
+    def clicks(self, port: str) -> Callable[[int, int], list[int]]:
+        look = super().clicks(port)
+
+        def ask(start: int, stop: int) -> list[int]:
+            if start > 40_000 and not self.pressed:
+                self.pressed = True
+                raise KeyboardInterrupt
+            return look(start, stop)
+
+        return ask
+
+
+@pytest.mark.parametrize("clicks", [[], [9500, 19_600, 49_600, 59_500, 59_600, 79_610]])
+def test_an_interrupt_during_a_gate_leaves_it_to_be_carried_out(clicks: list[int]) -> None:
+    buses = [Bus(RealGateware({"pmt": PMT_ROW, "ttl": TTL_ROW}, Interrupted(clicks)), Costs(input_mu=40))
+             for _ in range(2)]  # fmt: skip
+    steps = [Step(300, 0, 1), Step(100, 0, 0), Step(50, 3 << 8 | 2, 1), Step(400, 3 << 8 | 2, 0)]
+    submit, count = burst(buses[0], steps), counting(buses[0], 3)
+    results: list[list[int | str]] = [[], []]
+    for k in range(1, 10):
+        for bus, got in zip(buses, results, strict=True):
+            bus.now = 10_000 * k - 1000
+            if not (bus is buses[0] and submit()):
+                one_by_one(bus, steps)
+            while True:
+                try:
+                    got.append(count(bus.now + 104) if bus is buses[0] else counted_by_loop(bus, bus.now + 104))
+                    break
+                except KeyboardInterrupt:
+                    got.append("^C")
+    assert results[0] == results[1]
+    assert results[0].count("^C") == 1 and sum(n for n in results[0] if n != "^C") == len(clicks)
+    assert state(buses[0]) == state(buses[1])
+
+
+def test_a_count_goes_on_from_a_number_and_wraps_as_the_device_does() -> None:
+    highest = 2**31 - 1
+    for clicks, most, expected in (([500], highest, -highest - 1), ([500, 700], highest, -highest),
+                                   ([500, 700], 2**63 - 1, highest + 2), ([], highest, highest)):  # fmt: skip
+        bus = Bus(Gateware(clicks), Costs())
+        bus.now = 400
+        one_by_one(bus, [Step(0, 3 << 8 | 2, 1), Step(600, 3 << 8 | 2, 0)])
+        assert counting(bus, 3, most)(2000, highest) == expected
 
 
 class Kernels:

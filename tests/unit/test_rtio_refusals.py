@@ -49,8 +49,8 @@ REFUSED = {
 }
 
 
-def lab(tmp_path: Path, body: str, decorator: str = "kernel") -> object:
-    method = f"    @{decorator}\n    def run(self):\n" + textwrap.indent(body, " " * 8)
+def lab(tmp_path: Path, body: str, decorator: str = "kernel", before: str = "") -> object:
+    method = f"{before}    @{decorator}\n    def run(self):\n" + textwrap.indent(body, " " * 8)
     path = tmp_path / "refused.py"
     path.write_text(HEAD + method + "\n")
     spec = importlib.util.spec_from_file_location("refused", path)
@@ -72,6 +72,23 @@ def test_a_kernel_that_the_compiler_rejects_is_refused_with_its_reason_and_line(
 def test_an_aliased_decorator_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KernelError, match="decorators are not supported"):
         lab(tmp_path, "pass", "krn").run()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("call", "reason", "line"),
+    [
+        ("self.far()", "Lab.far is a subkernel for satellite 3, and subkernels are not simulated: .* a @kernel", 1),
+        ("subkernel_preload(self.far)", r"subkernel_preload\(\) is about subkernels, which are not simulated", 7),
+    ],
+)
+def test_a_subkernel_is_refused_with_its_file_line_and_what_to_do(
+    call: str, reason: str, line: int, tmp_path: Path
+) -> None:
+    far = "    @subkernel(destination=3)\n    def far(self) -> TInt32:\n        return 3\n"
+    made = lab(tmp_path, f"self.ttl.on()\n{call}", before=far)
+    with pytest.raises(KernelError, match=reason) as caught:
+        made.run()  # type: ignore[attr-defined]
+    assert (caught.value.filename, caught.value.line) == (str(tmp_path / "refused.py"), HEAD.count("\n") + line)
 
 
 def test_a_refused_kernel_has_put_nothing_on_the_bus(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim.artiq_runtime import pyon
@@ -37,7 +37,7 @@ WRITTEN = [
 def same(a, b) -> bool:
     """Return whether two values agree in type, dtype, shape and content."""
     if isinstance(a, np.ndarray):
-        return isinstance(b, np.ndarray) and (a.dtype, a.shape) == (b.dtype, b.shape) and np.array_equal(a, b)
+        return isinstance(b, np.ndarray) and (a.dtype, a.shape) == (b.dtype, b.shape) and np.array_equal(a, b, True)
     if isinstance(a, tuple | list):
         return type(a) is type(b) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict):
@@ -76,8 +76,24 @@ def test_whatever_is_written_reads_back_equal(value):
 
 
 @given(values)
+@example(complex(0, -0.0))
 def test_the_old_dialect_reads_back_equal_too(value):
-    np.testing.assert_equal(pyon.decode(pyon.encode(value, version=1)), value)
+    assert same(pyon.decode(pyon.encode(value, version=1)), value)
+
+
+# As sipyco's pyon_v1 reads what it has written: -0j is minus 0j, as in Python.
+@pytest.mark.parametrize(
+    ("value", "text", "read"),
+    [
+        (complex(0, -0.0), "-0j", complex(-0.0, -0.0)),
+        (complex(0, -2), "-2j", complex(-0.0, -2)),
+        (complex(-0.0, 3), "(-0+3j)", complex(0, 3)),
+    ],
+)
+def test_the_old_dialect_loses_signs_of_zeros_in_complex_numbers_as_sipyco_does(value, text, read):
+    assert pyon.encode(value, version=1) == text
+    np.testing.assert_equal(pyon.decode(text), read)
+    np.testing.assert_equal(pyon.decode(pyon.encode(value)), value)
 
 
 def test_not_a_number_and_infinity_survive_in_both_dialects():

@@ -35,9 +35,10 @@ def read(text: str) -> dict[str, list[tuple[int, str]]]:
         elif word[0] == "#":
             assert int(word[1:]) > t, "time goes backwards"
             t = int(word[1:])
-        elif word[0] in "rb":
+        elif word[0] == "r":
             changes[names[next(words)]].append((t, word[1:]))
         elif word not in ("$dumpvars", "$end"):
+            assert word[0] in "01", "PulseView stops at a vector of several bits"
             changes[names[word[1:]]].append((t, word[0]))
     assert not scope
     return changes
@@ -138,7 +139,8 @@ def test_a_run_of_the_entangler_shows_its_length_pattern_and_clicks() -> None:
     assert port.run(100, 1000, Cycle(60, (), (), (0b1001,))).cycles == 3
     found = written(changes)
     assert found["lab.entangler.running"] == [(0, "0"), (100, "1"), (160, "0")]
-    assert found["lab.entangler.pattern"] == [(0, "0"), (160, "1001")]
+    patterns = [found[f"lab.entangler.pattern_{i}"] for i in range(4)]
+    assert patterns == [[(0, "0"), (160, "1")], [(0, "0")], [(0, "0")], [(0, "0"), (160, "1")]]
     assert found["lab.entangler.input_0_click"] == [(0, "0"), (140, "1"), (141, "0")]
     assert found["lab.entangler.input_3_click"] == [(0, "0"), (141, "1"), (142, "0")]
 

@@ -15,6 +15,7 @@ from .bursts import is_count, merged
 from .codegen_expr import Expressions, assign, call, constant, load, store
 from .functions import Function
 from .interleave import Interleaving
+from .known import limits
 from .types import Exc, Func, is_
 
 _INLINE_STATEMENTS = 8
@@ -140,9 +141,8 @@ class Writer(Expressions):
         counted = self.counted(node)
         if counted is not None:
             target, timeout, channel = counted
-            number = call(load(self.unit.counting(channel)), self.expr(timeout))
-            total = ast.BinOp(left=self.expr(target), op=ast.Add(), right=number)
-            return self.assign_to(target, self.wrapped(total, target.t))
+            count = load(self.unit.counting(channel, limits(target.t)[1]))
+            return self.assign_to(target, call(count, self.expr(timeout), self.expr(target)))
         return [ast.While(test=self.truth(node.test), body=self.block(node.body), orelse=self.block(node.orelse))]
 
     def counted(self, node: ast.While) -> tuple[Any, Any, int] | None:
@@ -327,8 +327,10 @@ class Writer(Expressions):
             value = self.known.of(arg) if isinstance(arg, ast.AST) else arg
             if value is not None and isinstance(value[0], bool | int | float | str | None):
                 given[param.name] = value
-            else:
-                out.append(assign(store(renamed[param.name]), self.argument(arg)))
+            else:  # in order of evaluation: an argument is often another small kernel, as in count(gate_rising(t))
+                first, made = (self.inline(arg) if isinstance(arg, ast.Call) else None) or ([], None)
+                out += first if made is not None else []
+                out.append(assign(store(renamed[param.name]), self.argument(arg) if made is None else made))
         inner = type(self)(callee, self.unit, given, self, renamed, node)
         *rest, last = callee.node.body
         out += inner.block(rest)

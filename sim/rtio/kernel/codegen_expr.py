@@ -222,12 +222,14 @@ class Expressions:
             return self.wrapped(made, node.t) if low == limits(node.t)[0] else made
         return made
 
-    def wrapped(self, made: ast.expr, typ: Type) -> ast.expr:
-        """Return an integer brought back into the range of its type."""
+    def wrapped(self, made: ast.expr, typ: Type, bounds: tuple[int, int] | None = None) -> ast.expr:
+        """Return an integer brought back into the range of its type, which `bounds` (if known) exceed."""
         low, high = limits(typ)
         temp = self.temp()
         named = ast.NamedExpr(target=ast.Name(id=temp, ctx=ast.Store()), value=made)
         inside = ast.Compare(left=constant(low), ops=[ast.LtE(), ast.LtE()], comparators=[named, constant(high)])
+        if bounds is not None and bounds[0] >= low:  # one look is enough, and this is in every loop that counts
+            inside = ast.Compare(left=named, ops=[ast.LtE()], comparators=[constant(high)])
         wrap = self.helper("wrap64" if width(typ) == 64 else "wrap32", load(temp))
         return ast.IfExp(test=inside, body=load(temp), orelse=wrap)
 
@@ -265,7 +267,7 @@ class Expressions:
             low, high = arithmetic(op, self.known.interval(left), self.known.interval(right))
             made = ast.BinOp(left=a, op=op, right=b)
             inside = limits(typ)[0] <= low and high <= limits(typ)[1]
-            return made if inside else self.wrapped(made, typ)
+            return made if inside else self.wrapped(made, typ, (low, high))
         if isinstance(op, ast.LShift):
             return self.helper("lshift64" if wide else "lshift32", a, b)
         if isinstance(op, ast.RShift):

@@ -8,7 +8,7 @@ from atomlink.errors import UsageError
 
 
 class KernelError(UsageError):
-    """A kernel that ARTIQ's compiler would reject: file, line, column and the compiler's reason."""
+    """A kernel that ARTIQ's compiler would reject, or that is not simulated: file, line, column and the reason."""
 
     def __init__(
         self, reason: str, filename: str = "<kernel>", line: int = 0, column: int = 0, notes: tuple[str, ...] = ()

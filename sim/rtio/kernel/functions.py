@@ -61,6 +61,8 @@ def from_host(function: Callable[..., Any], owner: Instance | None) -> Function:
     def error(reason: str) -> KernelError:
         return refuse(node, filename, reason)
 
+    if function.artiq_embedded.destination is not None:  # type: ignore[attr-defined]
+        raise subkernel_refused(function)
     params = []
     texts = any(isinstance(a, str) for a in embedded.__annotations__.values())
     signature = inspect.signature(embedded, eval_str=texts)
@@ -75,6 +77,18 @@ def from_host(function: Callable[..., Any], owner: Instance | None) -> Function:
     made.names, made.host, made.owner = host_names(embedded), function, owner
     made.bind_locals()
     return made
+
+
+def subkernel_refused(function: Callable[..., Any]) -> KernelError:
+    """Return the error that refuses a subkernel."""
+    embedded: Any = function.artiq_embedded  # type: ignore[attr-defined]
+    code = embedded.function.__code__
+    return KernelError(
+        f"{embedded.function.__qualname__} is a subkernel for satellite {embedded.destination}, and subkernels are not"
+        " simulated: satellites have no CPU here; make it a @kernel, or run it on hardware with ARTIQ",
+        code.co_filename,
+        code.co_firstlineno,
+    )
 
 
 def nested(node: ast.FunctionDef, outer: Function) -> Function:

@@ -70,6 +70,8 @@ class BuiltinCalls:
             self.same(node, result, ret)
             return True
         rule: Callable[[Any, Type], bool] | None = getattr(self, "call_" + name, None)
+        if name.startswith("subkernel_"):
+            raise self.error(node.func, f"{name}() is about subkernels, which are not simulated; use a @kernel")
         if rule is None:
             raise self.error(node.func, f"builtin function '{name}' cannot be used in this context")
         if node.keywords and name != "array":

@@ -124,11 +124,11 @@ class Unit:
         self.names[name] = burst(self.engine.bus, steps)
         return name
 
-    def counting(self, channel: int) -> str:
-        """Return the name of a function that counts the input events of a channel up to a time."""
-        name = f"_Kcount_{channel:#x}"
+    def counting(self, channel: int, most: int) -> str:
+        """Return the name of a function that counts the input events of a channel up to a time, on from a number."""
+        name = f"_Kcount_{channel:#x}_{most:#x}"
         if name not in self.names:
-            self.names[name] = counting(self.engine.bus, channel)
+            self.names[name] = counting(self.engine.bus, channel, most)
         return name
 
     def math(self, typ: Func) -> str:

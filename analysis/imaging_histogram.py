@@ -1,0 +1,74 @@
+"""Threshold and fidelity of an image. Twin of experiments/atoms/imaging_histogram.py.
+
+The counts of the first image are a mixture of two levels, no atom and one atom; the threshold makes the mean of the two
+error probabilities smallest. Survival is the share of atoms seen in the first image that the second one sees too: it
+contains losses during the first image, and both errors.
+"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.estimates import Estimate, binomial
+from analysis.figures import ACCENT, INK, SIDE_COLOURS, STYLE, canvas
+from analysis.histograms import Levels, two_levels
+from analysis.load import Run
+from analysis.result import Result, columns
+
+NODES = ("alice", "bob")
+
+
+def counts(run: Run, node: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the counts of the first and of the second images, both of shape (shots,)."""
+    first, second = columns(run, f"first_{node}", f"second_{node}")
+    return np.ravel(first), np.ravel(second)
+
+
+def levels(run: Run) -> dict[str, Levels]:
+    """Return the two levels of each node's counts. The light's noise broadens neither: two Poisson laws."""
+    return {node: two_levels(counts(run, node)[0]) for node in NODES}
+
+
+def analyse(run: Run) -> Result:
+    """Return threshold, levels, fidelity, filling and survival of each node."""
+    found = levels(run)
+    thresholds = {node: _threshold(level) for node, level in found.items()}
+    estimates: dict[str, Estimate] = {}
+    for node, level in found.items():
+        first, second = counts(run, node)
+        bright = first > level.threshold
+        estimates |= {
+            f"{node}.threshold": thresholds[node],
+            f"{node}.dark": level.dark,
+            f"{node}.bright": level.bright,
+            f"{node}.fidelity": level.fidelity,
+            f"{node}.filling": binomial(int(bright.sum()), len(first)),
+            f"{node}.survival": binomial(int((bright & (second > level.threshold)).sum()), int(bright.sum())),
+        }
+    updates = {f"param.{node}.image_threshold": threshold for node, threshold in thresholds.items()}
+    return Result("Imaging histogram", estimates=estimates, updates=updates)
+
+
+@mpl.rc_context(STYLE)
+def figure(run: Run, result: Result) -> Figure:
+    """Draw the counts of both nodes with the fitted levels and the threshold."""
+    figure, panels = canvas(run, 9.6, 3.2, columns=2)
+    for axes, colour, (node, level) in zip(panels, SIDE_COLOURS, levels(run).items(), strict=True):
+        first, _ = counts(run, node)
+        edges = np.linspace(-0.5, first.max() + 0.5, 80)
+        axes.hist(first, edges.tolist(), color=colour, label=node)
+        at = np.arange(int(first.max()) + 1)
+        density = np.histogram(at, edges, weights=level.density(at))[0]
+        axes.stairs(density * len(first), edges, color=INK, lw=1.0, label="two Poisson levels")
+        axes.axvline(level.threshold, color=ACCENT, lw=1.0, label=f"threshold {level.threshold:g}")
+        axes.set(yscale="log", ylim=(0.5, None), xlabel="counts in an image", ylabel="images")
+        axes.legend(loc="upper right")
+    return figure
+
+
+def _threshold(level: Levels) -> Estimate:
+    """Return the threshold; between two levels far apart a tenth of their distance changes nothing."""
+    tolerance = 0.1 * (level.bright.value - level.dark.value)
+    return Estimate(level.threshold, tolerance, level.dark.n, "least mean error of two levels", "counts")

@@ -1,0 +1,46 @@
+"""Push-out: time constant of F = 2, loss of F = 1. Twin of experiments/atoms/pushout_fidelity.py.
+
+Survival of F = 2 falls as amplitude exp(-t/tau); that of F = 1 stays, but for what preparation left in F = 2 and what
+the light pumps. Fidelity is that of the longest pulse: half the sum of F = 2 gone and F = 1 kept.
+Fit: binomial maximum likelihood.
+"""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from analysis import fits, scan_figures
+from analysis.estimates import Estimate, binomial
+from analysis.load import Run
+from analysis.models import DECAY
+from analysis.result import Result, columns
+
+NODES = ("alice", "bob")
+
+
+def points(run: Run, state: str) -> dict[str, fits.Points]:
+    """Return the share of atoms left against the length of the light, by node; `state` is f1 or f2."""
+    t, n = columns(run, "t_pushout", "n")
+    return {node: fits.shares(t, columns(run, f"{node}_{state}")[0], n) for node in NODES}
+
+
+def analyse(run: Run) -> Result:
+    """Return the time constant, and at the longest pulse the shares and the fidelity."""
+    found, refusals = fits.fit_each(DECAY, points(run, "f2"), unit_x="s", fixed={"offset": 0.0})
+    estimates: dict[str, Estimate] = {f"{node}.tau_s": fit["decay"] for node, fit in found.items()}
+    for node in NODES:
+        left, kept = _longest(points(run, "f2")[node]), _longest(points(run, "f1")[node])
+        estimates |= {f"{node}.f2_left": left, f"{node}.f1_kept": kept, f"{node}.fidelity": 0.5 * (1 - left + kept)}
+    return Result("Push-out fidelity", estimates=estimates, fits=found, refusals=refusals)
+
+
+def figure(run: Run, result: Result) -> Figure:
+    """Draw what is left of both states."""
+    series = {f"{node}, F = 2": (data, result.fits.get(node)) for node, data in points(run, "f2").items()}
+    series |= {f"{node}, F = 1": (data, None) for node, data in points(run, "f1").items()}
+    return scan_figures.scan(run, series, "push-out light", "share of atoms left", "s")
+
+
+def _longest(points: fits.Points) -> Estimate:
+    assert points.successes is not None and points.trials is not None
+    return binomial(int(points.successes[-1]), int(points.trials[-1]), "at the longest pulse")

@@ -1,0 +1,44 @@
+"""The Raman beams' pi time. Twin of experiments/atoms/raman_rabi.py.
+
+An atom in |0> is rotated and pushed out if it is found in |1>: the share that is left is offset + amplitude
+cos(2 pi f t), with amplitude and offset 1/4 at best (half of the atoms are lost in preparing |0>); the pi time is
+1/(2 f). Fit: binomial maximum likelihood.
+"""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from analysis import fits, scan_figures
+from analysis.estimates import half_period
+from analysis.load import Run
+from analysis.models import RABI
+from analysis.result import Result, columns
+
+NODES = ("alice", "bob")
+
+
+def points(run: Run) -> dict[str, fits.Points]:
+    """Return the share of atoms left against the pulse, by node."""
+    t, n = columns(run, "t_raman", "n")
+    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+
+
+def analyse(run: Run) -> Result:
+    """Return the pi times; a node whose fit is refused has none."""
+    found, refusals = fits.fit_each(RABI, points(run), unit_x="s")
+    times = {node: half_period(fit["frequency"]) for node, fit in found.items()}
+    return Result(
+        "Raman Rabi oscillation",
+        estimates={f"{node}.t_raman_pi_s": time for node, time in times.items()}
+        | {f"{node}.contrast": 4 * fit["amplitude"] for node, fit in found.items()},
+        updates={f"param.{node}.t_raman_pi_s": time for node, time in times.items()},
+        fits=found,
+        refusals=refusals,
+    )
+
+
+def figure(run: Run, result: Result) -> Figure:
+    """Draw the oscillations of both nodes."""
+    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    return scan_figures.scan(run, series, "Raman pulse", "share of atoms left", "s")

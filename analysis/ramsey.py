@@ -1,0 +1,58 @@
+"""Precession frequency, field and T2* from Ramsey fringes. Twin of experiments/atoms/ramsey.py.
+
+The second pulse's axis precesses at the believed frequency plus f_offset: the share left is offset + amplitude
+cos(2 pi f t + phase) exp(-(t/T2*)^2) with f = f_offset + believed - true, provided that f_offset is larger than the
+belief's error. Gaussian decay: quasi-static field noise. Source: N. F. Ramsey, Phys. Rev. 78, 695 (1950). Fit: binomial
+maximum likelihood.
+"""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from analysis import fits, scan_figures
+from analysis.estimates import Estimate
+from analysis.load import Run
+from analysis.models import RAMSEY
+from analysis.result import Result, columns
+
+NODES = ("alice", "bob")
+HZ_PER_GAUSS = 1.40e6  # m = -1, +1 of F = 1 in Rb-87: 2 x 0.70 MHz/G (D. A. Steck, Rubidium 87 D Line Data)
+
+
+def points(run: Run) -> dict[str, fits.Points]:
+    """Return the share of atoms left against the wait, by node."""
+    t, n = columns(run, "t_wait", "n")
+    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+
+
+def analyse(run: Run) -> Result:
+    """Return precession frequency, field, and T2* where the scan is long enough to tell."""
+    found, refusals = fits.fit_each(RAMSEY, points(run), unit_x="s")
+    larmor = {node: _larmor(run, node, fit["frequency"]) for node, fit in found.items()}
+    estimates = {f"{node}.f_larmor_hz": value for node, value in larmor.items()}
+    for node, value in larmor.items():
+        estimates[f"{node}.field_gauss"] = Estimate(
+            value.value / HZ_PER_GAUSS, value.error / HZ_PER_GAUSS, value.n, value.source, "G"
+        )
+        decay = found[node]["decay"]
+        if decay.error < 0.5 * decay.value:  # a short scan sees no decay
+            estimates[f"{node}.t2_star_s"] = decay
+    return Result(
+        "Ramsey fringes",
+        estimates=estimates,
+        updates={f"param.{node}.f_larmor_hz": value for node, value in larmor.items()},
+        fits=found,
+        refusals=refusals,
+    )
+
+
+def figure(run: Run, result: Result) -> Figure:
+    """Draw the fringes of both nodes."""
+    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    return scan_figures.scan(run, series, "wait between the pulses", "share of atoms left", "s")
+
+
+def _larmor(run: Run, node: str, fringes: Estimate) -> Estimate:
+    believed, offset = columns(run, f"f_believed_{node}", "f_offset")
+    return Estimate(float(believed + offset) - fringes.value, fringes.error, fringes.n, fringes.source, "Hz")

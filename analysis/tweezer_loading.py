@@ -1,0 +1,42 @@
+"""Filling and loading time of a tweezer. Twin of experiments/atoms/tweezer_loading.py.
+
+An empty tweezer that atoms enter at a rate r and leave by pair collisions fills as filling (1 - exp(-t/tau)); with
+light-assisted collisions the filling stays below one. Source: N. Schlosser et al., PRL 89, 023005 (2002). Fit: binomial
+maximum likelihood of offset + amplitude exp(-t/tau), with amplitude = -offset where nothing is there at t = 0.
+"""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from analysis import fits, scan_figures
+from analysis.load import Run
+from analysis.models import DECAY
+from analysis.result import Result, columns
+
+NODES = ("alice", "bob")
+
+
+def points(run: Run) -> dict[str, fits.Points]:
+    """Return the share of tries that loaded an atom against the loading time, by node."""
+    t, n = columns(run, "t_loading", "n")
+    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+
+
+def analyse(run: Run) -> Result:
+    """Return filling and loading time of each node."""
+    data = points(run)
+    found, refusals = fits.fit_each(DECAY, data, unit_x="s", relative_error=0.5)
+    return Result(
+        "Tweezer loading",
+        estimates={f"{node}.filling": fit["offset"] for node, fit in found.items()}
+        | {f"{node}.t_load_s": fit["decay"] for node, fit in found.items()},
+        fits=found,
+        refusals=refusals,
+    )
+
+
+def figure(run: Run, result: Result) -> Figure:
+    """Draw the filling against loading time."""
+    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    return scan_figures.scan(run, series, "loading time", "share of tries with an atom", "s")

@@ -1,0 +1,40 @@
+"""Find the analysis twin of an experiment: class `MicrowaveRabi` is analysed by `analysis/microwave_rabi.py`.
+
+A twin has `analyse(run) -> Result` and `figure(run, result) -> Figure`; nothing is registered anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from typing import Protocol, cast
+
+from matplotlib.figure import Figure
+
+from analysis.load import Run
+from analysis.result import Result
+
+
+class Twin(Protocol):
+    """What a twin's module offers."""
+
+    def analyse(self, run: Run) -> Result:
+        """Return estimates with errors; DataError where the run has too little, FitRefused where a fit is poor."""
+
+    def figure(self, run: Run, result: Result) -> Figure:
+        """Return the figure of the report."""
+
+
+def module_name(class_name: str) -> str:
+    """Return the file name, without `.py`, that belongs to a class: `HbtG2` is `hbt_g2`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", class_name).lower()
+
+
+def twin_of(class_name: str) -> Twin | None:
+    """Return the twin of an experiment's class, None where there is none."""
+    name = f"analysis.{module_name(class_name)}"
+    if not name.isascii() or importlib.util.find_spec(name) is None:
+        return None
+    module = importlib.import_module(name)
+    return cast(Twin, module) if hasattr(module, "analyse") and hasattr(module, "figure") else None

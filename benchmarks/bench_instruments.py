@@ -1,0 +1,127 @@
+"""Instruments: queries per second in process and over loopback, the bare transport beside each in the same run.
+
+    python benchmarks/bench_instruments.py
+
+In process: the microwave source's driver over its twin in a lab whose RTIO counter is looked at before each request,
+beside the same PyVISA backend with a constant for a twin. Over loopback: the daemon's own line server in a second
+process, with the twin and with a constant. Best of several interleaved runs; quote the ratios.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import runpy
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import sim.artiq_runtime
+
+sim.artiq_runtime.install()
+
+from artiq.master.worker_db import DeviceManager  # noqa: E402  (found by what the line before installs)
+
+from drivers.instruments.microwave import Driver  # noqa: E402
+from drivers.instruments.transport import LineTransport, VisaTransport  # noqa: E402
+from sim.instruments import visa_backend  # noqa: E402
+from sim.instruments.in_process import make_twin  # noqa: E402
+from sim.instruments.server.lines import LineServer  # noqa: E402
+from sim.world.scenario import load_scenario  # noqa: E402
+from sim.world.world import World  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+QUERY, REPLY = "SOUR:FREQ?", "6836782610.904"
+ADDRESS = "TCPIP::192.168.1.81::5025::SOCKET"
+
+
+class DeviceDb:
+    """device_db.py as the device manager asks for it."""
+
+    def __init__(self) -> None:
+        self._rows = runpy.run_path(str(ROOT / "device_db.py"))["device_db"]
+
+    def get_device_db(self) -> dict[str, Any]:
+        """Return all rows."""
+        return dict(self._rows)
+
+    def get(self, key: str, resolve_alias: bool = False) -> Any:
+        """Return one row."""
+        return self._rows[key]
+
+
+def rates(works: dict[str, Callable[[], object]], count: int, repeats: int = 7) -> dict[str, float]:
+    """Return the best rate of each, run in turns so that the machine treats them alike."""
+    best = dict.fromkeys(works, 0.0)
+    for _ in range(repeats):
+        for name, work in works.items():
+            start = time.perf_counter()
+            for _ in range(count):
+                work()
+            best[name] = max(best[name], count / (time.perf_counter() - start))
+    return best
+
+
+def in_process() -> dict[str, float]:
+    """Return the rates without a wire."""
+    manager = DeviceManager(DeviceDb())
+    source = manager.get("alice_microwave")
+    visa_backend.register("bare", ADDRESS, visa_backend.Served(lambda _request: REPLY, b"\n", b"\n"))
+    bare = VisaTransport(ADDRESS, visa_backend.TwinLibrary("bare"))
+    found = rates({
+        "bare backend": lambda: bare.query(QUERY),
+        "transport over the twin": lambda: source.transport.query(QUERY),
+        "driver.frequency_hz()": source.frequency_hz,
+    }, 5000)  # fmt: skip
+    manager.close_devices()
+    return found
+
+
+def serve(ports: Connection) -> None:
+    """Serve a constant and the twin until told to stop."""
+    asyncio.run(_serve(ports))
+
+
+async def _serve(ports: Connection) -> None:
+    twin = make_twin(World(load_scenario("default"), 1), "alice_microwave", "microwave")
+    servers = [LineServer("constant", lambda _request: REPLY), LineServer("twin", twin.handle)]
+    ports.send([await server.start("127.0.0.1", 0) for server in servers])
+    while not ports.poll():
+        await asyncio.sleep(0.1)
+    for server in servers:
+        await server.stop()
+
+
+def over_loopback() -> dict[str, float]:
+    """Return the rates over TCP, to a server in another process."""
+    here, there = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,))
+    process.start()
+    constant, twin = here.recv()
+    bare = LineTransport(f"127.0.0.1:{constant}")
+    transport = LineTransport(f"127.0.0.1:{twin}")
+    with Driver("source", LineTransport(f"127.0.0.1:{twin}")) as source:
+        found = rates({
+            "bare transport": lambda: bare.query(QUERY),
+            "transport to the twin": lambda: transport.query(QUERY),
+            "driver.frequency_hz()": source.frequency_hz,
+        }, 2000)  # fmt: skip
+    bare.close()
+    transport.close()
+    here.send("stop")
+    process.join()
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    for title, found in (("in process", in_process()), ("over loopback", over_loopback())):
+        reference = next(iter(found.values()))
+        for name, rate in found.items():
+            print(f"{title:14s} {name:26s} {rate / 1e3:8.1f} k queries/s   {rate / reference:5.2f} of bare")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""Toptica DLC pro with a DL pro head: diode current, piezo, emission, frequency lock.
+
+The wire is DeCoP text on TCP port 1998, spoken by Toptica's own SDK (`toptica.lasersdk`, MIT); the transport passed in
+is an SDK connection. Errors come inline, as `Error: ...` or as a negative status, so there is no error queue. Source:
+the SDK 3.3 and its parameter tree of firmware 3.x; `laser1:dl:lock:state` 5 = locked and 9 = relocking from the design
+page, other states are passed on by number with the instrument's own text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from toptica.lasersdk.asyncio.connection import ConnectionClosedError, UnavailableError
+from toptica.lasersdk.client import Client, Connection, DecopError, DeviceNotFoundError, DeviceTimeoutError
+from toptica.lasersdk.client import NetworkConnection as SdkConnection
+
+from atomlink.errors import DeviceError
+from drivers.limits import Limits
+
+from .instrument import Instrument
+from .transport import LinkLostError, NoReplyError, tcp_address
+
+COMMAND_PORT = 1998
+LOCKED, RELOCKING = 5, 9
+Value = TypeVar("Value", bool, int, float, str)
+
+
+class NetworkConnection(SdkConnection):
+    """The SDK's network connection, whose opening has a time-out too: the SDK waits for a dead host without end."""
+
+    async def open(self) -> None:
+        """Connect within the time-out; DeviceNotFoundError otherwise."""
+        try:
+            await asyncio.wait_for(super().open(), self.timeout)
+        except TimeoutError:
+            raise DeviceNotFoundError(f"no answer within {self.timeout:g} s") from None
+
+
+class DecopTransport:
+    """Parameters of one DeCoP device through the SDK's client; what fails becomes one of our errors."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._client: Client | None = None
+
+    def get(self, parameter: str, kind: type[Value]) -> Value:
+        """Return the value of a parameter."""
+        return kind(self._run(lambda client: client.get(parameter, kind), f"(param-ref '{parameter})"))
+
+    def set(self, parameter: str, value: bool | int | float | str) -> None:
+        """Set a parameter; DeviceError if the instrument answers with an error."""
+        self._run(lambda client: client.set(parameter, value), f"(param-set! '{parameter} {value})")
+
+    def clear(self) -> None:
+        """Start a new connection: a late reply would be taken for the answer to the next question."""
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Close and connect again."""
+        self.close()
+        self._opened()
+
+    def close(self) -> None:
+        """Close the connection; a second time does nothing."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        try:
+            client.close()
+        except (DecopError, OSError) as error:
+            raise LinkLostError(f"{self} could not be closed in order ({error}).") from error
+
+    def __str__(self) -> str:
+        return repr(self.connection)
+
+    def _opened(self) -> Client:
+        if self._client is None:
+            client = Client(self.connection)
+            try:
+                client.open()
+            except (DecopError, OSError) as error:
+                raise LinkLostError(f"{self} cannot be opened ({error}): check that the controller is on.") from error
+            self._client = client
+        return self._client
+
+    def _run(self, ask: Callable[[Client], Any], request: str) -> Any:
+        client = self._opened()
+        try:
+            return ask(client)
+        except DeviceTimeoutError as error:
+            raise NoReplyError(f"{self} did not answer {request} within {self.connection.timeout:g} s.") from error
+        except (ConnectionClosedError, UnavailableError, OSError) as error:
+            self._client = None
+            client.close()
+            reason = str(error) or "the peer closed it"
+            raise LinkLostError(f"The connection to {self} was lost at {request} ({reason}).") from error
+        except DecopError as error:
+            raise DeviceError(f"{self} refused {request}: {str(error).strip()}") from error
+        # The SDK takes the last line of a reply to a set, and converts numbers, without looking: garbage ends here.
+        except (IndexError, ValueError) as error:
+            raise DeviceError(f"{self} answered {request} with what is no DeCoP value ({error}).") from error
+
+
+class Driver(Instrument):
+    """One DL pro behind a DLC pro. Currents in mA, piezo in V; out of range is refused before anything is sent."""
+
+    KIND = "DLC pro laser controller"
+    IDENTITY = r"^DLC ?pro\b"
+
+    def __init__(self, name: str, transport: Any, current_ma: Limits | None = None, piezo_v: Limits | None = None,
+                 laser: str = "laser1") -> None:  # fmt: skip
+        super().__init__(name, transport if isinstance(transport, DecopTransport) else DecopTransport(transport))
+        self.current_limits = current_ma or Limits(0.0, 130.0, "mA")
+        self.piezo_limits = piezo_v or Limits(0.0, 140.0, "V")
+        self._head = f"{laser}:dl"
+
+    @classmethod
+    def connect(cls, device: str, library: str = "") -> DecopTransport:
+        """Return the transport to HOST[:PORT] (port 1998), not yet open; there is no choice of library."""
+        host, port = tcp_address(device, COMMAND_PORT)
+        return DecopTransport(NetworkConnection(host, port, 0, cls.TIMEOUT_S))
+
+    def open(self) -> Driver:
+        """Connect, check who answers, and bring the controller's own current clip down to the limit of this driver."""
+        super().open()
+        if self.current_clip_ma() > self.current_limits.highest:
+            self.set_current_clip_ma(self.current_limits.highest)
+        return self
+
+    # -- diode ---------------------------------------------------------------------------------------------------------
+
+    def current_ma(self) -> float:
+        """Return the set point of the diode current in mA."""
+        return self._get("cc:current-set", float)
+
+    def actual_current_ma(self) -> float:
+        """Return the measured diode current in mA."""
+        return self._get("cc:current-act", float)
+
+    def set_current_ma(self, value: float) -> float:
+        """Set the diode current in mA, up to the limit and the controller's own clip; return what reads back."""
+        limits = self.current_limits
+        replace(limits, max_step=None).check(f"{self.name} current", value)
+        clip = self.current_clip_ma()
+        if clip < limits.highest:
+            limits = replace(limits, highest=clip)
+        return self._set("current", value, limits, self._writer("cc:current-set"), self.current_ma, 0.05)
+
+    def current_clip_ma(self) -> float:
+        """Return the controller's own limit of the current in mA."""
+        return self._get("cc:current-clip", float)
+
+    def set_current_clip_ma(self, value: float) -> float:
+        """Set the controller's own limit of the current in mA; return what reads back."""
+        limits = replace(self.current_limits, max_step=None)
+        return self._set("current clip", value, limits, self._writer("cc:current-clip"), self.current_clip_ma, 0.05)
+
+    def emission(self) -> bool:
+        """Tell whether the diode emits."""
+        return self._get("cc:emission", bool)
+
+    def set_emission(self, on: bool) -> None:
+        """Switch the current driver on or off; DeviceError if the controller's key or interlock keeps it off."""
+        self._switch("emission", "cc:enabled", on, self.emission)
+
+    # -- frequency -----------------------------------------------------------------------------------------------------
+
+    def piezo_v(self) -> float:
+        """Return the set point of the grating piezo in V."""
+        return self._get("pc:voltage-set", float)
+
+    def set_piezo_v(self, value: float) -> float:
+        """Set the grating piezo in V; return what reads back."""
+        return self._set("piezo", value, self.piezo_limits, self._writer("pc:voltage-set"), self.piezo_v, 0.01)
+
+    def lock_state(self) -> int:
+        """Return the controller's lock state: 5 locked, 9 relocking."""
+        return self._get("lock:state", int)
+
+    def lock_state_text(self) -> str:
+        """Return the lock state in the controller's words."""
+        return self._get("lock:state-txt", str)
+
+    def is_locked(self) -> bool:
+        """Tell whether the frequency lock holds."""
+        return self.lock_state() == LOCKED
+
+    def set_lock(self, enabled: bool) -> None:
+        """Switch the frequency lock on or off; whether it catches is for `lock_state`."""
+        self._switch("lock enabled", "lock:lock-enabled", enabled, lambda: self._get("lock:lock-enabled", bool))
+
+    def relock(self) -> bool:
+        """Switch the lock off and on again; return whether it holds now (a search may still be under way: state 9)."""
+        self.set_lock(False)
+        self.set_lock(True)
+        return self.is_locked()
+
+    # -- protocol ------------------------------------------------------------------------------------------------------
+
+    def _read_identity(self) -> str:
+        parts = [self.transport.get(name, str) for name in ("system-type", "serial-number", "fw-ver")]
+        return " ".join(parts)
+
+    def _read_error(self) -> tuple[int, str]:
+        return 0, ""  # errors come inline: there is no queue
+
+    def _get(self, parameter: str, kind: type[Value]) -> Value:
+        return self._retried(lambda: self.transport.get(f"{self._head}:{parameter}", kind))  # type: ignore[return-value]
+
+    def _writer(self, parameter: str) -> Callable[[float], None]:
+        return lambda value: self._write(parameter, value)
+
+    def _write(self, parameter: str, value: bool | float) -> None:
+        """Set a parameter once: after a broken link nobody knows whether it took effect."""
+        self._ready()
+        name = f"{self._head}:{parameter}"
+        try:
+            self.transport.set(name, value)
+        except (LinkLostError, NoReplyError) as error:
+            self._stale = True
+            raise self._unknown_fate(f"{name} = {value}", error) from error
+
+    def _switch(self, quantity: str, parameter: str, on: bool, read: Callable[[], bool]) -> None:
+        if not isinstance(on, bool):
+            raise DeviceError(f"{self.name} {quantity} is {on!r} but must be True or False: nothing was sent.")
+        words = {True: "on", False: "off"}
+        self._set_choice(quantity, words[on], lambda: self._write(parameter, on), lambda: words[read()])

@@ -1,0 +1,358 @@
+"""Interlocks in software: what must hold while light is on, what happens when it does not, and who may go on after.
+
+    lock monitor    LOCKED <-> DEGRADED --> LOST --[ shutters, hold ]--[ relock, a bounded number ]--> LOCKED
+                                               \\--> tripped: latched until a person resets it
+Software never replaces the hardware interlock: it keeps data honest and detectors alive. A latch has the states of an
+rf amplifier that trips (Sinara Booster): once tripped it stays so, whatever the cause does, until `reset(who)`.
+Times are monotonic seconds, given by the caller; RTIO times are mu. What happened goes to an `InterlockLog`.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from atomlink.errors import DeviceError
+from drivers.interlock_log import InterlockLog
+
+FOREVER_MU = (1 << 63) - 1
+
+
+class Latch:
+    """Something that trips once and stays tripped; `cause` is one line."""
+
+    def __init__(self, name: str, log: InterlockLog | None = None) -> None:
+        self.name, self._log = name, log
+        self.cause: str | None = None
+
+    def trip(self, cause: str) -> None:
+        """Trip; the first cause stays."""
+        if self.cause is None:
+            self.cause = cause
+            if self._log is not None:
+                self._log.trip(self.name, cause)
+
+    def reset(self, who: str) -> None:
+        """Reset by a person, whose name goes into the log."""
+        if not who.strip():
+            raise DeviceError(f"{self.name} is reset by {who!r} but must be by a person with a name.")
+        if self._log is not None and self.cause is not None:
+            self._log.reset(self.name, who, self.cause)
+        self.cause = None
+
+    def require(self) -> None:
+        """Raise DeviceError while tripped."""
+        if self.cause is not None:
+            raise DeviceError(f"{self.name} has tripped: {self.cause}. Remove the cause, then reset it by name.")
+
+
+class LockState(IntEnum):
+    """How a lock is; the larger, the worse."""
+
+    LOCKED = 0
+    DEGRADED = 1
+    LOST = 2
+
+
+class Reading(NamedTuple):
+    """How far a lock is from perfect (0; infinite or NaN: it does not hold), and when that was measured."""
+
+    deviation: float
+    t_s: float
+
+
+@dataclass(frozen=True)
+class LockLimits:
+    """Deviations from which a lock is degraded or lost; it recovers below `hysteresis` times these.
+
+    A reading older than `stale_s` is none. After `relocks` attempts in a row that did not help the monitor trips.
+    """
+
+    degraded: float
+    lost: float
+    stale_s: float
+    hysteresis: float = 0.8
+    relocks: int = 3
+
+    def __post_init__(self) -> None:
+        if not (0 < self.degraded <= self.lost < math.inf and 0 < self.hysteresis <= 1 and 0 < self.stale_s < math.inf
+                and self.relocks >= 0):  # fmt: skip
+            raise DeviceError(f"{self} must have 0 < degraded <= lost, 0 < hysteresis <= 1, stale_s > 0, relocks >= 0.")
+
+
+class LockMonitor:
+    """One lock. `read` returns the last reading or raises; `relock` tries once and says whether it helped.
+
+    `on_lost` is called once each time the lock is lost, before any relock: hold the servo, close shutters there.
+    """
+
+    def __init__(self, name: str, limits: LockLimits, read: Callable[[], Reading],
+                 relock: Callable[[], bool] | None = None, on_lost: Callable[[], None] | None = None,
+                 log: InterlockLog | None = None) -> None:  # fmt: skip
+        self.name, self.limits = name, limits
+        self.state, self.reason = LockState.LOST, "it has not been read yet"
+        self.latch = Latch(name, log)
+        self._read, self._relock, self._on_lost, self._log = read, relock, on_lost, log
+        self._attempts = 0
+        self._was_lost = False
+
+    def check(self, now_s: float) -> LockState:
+        """Read the lock and return its state; a tripped monitor stays LOST until it is reset."""
+        before, self.state = self.state, self._judged(now_s)
+        if self.latch.cause is not None:
+            self.state, self.reason = LockState.LOST, f"tripped: {self.latch.cause}"
+        if self.state is LockState.LOST and not self._was_lost:
+            self._lose()
+        self._was_lost = self.state is LockState.LOST
+        if self.state is not LockState.LOST:
+            self._attempts = 0
+            if self.state is not before:
+                self._note("locked" if self.state is LockState.LOCKED else f"degraded: {self.reason}")
+        return self.state
+
+    def recover(self, now_s: float) -> LockState:
+        """Try to relock a lost lock, up to the bound in all since it last held; trip when that is used up."""
+        while self.check(now_s) is LockState.LOST and self.latch.cause is None:
+            if self._relock is None or self._attempts >= self.limits.relocks:
+                tried = f"{self._attempts} relocks did not help" if self._attempts else "nothing relocks it"
+                self.latch.trip(f"{self.reason}; {tried}")
+                continue
+            self._attempts += 1
+            text = f"relock {self._attempts} of {self.limits.relocks}"
+            try:
+                self._note(f"{text}: {'locked' if self._relock() else 'failed'}")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the lock is still lost
+                self._note(f"{text}: {error}")
+        return self.state
+
+    def reset(self, who: str) -> None:
+        """Reset a tripped monitor by a person; the next check says how the lock is."""
+        self.latch.reset(who)
+        self._attempts = 0
+
+    def _judged(self, now_s: float) -> LockState:
+        try:
+            deviation, t_s = self._read()
+        except Exception as error:  # noqa: BLE001 - a controller's have no class of ours; nobody knows now
+            self.reason = f"it cannot be read ({error})"
+            return LockState.LOST
+        if self._log is not None:
+            self._log.telemetry(self.name, deviation, t_s)
+        if not now_s - t_s <= self.limits.stale_s:
+            self.reason = f"the last reading is {now_s - t_s:.1f} s old, more than {self.limits.stale_s:g} s"
+            return LockState.LOST
+        state = self._by_deviation(deviation)
+        if state is not LockState.LOCKED:
+            self.reason = f"it is {state.name}: deviation {deviation:.3g}, lost from {self.limits.lost:g} on"
+        return state
+
+    def _by_deviation(self, deviation: float) -> LockState:
+        """Return the state; one that is bad gets better only well below the limit it crossed."""
+        size = abs(deviation)
+        lost = self.limits.lost * (self.limits.hysteresis if self.state is LockState.LOST else 1)
+        degraded = self.limits.degraded * (self.limits.hysteresis if self.state is not LockState.LOCKED else 1)
+        # `not <` so that a deviation that is no number is a lost lock.
+        if not size < lost:
+            return LockState.LOST
+        return LockState.LOCKED if size < degraded else LockState.DEGRADED
+
+    def _lose(self) -> None:
+        self._note(f"lost: {self.reason}")
+        try:
+            if self._on_lost is not None:
+                self._on_lost()
+        except Exception as error:  # noqa: BLE001 - it may be what broke the lock; it stays LOST
+            self._note(f"could not be made safe: {error}")
+
+    def _note(self, text: str) -> None:
+        if self._log is not None:
+            self._log.event(self.name, text)
+
+
+class LostTime:
+    """The times (mu) in which nobody can say that a lock held: from its last good check to the next good one.
+
+    `analysis.veto.is_vetoed` says which shots lie in them.
+    """
+
+    def __init__(self) -> None:
+        self._intervals: list[tuple[int, int]] = []
+        self._good_mu = 0
+
+    def note(self, t_mu: int, good: bool) -> None:
+        """A check at t_mu found the lock good or not."""
+        if t_mu < self._good_mu:
+            raise DeviceError(f"A lock was checked at {t_mu} mu after one at {self._good_mu} mu; times must rise.")
+        if not good and (not self._intervals or self._intervals[-1][1] != FOREVER_MU):
+            self._intervals.append((self._good_mu, FOREVER_MU))
+        elif good and self._intervals and self._intervals[-1][1] == FOREVER_MU:
+            self._intervals[-1] = (self._intervals[-1][0], t_mu)
+        if good:
+            self._good_mu = t_mu
+
+    def intervals_mu(self) -> list[tuple[int, int]]:
+        """Return (start, stop) of each, and last what has not been checked yet, to the end of time."""
+        if self._intervals and self._intervals[-1][1] == FOREVER_MU:
+            return list(self._intervals)
+        return [*self._intervals, (self._good_mu, FOREVER_MU)]
+
+
+@dataclass(frozen=True)
+class AmplitudeSum:
+    """The limit of a tweezer generator: tones add up in the amplifier, so it is the sum of amplitudes that counts."""
+
+    highest: float
+
+    def check(self, amplitudes: Sequence[float]) -> float:
+        """Return the sum of the amplitudes (fractions of full scale); DeviceError if it may not be played."""
+        for amplitude in amplitudes:
+            if not 0 <= amplitude <= 1:
+                raise DeviceError(f"A tone's amplitude is {amplitude!r} but must be 0 to 1: nothing was sent.")
+        total = math.fsum(amplitudes)
+        if total > self.highest:
+            raise DeviceError(
+                f"The amplitudes of {len(amplitudes)} tones add up to {total:g} but must to at most {self.highest:g} "
+                "of full scale: take fewer or weaker tones. Nothing was sent."
+            )
+        return total
+
+
+class Shutter(Protocol):
+    """What keeps light from a detector or an atom."""
+
+    def close(self) -> None:
+        """Close it."""
+
+    def is_closed(self) -> bool:
+        """Tell whether it is closed."""
+
+
+class DetectorElectronics(Protocol):
+    """What biases nanowire detectors: `drivers.instruments.websq`."""
+
+    def bias_ua(self, channel: int) -> float:
+        """Return the bias in uA."""
+
+    def set_bias_ua(self, channel: int, value: float) -> float:
+        """Set the bias in uA."""
+
+    def rates_hz(self) -> list[float]:
+        """Return the count rate of each detector."""
+
+    def delatch(self, channel: int) -> bool:
+        """Take the bias to zero and back; say whether the wire is superconducting again."""
+
+
+class DetectorGuard:
+    """Nanowire detectors: no change of bias in the light, and a latched wire is found and reset.
+
+    A wire that has latched is normal: biased, but without a count, dark counts included, in `readings` periods in a row
+    (with 5 dark counts expected in one, three empty ones are chance once in 3 million).
+    """
+
+    def __init__(self, electronics: DetectorElectronics, shutter: Shutter, log: InterlockLog | None = None,
+                 attempts: int = 3, readings: int = 3) -> None:  # fmt: skip
+        self._electronics, self._shutter, self._log = electronics, shutter, log
+        self._attempts, self._readings = attempts, readings
+        self.latch = Latch("detectors", log)
+
+    def set_bias_ua(self, channel: int, value: float) -> float:
+        """Set a bias in uA behind a closed shutter; return what reads back."""
+        self.latch.require()
+        self._require_dark(f"biasing detector {channel}")
+        return self._electronics.set_bias_ua(channel, value)
+
+    def silent(self, lowest_hz: float = 0.0) -> list[int]:
+        """Return the detectors that are biased but count no more than lowest_hz: they have latched."""
+        readings = [self._electronics.rates_hz() for _ in range(self._readings)]
+        highest = [max(rates) for rates in zip(*readings, strict=True)]
+        return [k for k, rate in enumerate(highest) if not rate > lowest_hz and self._electronics.bias_ua(k) != 0]
+
+    def delatch(self, lowest_hz: float = 0.0) -> list[int]:
+        """Close the shutter and reset every latched wire; return which were reset. Trips if one stays silent."""
+        self.latch.require()
+        found = self.silent(lowest_hz)
+        if not found:
+            return []
+        self._shutter.close()
+        self._require_dark("resetting a latched wire")
+        for channel in found:
+            self._reset_wire(channel)
+        return found
+
+    def _reset_wire(self, channel: int) -> None:
+        for attempt in range(1, self._attempts + 1):
+            if self._electronics.delatch(channel):
+                if self._log is not None:
+                    self._log.event("detectors", f"detector {channel} had latched, reset at attempt {attempt}")
+                return
+        self.latch.trip(f"detector {channel} stays latched after {self._attempts} resets")
+        self.latch.require()
+
+    def _require_dark(self, what: str) -> None:
+        if not self._shutter.is_closed():
+            raise DeviceError(f"The shutter is open but must be closed before {what}: nothing was sent.")
+
+
+class Heartbeat:
+    """Calls `close` once when nobody has called `beat` for `timeout_s`, and stays lapsed until reset.
+
+    `check` looks; `watch` does so in a thread while a block runs.
+    """
+
+    def __init__(self, close: Callable[[], None], timeout_s: float, log: InterlockLog | None = None,
+                 clock: Callable[[], float] = time.monotonic) -> None:  # fmt: skip
+        self._close, self.timeout_s, self._clock = close, timeout_s, clock
+        self.latch = Latch("heartbeat", log)
+        self._last_s = clock()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def beat(self) -> None:
+        """Say that all is well; DeviceError if that comes too late."""
+        with self._lock:
+            self._look()
+            self._last_s = self._clock()
+        self.latch.require()
+
+    def check(self) -> bool:
+        """Return whether the heart still beats; close if it does not."""
+        with self._lock:
+            return self._look()
+
+    def reset(self, who: str) -> None:
+        """Start again, by a person."""
+        with self._lock:
+            self.latch.reset(who)
+            self._last_s = self._clock()
+
+    def __enter__(self) -> Heartbeat:
+        with self._lock:
+            self._last_s = self._clock()
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _look(self) -> bool:
+        age = self._clock() - self._last_s
+        if self.latch.cause is None and age > self.timeout_s:
+            self.latch.trip(f"no sign of life for {age:.1f} s, more than {self.timeout_s:g} s")
+            self._close()
+        return self.latch.cause is None
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self.timeout_s / 4):
+            if not self.check():
+                return

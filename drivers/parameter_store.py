@@ -1,0 +1,220 @@
+"""What the lab believes, with its history: every change is checked, written to `params.log`, then to the dataset.
+
+Works inside any experiment, under ARTIQ's master as in `atomlink run`; `atomlink params` uses it on the dataset
+database itself. Datasets stay what every program reads (`param.*`, persistent); the log knows who, when, why, the fit
+and what was believed before. See `drivers/parameter_log.py` for which of the two wins after a kill.
+"""
+
+import getpass
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from atomlink.errors import UsageError
+from drivers import line_log, parameter_log, parameters
+from drivers.parameter_log import REVISION, Change, Revision
+from drivers.parameters import Parameter
+
+
+class Datasets(Protocol):
+    """What the store needs of the persistent datasets."""
+
+    def get(self, key: str) -> Any:
+        """Return a value; KeyError where there is none."""
+
+    def set(self, key: str, value: float | int, unit: str) -> None:
+        """Set a value persistently."""
+
+
+class _ExperimentDatasets:
+    """The datasets as an experiment sees them."""
+
+    def __init__(self, experiment: Any) -> None:
+        self._experiment = experiment
+
+    def get(self, key: str) -> Any:
+        return self._experiment.get_dataset(key, archive=False)
+
+    def set(self, key: str, value: float | int, unit: str) -> None:
+        # Not archived: the results file says what the run believed, not what it taught.
+        self._experiment.set_dataset(key, value, unit=unit, scale=1.0, persist=True, archive=False)
+
+
+class ParameterStore:
+    """Read, set and roll back beliefs. `who` and `rid` go into the history."""
+
+    def __init__(self, datasets: Datasets, folder: Path, who: str, rid: int = -1) -> None:
+        self._datasets = datasets
+        self.path = folder / parameter_log.FILE
+        self._who = who
+        self._rid = rid
+
+    @classmethod
+    def of(cls, experiment: Any) -> "ParameterStore":
+        """Return the store as an experiment uses it."""
+        who = f"{type(experiment).__name__} ({_user()})"
+        return cls(_ExperimentDatasets(experiment), parameter_log.lab_folder(), who, int(experiment.scheduler.rid))
+
+    # -- reading
+
+    def get(self, name: str) -> float:
+        """Return what the lab believes, in the unit of the table."""
+        row = parameters.parameter(name)
+        waiting = parameter_log.waiting(self.path, self._followed())
+        return waiting[name] if name in waiting else self._dataset(row)
+
+    def revisions(self) -> tuple[Revision, ...]:
+        """Return the history, oldest first."""
+        return parameter_log.read(self.path)
+
+    def at(self, revision: int) -> dict[str, float]:
+        """Return what was believed after a revision (0: before the first), for every name that ever changed."""
+        rows = self.revisions()
+        self._check_revision(revision, rows)
+        values: dict[str, float] = {}
+        for row in rows:
+            for name, change in row.changes.items():
+                if row.revision <= revision:
+                    values[name] = change.value
+                else:
+                    values.setdefault(name, change.previous)
+        return values
+
+    def edited_without(self) -> dict[str, Change]:
+        """Return what datasets say otherwise than the history, for beliefs that are not waiting to be written."""
+        waiting = parameter_log.waiting(self.path, self._followed())
+        edited = {}
+        for name, value in parameter_log.waiting(self.path, 0).items():
+            if name in parameters.TABLE and name not in waiting:  # a row may have left the table since
+                now = self._dataset(parameters.parameter(name))
+                if now != value:
+                    edited[name] = Change(now, value, parameters.parameter(name).unit)
+        return edited
+
+    # -- writing
+
+    def set(self, name: str, value: float, unit: str | None = None, why: str = "set") -> Revision | None:
+        """Set one belief, its unit as in the table unless told; None where that is believed already."""
+        return self.set_all({name: (value, unit)}, why=why)
+
+    def set_all(
+        self,
+        values: Mapping[str, tuple[float, str | None]],
+        why: str = "measured",
+        evidence: Mapping[str, Mapping[str, Any]] | None = None,
+        fits: Mapping[str, Any] | None = None,
+    ) -> Revision | None:
+        """Set beliefs together, as one revision; nothing is changed where one of them is refused.
+
+        `evidence` gives `error` and `n` by name. A value measured again is recorded even if it is equal.
+        """
+        checked = {name: checked_value(name, value, unit) for name, (value, unit) in values.items()}
+        evidence = evidence or {}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with line_log.locked(self.path):
+            self._reconcile()
+            changes = {}
+            for name, value in checked.items():
+                row, proof = parameters.parameter(name), evidence.get(name, {})
+                previous = self._dataset(row)
+                if previous != value or name in evidence:
+                    changes[name] = Change(value, previous, row.unit, _finite(proof.get("error")), proof.get("n"))
+            return self._commit(changes, self._who, why, dict(fits or {})) if changes else None
+
+    def rollback(self, revision: int) -> Revision | None:
+        """Believe again what was believed after a revision; None where nothing has changed since."""
+        then = {name: (value, None) for name, value in self.at(revision).items() if name in parameters.TABLE}
+        return self.set_all(then, why=f"rollback to revision {revision}")
+
+    def reconcile(self) -> None:
+        """Let datasets follow the history after a kill, and the history take up what was edited without it."""
+        if self.path.exists():
+            with line_log.locked(self.path):
+                self._reconcile()
+
+    # -- parts
+
+    def _dataset(self, row: Parameter) -> float:
+        try:
+            return float(self._datasets.get(row.name))
+        except KeyError:
+            return row.default
+
+    def _followed(self) -> int:
+        """Return up to which revision the datasets have followed the history."""
+        try:
+            return int(self._datasets.get(REVISION))
+        except KeyError:
+            return 0
+
+    def _reconcile(self) -> None:
+        rows = self.revisions()
+        if not rows:
+            return
+        followed = self._followed()
+        waiting = parameter_log.waiting(self.path, followed)
+        for name, value in waiting.items():
+            self._datasets.set(name, value, _unit_of(name))
+        if followed < rows[-1].revision:
+            self._datasets.set(REVISION, rows[-1].revision, "")
+        edited = self.edited_without()
+        if edited:
+            self._commit(edited, "unknown", "dataset edited without the store", {})
+
+    def _commit(self, changes: Mapping[str, Change], who: str, why: str, fits: dict[str, Any]) -> Revision:
+        rows = self.revisions()
+        number = rows[-1].revision + 1 if rows else 1
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        revision = Revision(number, now, self._rid, who, why, changes, _plain(fits))
+        parameter_log.append(self.path, revision)
+        for name, change in changes.items():
+            self._datasets.set(name, change.value, _unit_of(name))
+        self._datasets.set(REVISION, number, "")
+        return revision
+
+    def _check_revision(self, revision: int, rows: tuple[Revision, ...]) -> None:
+        last = rows[-1].revision if rows else 0
+        if not 0 <= revision <= last:
+            raise UsageError(f"Revision {revision} does not exist, must be 0 … {last}: see `atomlink params log`")
+
+
+def checked_value(name: str, value: float, unit: str | None) -> float:
+    """Return a value in the unit of its parameter; UsageError for a name, unit or number that cannot be."""
+    row = parameters.parameter(name)
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"Parameter {name} was given {value!r}, must be a finite number in {row.unit}")
+    if unit is None:
+        return float(value)
+    scale = parameters.scale_of(unit, row.unit)
+    if scale is None:
+        raise UsageError(f"Parameter {name} was given in {unit or 'no unit'}, must be in {row.unit}, prefixes allowed")
+    return float(value) * scale
+
+
+def _unit_of(name: str) -> str:
+    return parameters.dataset_unit(parameters.TABLE[name]) if name in parameters.TABLE else ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a password file
+        return "unknown"
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can say: numbers that are not finite become None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | str) or value is None:
+        return value
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -1,0 +1,74 @@
+"""Ramsey fringes of the Zeeman pair: the magnetic field at the atoms, and how long they keep phase."""
+
+from typing import Any
+
+from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, TInt64, at_mu, kernel, kHz, now_mu, us
+
+from experiments.sequences.conclude import conclude
+from experiments.sequences.raman import TURN_POW, Raman
+from experiments.sequences.scan import Axis, Point, Scan
+from experiments.sequences.states import States
+from experiments.sequences.survival import SHARES, Survival
+from experiments.sequences.two_nodes import TwoNodes
+
+
+class Ramsey(EnvExperiment):
+    """Ramsey
+
+    load --[ cool ]--[ |0> ]--[ pi/2 ]____ t_wait ____[ pi/2, axis turned by f_offset t_wait ]
+         --[ map |1>, push out ]--[ image ]--> next shot
+    The axis precesses at the believed frequency plus f_offset: fringes at f_offset + believed - true.
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(
+            self,
+            (Axis("t_wait", Scannable(RangeScan(5 * us, 125 * us, 25), unit="us", global_min=5 * us,
+                                      global_max=10000 * us), "s", "From pulse to pulse."),),
+            shares=SHARES,
+            shots=30,
+        )  # fmt: skip
+        self.setattr_argument(
+            "f_offset",
+            NumberValue(50 * kHz, unit="kHz", precision=3, step=1 * kHz, min=0.0, max=500 * kHz),
+            "Scan",
+            "Frequency of the fringes if the belief is right; larger than any error it may have.",
+        )
+        self.nodes = TwoNodes(self)
+        self.states = States(self, self.nodes)
+        self.raman = Raman(self, self.nodes)
+        self.survival = Survival(self, self, self.nodes)
+
+    def prepare(self) -> None:
+        """Read the beliefs and lay out the points."""
+        self.call_child_method("prepare")
+        self.pow = 0
+
+    def run(self) -> None:
+        """Take every point; keep what there is when asked to stop."""
+        believed = {f"scan.f_believed_{node.name}": node.qubit.larmor for node in (self.nodes.alice, self.nodes.bob)}
+        self.scan.run(self.measure, self.survival.begin, self.nodes.close, {"scan.f_offset": self.f_offset, **believed})
+
+    def measure(self, point: Point) -> dict[str, Any]:
+        """Return how many atoms of so many were still there."""
+        self.pow = round(self.f_offset * point.t_wait * TURN_POW) % TURN_POW
+        return self.survival.measure(self.core.seconds_to_mu(point.t_wait), self.scan.shots)
+
+    def analyze(self) -> None:
+        """Fit the fringes; with `apply` the precession frequencies become what the lab believes."""
+        self.result = conclude(self, self.scan)
+
+    @kernel
+    def act(self, t_mu: TInt64):
+        """Two quarter turns, the second about an axis that has gone on."""
+        self.states.zero()
+        t_ref_mu = now_mu()
+        self.raman.refer(t_ref_mu, 0)
+        self.raman.quarter_turn()
+        t_end_mu = now_mu()
+        self.raman.refer(t_ref_mu, self.pow)
+        at_mu(t_end_mu + t_mu)
+        self.raman.quarter_turn()
+        self.states.push_out_one()

@@ -1,0 +1,178 @@
+"""Fill a rectangle of the tweezer array: load, image, plan, move, and see in another image what came of it."""
+
+from typing import Any
+
+import numpy as np
+from artiq.experiment import (
+    EnumerationValue,
+    EnvExperiment,
+    NumberValue,
+    TerminationRequested,
+    delay,
+    kernel,
+    ms,
+    now_mu,
+)
+
+from analysis import schema
+from atomlink.errors import DataError
+from drivers.progress import Progress
+from drivers.rtio.node import Node
+from drivers.rtio.rearrangement import Target, plan
+from drivers.rtio.tweezer_array import TweezerArray
+from experiments.sequences.conclude import conclude_run
+from experiments.sequences.recorder import provenance
+
+MAX_LOADS = 10  # that often too few atoms for the target: then something is broken
+SURPLUS = 1.15  # atoms per target site that the automatic size asks for
+
+
+class Rearrangement(EnvExperiment):
+    """Rearrangement of a tweezer array
+
+    --[ load ]--[ image ]--( host: threshold, plan, ramps )--[ AWG: move, move, … ]--[ image ]--> next shot
+                              ^----------------- once per round ------------------------'
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.setattr_argument("node", EnumerationValue(["alice", "bob"], default="alice"), tooltip="Whose array.")
+        self.whole("n_shots", 5, 10_000, None, "How often to load.")
+        self.whole("rows", 32, 1000, "Array", "Rows of sites.")
+        self.whole("columns", 32, 1000, "Array", "Columns of sites.")
+        self.whole("target", 0, 1000, "Array", "Sites of a side of the square to fill; 0: as many as the atoms allow.")
+        self.whole("rounds", 1, 5, "Moves", "Times that moves are planned and made, each after an image.")
+        self.whole("moves_per_block", 8, 100_000, "Moves", "Moves for one trigger of the AWG; its memory bounds them.")
+        name = self.node or "alice"
+        self.tweezer = Node(self, name)
+        self.array = TweezerArray(self, name, self.tweezer.imaging)
+
+    def whole(self, name: str, default: int, highest: int, group: str | None, tooltip: str) -> None:
+        """Ask for a whole number from 1 up; from 0 where that is the default."""
+        value = NumberValue(default, precision=0, scale=1, step=1, min=min(1, default), max=highest, type="int")
+        self.setattr_argument(name, value, group, tooltip)
+
+    def prepare(self) -> None:
+        """Read the beliefs."""
+        self.array.set_size(self.rows, self.columns)
+        self.call_child_method("prepare")
+        if self.target:
+            Target.centred((self.rows, self.columns), self.target, self.target)
+        self.shots: list[dict[str, Any]] = []
+
+    def run(self) -> None:
+        """Take the shots; keep what there is when asked to stop."""
+        self.array.connect()
+        complete = False
+        try:
+            self.begin()
+            with Progress(self.n_shots, "shots") as progress:
+                while len(self.shots) < self.n_shots:
+                    self.pause_if_due()
+                    self.shots.append(self.shot())
+                    progress.update(len(self.shots))
+            complete = True
+        except (TerminationRequested, KeyboardInterrupt):
+            print(f"Stopped after {len(self.shots)} of {self.n_shots} shots; the data are kept.")
+        finally:
+            try:
+                self.end()
+            finally:
+                self.archive(complete)
+
+    def pause_if_due(self) -> None:
+        """Let others run; TerminationRequested comes from here."""
+        if self.scheduler.check_pause():
+            self.end()
+            self.core.comm.close()
+            self.scheduler.pause()
+            self.begin()
+
+    def shot(self) -> dict[str, Any]:
+        """Load, and move round by round; return what the images showed."""
+        frames, target = self.load_enough()
+        moves, duration_s = 0, 0.0
+        for _ in range(self.rounds):
+            todo = plan(frames[-1][2], target)
+            moves += len(todo)
+            duration_s += self.array.write(todo, self.moves_per_block)
+            self.array.arm_camera()
+            self.rearrange()
+            frames.append(self.array.read())
+            if frames[-1][2].sum() < target.sites:
+                break  # too few atoms are left for another round
+        frames += [frames[-1]] * (self.rounds + 1 - len(frames))
+        return {
+            "t_trigger_mu": [t_mu for t_mu, _, _ in frames],
+            "electrons": np.array([electrons for _, electrons, _ in frames], dtype=np.float32),
+            "target": [target.row, target.column, target.rows, target.columns],
+            "moves": moves,
+            "t_move_s": duration_s,
+        }
+
+    def load_enough(self) -> tuple[list[Any], Target]:
+        """Load until an image shows enough atoms for the target; return that image and the target."""
+        for _ in range(MAX_LOADS):
+            self.array.arm_camera()
+            self.load()
+            frame = self.array.read()
+            atoms = int(frame[2].sum())
+            side = self.target or int((atoms / SURPLUS) ** 0.5)
+            if side and atoms >= side**2:
+                side = min(side, self.rows, self.columns)
+                return [frame], Target.centred((self.rows, self.columns), side, side)
+        raise DataError(
+            f"{MAX_LOADS} loadings of {self.array.node} gave too few atoms, the last {atoms}, for a target of "
+            f"{self.target or 1} x {self.target or 1} sites: check cooling light, coil and shutter, the camera, and "
+            f"param.{self.array.node}.site_threshold, or choose a smaller target."
+        )
+
+    def archive(self, complete: bool) -> None:
+        """Write the images of all shots, site by site, and what was done in between."""
+        self.datasets = {
+            **provenance(self),
+            "run.complete": int(complete),
+            "array.node": self.array.node,
+            "array.threshold": self.array.finder.threshold,
+        }
+        if self.shots:
+            self.datasets |= {f"array.{key}": np.array([shot[key] for shot in self.shots]) for key in self.shots[0]}
+        for key, value in self.datasets.items():
+            self.set_dataset(key, schema.array(key, value), unit=schema.BY_KEY[key].unit, scale=1.0)
+
+    def analyze(self) -> None:
+        """Print filling and losses."""
+        conclude_run(self, self.datasets, apply=False)
+
+    @kernel
+    def begin(self):
+        """Reset the core device and initialise the node."""
+        self.core.reset()
+        self.tweezer.init()
+        self.array.show()
+        delay(1 * ms)
+
+    @kernel
+    def end(self):
+        """Leave the node dark, its shutter closed; works after an exception, too."""
+        self.core.reset()
+        self.tweezer.close()
+        self.core.wait_until_mu(now_mu())
+
+    @kernel
+    def load(self):
+        """Load the array and take an image."""
+        self.core.break_realtime()
+        self.tweezer.imaging.load()
+        self.array.picture()
+        self.core.wait_until_mu(now_mu())
+
+    @kernel
+    def rearrange(self):
+        """Play the moves, block by block, cool, and take an image."""
+        if self.array.more():
+            self.array.play()
+        self.core.break_realtime()
+        self.array.picture()
+        self.core.wait_until_mu(now_mu())

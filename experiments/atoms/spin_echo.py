@@ -1,0 +1,86 @@
+"""Spin echo of the Zeeman pair: how long a qubit lives once slow field noise is undone."""
+
+from typing import Any
+
+from artiq.experiment import (
+    EnvExperiment,
+    NumberValue,
+    RangeScan,
+    Scannable,
+    TInt64,
+    at_mu,
+    kernel,
+    kHz,
+    ms,
+    now_mu,
+    us,
+)
+
+from experiments.sequences.conclude import conclude
+from experiments.sequences.raman import TURN_POW, Raman
+from experiments.sequences.scan import Axis, Point, Scan
+from experiments.sequences.states import States
+from experiments.sequences.survival import SHARES, Survival
+from experiments.sequences.two_nodes import TwoNodes
+
+
+class SpinEcho(EnvExperiment):
+    """Spin echo
+
+    load --[ cool ]--[ |0> ]--[ pi/2 ]___ t_wait/2 ___[ pi ]___ t_wait/2 ___[ pi/2, axis turned by f_offset t_wait ]
+         --[ map |1>, push out ]--[ image ]--> next shot
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(
+            self,
+            (Axis("t_wait", Scannable(RangeScan(20 * us, 5020 * us, 21), unit="us", global_min=20 * us,
+                                      global_max=100 * ms), "s", "From the first pulse to the last."),),
+            shares=SHARES,
+            shots=60,
+        )  # fmt: skip
+        self.setattr_argument(
+            "f_offset",
+            NumberValue(0.8 * kHz, unit="kHz", precision=3, step=0.1 * kHz, min=0.0, max=500 * kHz),
+            "Scan",
+            "The last axis turns at this frequency, so that contrast shows as fringes.",
+        )
+        self.nodes = TwoNodes(self)
+        self.states = States(self, self.nodes)
+        self.raman = Raman(self, self.nodes)
+        self.survival = Survival(self, self, self.nodes)
+
+    def prepare(self) -> None:
+        """Read the beliefs and lay out the points."""
+        self.call_child_method("prepare")
+        self.pow = 0
+
+    def run(self) -> None:
+        """Take every point; keep what there is when asked to stop."""
+        self.scan.run(self.measure, self.survival.begin, self.nodes.close, {"scan.f_offset": self.f_offset})
+
+    def measure(self, point: Point) -> dict[str, Any]:
+        """Return how many atoms of so many were still there."""
+        self.pow = round(self.f_offset * point.t_wait * TURN_POW) % TURN_POW
+        return self.survival.measure(self.core.seconds_to_mu(point.t_wait), self.scan.shots)
+
+    def analyze(self) -> None:
+        """Fit T2; with `apply` it becomes what the lab believes."""
+        self.result = conclude(self, self.scan)
+
+    @kernel
+    def act(self, t_mu: TInt64):
+        """Quarter, half and quarter turn; the half turn sits in the middle."""
+        self.states.zero()
+        t_ref_mu = now_mu()
+        self.raman.refer(t_ref_mu, 0)
+        self.raman.quarter_turn()
+        t_end_mu = now_mu()
+        at_mu(t_end_mu + (t_mu >> 1))
+        self.raman.half_turn()
+        self.raman.refer(t_ref_mu, self.pow)
+        at_mu(t_end_mu + t_mu)
+        self.raman.quarter_turn()
+        self.states.push_out_one()

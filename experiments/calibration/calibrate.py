@@ -1,0 +1,142 @@
+"""Walk the calibration graph: check what is stale, diagnose upwards what fails, calibrate what has drifted."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from artiq.experiment import BooleanValue, EnumerationValue, EnvExperiment, TerminationRequested, TInt64, kernel
+
+from atomlink.errors import DataError, DeviceError
+from drivers import line_log, parameter_log
+from drivers.parameter_store import ParameterStore
+from experiments.calibration.child import run_child
+from experiments.calibration.graph import Graph, Node, Outcome, Pass, State, Verdict, Visit
+from experiments.calibration.judge import judge
+from experiments.calibration.nodes import NODES
+from experiments.sequences.recorder import provenance
+
+LOG = "calibration.log"
+ALL = "all"
+
+
+class Calibrate(EnvExperiment):
+    """Calibration
+
+    per node, first what it depends on:  fresh? --no--[ check ]--out of spec--[ measure, update beliefs ]
+                                                             --bad data-------[ diagnose what it depends on ] --^
+    """
+
+    table = NODES
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        names = [ALL, *(node.name for node in self.table)]
+        self.setattr_argument("target", EnumerationValue(names, default=ALL), None, "A node, or all of the graph.")
+        self.setattr_argument("dry_run", BooleanValue(False), None, "Say what is stale, touch nothing.")
+
+    def prepare(self) -> None:
+        """Lay out the graph; a cycle or an unknown target is refused here."""
+        self.graph = Graph(self.table)
+        self.wanted = self.graph.order("" if self.target == ALL else self.target)
+        self.visits: list[Visit] = []
+
+    def run(self) -> None:
+        """Walk; what was reached is kept when the run is asked to stop."""
+        self.store = ParameterStore.of(self)
+        self.started_s = time.time()
+        self.started_mu = 0 if self.dry_run else self.counter()
+        self.states = {name: self._stored(name) for name in self.graph.nodes}
+        walk = Pass(self.graph, self, self.states, self._record)
+        if self.dry_run:
+            self._plan(walk)
+            return
+        complete = False
+        try:
+            walk.maintain("" if self.target == ALL else self.target)
+            complete = True
+        except TerminationRequested:
+            print(f"Stopped after {len(self.visits)} steps; what was calibrated is kept.")
+        finally:
+            self._archive(complete)
+
+    # -- what the walk asks of the lab
+
+    def now_s(self) -> float:
+        """Return UTC at the start of the pass plus lab time since."""
+        return self.started_s + (0.0 if self.dry_run else (self.counter() - self.started_mu) * self.core.ref_period)
+
+    def check(self, node: Node) -> Outcome:
+        """Run the short version and judge it against what is believed."""
+        return self._carry_out(node, {**node.check}, "check")
+
+    def measure(self, node: Node) -> Outcome:
+        """Run the full version and let its result become what is believed."""
+        return self._carry_out(node, {**node.measure, **({"apply": True} if node.tolerances else {})}, "measure")
+
+    def beliefs(self, node: Node) -> Mapping[str, float]:
+        """Return the beliefs that the node sets."""
+        return {name: self.store.get(name) for name in node.tolerances}
+
+    def _carry_out(self, node: Node, arguments: dict[str, Any], action: str) -> Outcome:
+        print(f"{node.name}: {action}")
+        before = self.beliefs(node)
+        try:
+            child, datasets = run_child(self, node.experiment, arguments, f"{node.name}.{action}")
+        except (DeviceError, DataError) as error:  # the lab misbehaves; anything else is a mistake of ours
+            return Outcome(Verdict.BAD_DATA, str(error), self.beliefs(node))
+        if not datasets.get("run.complete", 1):
+            raise TerminationRequested
+        refused = str(datasets.get("fit.refused", ""))
+        verdict, detail = judge(node, child.result, before, refused, measured=action == "measure")
+        return Outcome(verdict, detail, self.beliefs(node))
+
+    # -- what is kept
+
+    def _stored(self, name: str) -> State:
+        try:
+            row = json.loads(self.get_dataset(f"calibration.{name}.state", archive=False))
+        except KeyError:
+            return State()
+        return State(**row)
+
+    def _record(self, visit: Visit) -> None:
+        """Keep one step: state first, then the history."""
+        self.visits.append(visit)
+        print(f"{visit.node}: {visit.action}, {visit.verdict}" + (f" ({visit.detail})" if visit.detail else ""))
+        if visit.action == "skip":
+            return
+        self._keep(visit.node)
+        path = parameter_log.lab_folder() / LOG
+        with line_log.locked(path):
+            line_log.append(path, {"rid": int(self.scheduler.rid), **vars(visit)})
+
+    def _keep(self, name: str) -> None:
+        state = self.states[name]
+        text = json.dumps({**vars(state), "verdict": str(state.verdict), "beliefs": dict(state.beliefs)})
+        self.set_dataset(f"calibration.{name}.state", text, persist=True, archive=False)
+
+    def _archive(self, complete: bool) -> None:
+        now_s = self.now_s()
+        nodes = self.graph.nodes
+        self.set_dataset("calibration.graph", json.dumps({name: node.depends for name, node in nodes.items()}))
+        self.set_dataset("calibration.timeouts", json.dumps({name: node.timeout_s for name, node in nodes.items()}))
+        self.set_dataset("calibration.target", self.target)
+        self.set_dataset("calibration.visits", json.dumps([vars(visit) for visit in self.visits]))
+        rows = {name: {"verdict": str(state.verdict), "age_s": now_s - max(state.checked_s, state.calibrated_s)}
+                for name, state in self.states.items() if max(state.checked_s, state.calibrated_s) >= 0}  # fmt: skip
+        self.set_dataset("calibration.states", json.dumps(rows))
+        self.set_dataset("calibration.t_lab_s", now_s - self.started_s, unit="s", scale=1.0)
+        for key, value in {**provenance(self), "run.complete": int(complete)}.items():
+            self.set_dataset(key, value)
+
+    def _plan(self, walk: Pass) -> None:
+        for node in self.wanted:
+            why = walk.stale(node, self.started_s)
+            print(f"{node.name}: {f'to be checked, {why}' if why else 'fresh'}")
+
+    @kernel
+    def counter(self) -> TInt64:
+        """Return lab time in machine units."""
+        return self.core.get_rtio_counter_mu()

@@ -1,0 +1,100 @@
+"""End a run: call the analysis twin online, print and store what it found, and update beliefs if asked to.
+
+Stored are `fit.NAME` and `fit.NAME.error` for every estimate, `fit.refused` with the reasons where a fit was refused.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from atomlink.errors import DataError
+from drivers import parameters
+from drivers.parameter_store import ParameterStore
+
+
+def run_of(experiment: Any, datasets: dict[str, Any]) -> Any:
+    """Return the run as its twin takes it, from what is still in memory."""
+    from analysis.load import Run
+
+    now = time.time()
+    return Run(
+        path=Path(), rid=int(experiment.scheduler.rid), class_name=type(experiment).__name__, start_time=now,
+        run_time=now, artiq_version="", expid=dict(experiment.scheduler.expid or {}),
+        datasets={**_beliefs(experiment), **datasets}, archive={}, metadata={},
+    )  # fmt: skip
+
+
+def conclude(experiment: Any, scan: Any) -> Any:
+    """Analyse a run of a scan: print, store, and with `scan.apply` update the beliefs. Return the Result or None.
+
+    None: there is too little data or every fit was refused; what the lab believes then stays as it is.
+    """
+    if scan.apply and not scan.complete:
+        print("The run was stopped: its result does not become what the lab believes.")
+    return conclude_run(experiment, scan.rows.datasets(), apply=bool(scan.apply) and scan.complete)
+
+
+def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
+    """Do the same for a run that keeps its datasets itself."""
+    from analysis.twins import twin_of  # scipy and lmfit: half a second that only the end of a run needs
+
+    twin = twin_of(type(experiment).__name__)
+    if twin is None:
+        raise DataError(f"{type(experiment).__name__} has no twin: write analysis/NAME.py with analyse and figure")
+    try:
+        result = twin.analyse(run_of(experiment, datasets))
+    except DataError as error:
+        print(f"No estimate: {error}")
+        experiment.set_dataset("fit.refused", str(error))
+        return None
+    _show(result)
+    _store(experiment, result)
+    if apply:
+        _apply(experiment, result)
+    return result
+
+
+def _beliefs(experiment: Any) -> dict[str, Any]:
+    found = {}
+    for name in parameters.TABLE:
+        try:
+            found[name] = experiment.get_dataset(name, archive=False)
+        except KeyError:
+            continue  # this run did not ask for it, and nobody has set it
+    return found
+
+
+def _show(result: Any) -> None:
+    for name, estimate in result.estimates.items():
+        print(f"{name}: {estimate.quantity()}")
+    for name, reason in result.refusals.items():
+        print(f"{name}: no estimate. {reason}")
+    for note in result.notes:
+        print(note)
+
+
+def _store(experiment: Any, result: Any) -> None:
+    for name, estimate in result.estimates.items():
+        for key, value in ((f"fit.{name}", estimate.value), (f"fit.{name}.error", estimate.error)):
+            experiment.set_dataset(key, float(value), unit=estimate.unit, scale=1.0)
+    for name, fit in result.fits.items():
+        experiment.set_dataset(f"fit.{name}.reduced_chi2", float(fit.reduced_chi2))
+    if result.refusals:
+        experiment.set_dataset("fit.refused", "; ".join(f"{name}: {why}" for name, why in result.refusals.items()))
+
+
+def _apply(experiment: Any, result: Any) -> None:
+    """Set the beliefs that the result updates; all of them are checked before the first is set."""
+    revision = ParameterStore.of(experiment).set_all(
+        {name: (estimate.value, parameters.parameter(name).unit if not estimate.unit else estimate.unit)
+         for name, estimate in result.updates.items()},
+        why=result.title,
+        evidence={name: {"error": estimate.error, "n": estimate.n} for name, estimate in result.updates.items()},
+        fits={name: fit.summary() for name, fit in result.fits.items()},
+    )  # fmt: skip
+    if revision is None:
+        return
+    for name, change in revision.changes.items():
+        # The results file goes on saying what the run believed.
+        experiment.set_dataset(f"fit.previous.{name}", change.previous)
+        print(f"{name} = {change.value:.6g} {change.unit}, was {change.previous:.6g} (revision {revision.revision})")

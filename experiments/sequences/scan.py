@@ -1,0 +1,241 @@
+"""Scan one or several arguments: order, repeats, refinement, pauses, progress, live plot, and every point kept at once.
+
+    class MyScan(EnvExperiment):
+        def build(self):
+            self.scan = Scan(self, (Axis("t_mw", Scannable(...), "s", "Microwave pulse"),), shares=("bright", "n"))
+        def run(self):
+            self.scan.run(self.measure, self.nodes.init, self.nodes.close)
+        def measure(self, point):                 # point.t_mw, self.scan.shots -> one row
+            return {"bright": ..., "n": ...}
+        def analyze(self):
+            self.result = conclude(self, self.scan)
+
+A row is one call of `measure`: what was scanned and what came out, appended to the journal and to the columns `scan.*`
+before the next call. Points of equal x are added up by the analysis, so repeats are simply more rows.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from artiq.language.core import TerminationRequested
+from artiq.language.environment import BooleanValue, HasEnvironment, NumberValue
+from artiq.language.scan import MultiScanManager, Scannable
+
+from atomlink.errors import UsageError
+from drivers.progress import Progress
+from experiments.sequences.rows import Rows
+
+Shares = tuple[str, str] | Mapping[str, tuple[str, str]]
+MAX_REPEATS = 50  # of one point, where a target error is not met
+ORDER_SEED = 1  # the same order each time: same arguments, same datasets
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is scanned: the argument's name (`t_mw`), the scan, the unit of its values (SI), and a tooltip."""
+
+    name: str
+    scannable: Scannable
+    unit: str = ""
+    tooltip: str = ""
+
+
+class Point:
+    """One point of a scan: an attribute for each axis."""
+
+    def __init__(self, names: Sequence[str], values: Sequence[float]) -> None:
+        self.coordinates = dict(zip(names, values, strict=True))
+        self.__dict__.update(self.coordinates)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"Point has no axis {name!r}; it has {', '.join(self.coordinates) or 'none'}.")
+
+
+class Scan(HasEnvironment):
+    """The arguments of a scan, its points, and the loop over them.
+
+    `shares`: columns of a row that make the plotted share, (successes, trials), or a dict of such pairs by series name;
+    the target error holds for each of them. Without axes the scan is one point, measured `repeats` times.
+    """
+
+    def __init__(self, experiment: Any, *arguments: Any, **keywords: Any) -> None:
+        self.experiment = experiment
+        super().__init__(experiment, *arguments, **keywords)
+
+    def build(
+        self,
+        axes: Sequence[Axis] = (),
+        shares: Shares | None = None,
+        shots: int = 40,
+        repeats: int = 1,
+    ) -> None:
+        self.axes = tuple(axes)
+        self.shares: dict[str, tuple[str, str]] = {"": shares} if isinstance(shares, tuple) else dict(shares or {})
+        self.core = self.get_device("core")
+        self.scheduler = self.get_device("scheduler")
+        self.ccb = self.get_device("ccb")
+        if not hasattr(self.experiment, "scheduler"):  # journal and history ask it for the run's number
+            self.experiment.scheduler = self.scheduler
+        self.scans = [self.get_argument(axis.name, axis.scannable, "Scan", axis.tooltip) for axis in self.axes]
+        self._request_arguments(shots, repeats)
+
+    def _request_arguments(self, shots: int, repeats: int) -> None:
+        whole = {"precision": 0, "scale": 1, "step": 1, "type": "int"}
+        self.shots = self.get_argument("shots", NumberValue(shots, min=1, max=10**6, **whole), "Statistics",
+                                       "Shots in one row.")  # fmt: skip
+        self.repeats = self.get_argument("repeats", NumberValue(repeats, min=1, max=10**4, **whole), "Statistics",
+                                         "Rows for each point.")  # fmt: skip
+        self.target_error = 0.0
+        self.shuffle, self.refine = False, 0
+        if self.shares:
+            self.target_error = self.get_argument(
+                "target_error", NumberValue(0.0, precision=4, step=0.01, min=0.0, max=0.5), "Statistics",
+                f"Repeat each point until its share has this error, at most {MAX_REPEATS} times; 0: no.")  # fmt: skip
+        if self.axes:
+            self.shuffle = self.get_argument("shuffle", BooleanValue(False), "Scan", "Take the points in random order.")
+        if len(self.axes) == 1 and self.shares:
+            self.refine = self.get_argument(
+                "refine", NumberValue(0, min=0, max=1000, **whole), "Scan",
+                "Points to add where the curve changes most.")  # fmt: skip
+        self.apply = self.get_argument("apply", BooleanValue(False), "Result",
+                                       "Let the result become what the lab believes (parameter store).")  # fmt: skip
+
+    def prepare(self) -> None:
+        """Lay out the points; UsageError for a scan without points or with a value that cannot be."""
+        for axis, scan in zip(self.axes, self.scans, strict=True):
+            check_values(axis, list(scan))
+        names = [axis.name for axis in self.axes]
+        manager = MultiScanManager(*zip(names, self.scans, strict=True))
+        grid = [tuple(float(getattr(point, name)) for name in names) for point in manager] if names else [()]
+        if self.shuffle:
+            random.Random(ORDER_SEED).shuffle(grid)
+        self.points = [Point(names, values) for values in grid]
+
+    def run(self, measure: Callable[[Point], Mapping[str, Any]], begin: Callable[[], Any], end: Callable[[], Any],
+            run_level: Mapping[str, Any] | None = None) -> bool:  # fmt: skip
+        """Measure every point; return whether all were. `begin` before and after a pause, `end` before it and last.
+
+        What there is is kept when the run is asked to stop or `measure` raises.
+        """
+        self.rows = Rows(self.experiment, {**self._described(), **(run_level or {})}, self._units())
+        self._open_applets()
+        self.complete = False
+        total = len(self.points) + self.refine
+        try:
+            begin()
+            with Progress(total, "points") as progress:
+                for done, point in enumerate(self._all_points()):
+                    self._pause_if_due(begin, end)
+                    self._measure_point(point, measure, begin, end)
+                    progress.update(done + 1)
+            self.complete = True
+        except (TerminationRequested, KeyboardInterrupt):
+            print(f"Stopped after {len(self.rows)} rows of {total} points; the data are kept.")
+        finally:
+            try:
+                end()
+            finally:
+                self.rows.archive(self.complete)
+        return self.complete
+
+    def _measure_point(self, point: Point, measure: Callable[[Point], Mapping[str, Any]],
+                       begin: Callable[[], Any], end: Callable[[], Any]) -> None:  # fmt: skip
+        for repeat in range(MAX_REPEATS if self.target_error else self.repeats):
+            if repeat:
+                self._pause_if_due(begin, end)
+            self.rows.add({**point.coordinates, **measure(point)})
+            self._publish()
+            if self.target_error and repeat + 1 >= self.repeats and self._error(point) <= self.target_error:
+                return
+
+    def _pause_if_due(self, begin: Callable[[], Any], end: Callable[[], Any]) -> None:
+        """Let others run; TerminationRequested comes from here."""
+        if self.scheduler.check_pause():
+            end()
+            self.core.comm.close()
+            self.scheduler.pause()
+            begin()
+
+    def _all_points(self) -> Iterator[Point]:
+        yield from self.points
+        for _ in range(self.refine):
+            yield Point([self.axes[0].name], [self._where_it_changes()])
+
+    def _where_it_changes(self) -> float:
+        """Return the middle of the interval in which the curve is known worst: wide, and steep beyond its noise."""
+        curves = [self._curve(k_name, n_name) for k_name, n_name in self.shares.values()]
+        x = curves[0][0]
+        if len(x) < 2:
+            raise UsageError(f"Scan {self.axes[0].name} has one point, must have two or more to refine")
+        width = np.diff(x) / np.ptp(x)
+        loss = np.zeros(len(width))
+        for _, y, error in curves:
+            size = max(float(np.ptp(y)), 1e-9)
+            rise = np.maximum(np.abs(np.diff(y)) - np.hypot(error[1:], error[:-1]), 0) / size
+            loss = np.maximum(loss, np.hypot(width, rise) * width)
+        k = int(np.argmax(loss))
+        return float(x[k] + x[k + 1]) / 2
+
+    def _curve(self, k_name: str, n_name: str) -> tuple[Any, Any, Any]:
+        """Return x, share and Jeffreys error of what was measured so far; x without trials is left out."""
+        x = np.array(self.rows.columns[self.axes[0].name]) if self.axes else np.zeros(len(self.rows))
+        k, n = (np.array(self.rows.columns[name], dtype=float) for name in (k_name, n_name))
+        at, index = np.unique(x, return_inverse=True)
+        k, n = np.bincount(index.ravel(), k), np.bincount(index.ravel(), n)
+        some = n > 0
+        at, k, n = at[some], k[some], n[some]
+        return at, k / n, np.sqrt((k + 0.5) * (n - k + 0.5) / (n + 2)) / (n + 1)
+
+    def _error(self, point: Point) -> float:
+        """Return the largest standard error of this point's shares."""
+        here = [all(self.rows.columns[name][i] == value for name, value in point.coordinates.items())
+                for i in range(len(self.rows))]  # fmt: skip
+        worst = 0.0
+        for k_name, n_name in self.shares.values():
+            k, n = (sum(v for v, ok in zip(self.rows.columns[c], here, strict=True) if ok) for c in (k_name, n_name))
+            worst = max(worst, math.sqrt((k + 0.5) * (n - k + 0.5) / (n + 2)) / (n + 1))
+        return worst
+
+    def _described(self) -> dict[str, Any]:
+        return {"scan.axes": ",".join(axis.name for axis in self.axes), "scan.shots": int(self.shots)}
+
+    def _units(self) -> dict[str, str]:
+        return {axis.name: axis.unit for axis in self.axes}
+
+    def _live(self, series: str, what: str) -> str:
+        return ".".join(filter(None, ("live", type(self.experiment).__name__, series, what)))
+
+    def _open_applets(self) -> None:
+        if len(self.axes) != 1:
+            return
+        name, rid = type(self.experiment).__name__, self.scheduler.rid
+        for series in self.shares:
+            key = self._live(series, "y")
+            command = f"${{artiq_applet}}plot_xy {key} --x {key[:-1]}x --error {key[:-1]}error"
+            title = f"RID {rid} {name} {series}".strip()
+            self.ccb.issue("create_applet", f"{name} {series}".strip(), f'{command} --title "{title}"', group=name)
+
+    def _publish(self) -> None:
+        """Broadcast what the applets plot."""
+        for series, (k_name, n_name) in self.shares.items():
+            x, y, error = self._curve(k_name, n_name)
+            for what, value in (("x", x), ("y", y), ("error", error)):
+                self.experiment.set_dataset(self._live(series, what), value, broadcast=True, archive=False)
+
+
+def check_values(axis: Axis, values: Sequence[Any]) -> None:
+    """Refuse a scan without points, with a value that is not finite, or out of the range of its argument."""
+    if not values:
+        raise UsageError(f"Scan {axis.name} has no points, must have at least one: check its number of points or step")
+    low, high = axis.scannable.global_min, axis.scannable.global_max
+    slack = 1e-9 * max((abs(v) for v in (low, high) if v is not None), default=0.0)
+    for value in values:
+        if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            raise UsageError(f"Scan {axis.name} has the value {value!r}, must be finite numbers in {axis.unit or '1'}")
+        if (low is not None and value < low - slack) or (high is not None and value > high + slack):
+            limits = f"{'-inf' if low is None else f'{low:g}'} … {'inf' if high is None else f'{high:g}'}"
+            raise UsageError(f"Scan {axis.name} has the value {value:g}, must be in {limits} {axis.unit}".rstrip())

@@ -1,0 +1,198 @@
+"""`atomlink params`: what the lab believes, and how it came to: list, get, set, log, diff, rollback.
+
+Works on the dataset database of the lab. An ARTIQ master that runs keeps its own copy in memory: stop it before `set`
+and `rollback`, or let an experiment set what is measured.
+"""
+
+import getpass
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from artiq.master.databases import DatasetDB
+
+from atomlink.errors import UsageError
+from drivers import parameters
+from drivers.parameter_log import Revision
+from drivers.parameter_store import ParameterStore
+from sim.command.examine import open_dataset_db
+from sim.command.lab import Lab
+
+USAGE = """usage: atomlink params list [PATTERN]              every belief, its default, when and by whom it was set
+       atomlink params get NAME
+       atomlink params set NAME VALUE [UNIT]      1.41 MHz, 80 us, 10 %: the unit is that of the table, prefixes allowed
+       atomlink params log [NAME]                 the revisions, newest last
+       atomlink params diff [A [B]]               defaults against now; revision A against now; A against B
+       atomlink params rollback REVISION          believe again what was believed after that revision (0: before all)"""
+MASTER_PORT = 3251  # of ARTIQ's master: notifications at 3250, control at 3251
+
+
+class _LabDatasets:
+    """The persistent datasets of a lab, in its database."""
+
+    def __init__(self, database: DatasetDB) -> None:
+        self._database = database
+
+    def get(self, key: str) -> Any:
+        return self._database.get(key)
+
+    def set(self, key: str, value: float | int, unit: str) -> None:
+        metadata = {"unit": unit, "scale": 1.0} if unit else {"scale": 1.0}
+        self._database.set(key, value, persist=True, metadata=metadata)
+
+
+def params(lab: Lab, words: Sequence[str]) -> list[str]:
+    """Carry one command out and return the lines to print; UsageError where it cannot be."""
+    command, rest = (words[0], list(words[1:])) if words else ("list", [])
+    database = open_dataset_db(lab)
+    try:
+        store = ParameterStore(_LabDatasets(database), lab.root, f"atomlink params ({_user()})")
+        lines = _carry_out(store, command, rest)
+        database.save()
+    finally:
+        database.close_db()
+    return lines
+
+
+def _carry_out(store: ParameterStore, command: str, rest: list[str]) -> list[str]:
+    takes = {"list": (0, 1), "get": (1, 1), "set": (2, 3), "log": (0, 1), "diff": (0, 2), "rollback": (1, 1)}
+    if command not in takes:
+        raise UsageError(f"unknown command `params {command}`, must be one of: {', '.join(takes)}")
+    least, most = takes[command]
+    if not least <= len(rest) <= most:
+        raise UsageError(f"`params {command}` takes {least} to {most} words, was given {len(rest)}; see `params -h`")
+    if command in ("set", "rollback"):
+        _refuse_beside_master()
+    return {"list": _list, "get": _get, "set": _set, "log": _log, "diff": _diff, "rollback": _rollback}[command](
+        store, rest
+    )
+
+
+def _list(store: ParameterStore, rest: list[str]) -> list[str]:
+    shown = [row for name, row in parameters.TABLE.items() if not rest or rest[0] in name]
+    if not shown:
+        raise UsageError(f"no parameter has {rest[0]!r} in its name: `atomlink params list` shows all")
+    last = {name: revision for revision in store.revisions() for name in revision.changes}
+    rows = [("parameter", "value", "", "default", "set by")]
+    for row in shown:
+        value, by = store.get(row.name), last.get(row.name)
+        default = "" if value == row.default else _number(row.default)
+        rows.append((row.name, _number(value), row.unit, default, _by(by) if by else ""))
+    return [*_table(rows, right=(1, 3)), *_edited(store)]
+
+
+def _get(store: ParameterStore, rest: list[str]) -> list[str]:
+    row = parameters.parameter(rest[0])
+    lines = [f"{row.name} = {_number(store.get(row.name))} {row.unit}", f"  {row.meaning}",
+             f"  default {_number(row.default)} {row.unit}: {row.source}"]  # fmt: skip
+    changed = [revision for revision in store.revisions() if row.name in revision.changes]
+    if changed:
+        lines += ["", *_changes(changed, row.name)]
+    return lines
+
+
+def _set(store: ParameterStore, rest: list[str]) -> list[str]:
+    name = rest[0]
+    number, unit = rest[1], rest[2] if len(rest) == 3 else None
+    try:
+        value = float(number)
+    except ValueError:
+        raise UsageError(f"Parameter {name} was given {number!r}, must be a number, then perhaps a unit") from None
+    return _said(store.set(name, value, unit), f"{name} is {_number(store.get(name))} already")
+
+
+def _log(store: ParameterStore, rest: list[str]) -> list[str]:
+    name = parameters.parameter(rest[0]).name if rest else None
+    revisions = [row for row in store.revisions() if name is None or name in row.changes]
+    if not revisions:
+        return [f"no change of {name} yet" if name else "no change yet: all beliefs are the defaults of the table"]
+    return [*_changes(revisions, name), *_edited(store)]
+
+
+def _diff(store: ParameterStore, rest: list[str]) -> list[str]:
+    now = {name: store.get(name) for name in parameters.TABLE}
+    defaults = {name: row.default for name, row in parameters.TABLE.items()}
+    sides = [{**now, **store.at(_revision(word))} for word in rest]
+    before = sides[0] if sides else defaults
+    after = sides[1] if len(sides) == 2 else now
+    titles = [f"revision {word}" for word in rest] + ["default", "now"][len(rest) :]
+    titles = [titles[0], "now"] if len(rest) == 1 else titles
+    rows = [("parameter", titles[0], titles[1], "", "change")]
+    for name, row in parameters.TABLE.items():
+        if before[name] != after[name]:
+            share = f"{100 * (after[name] / before[name] - 1):+.3g} %" if before[name] else ""
+            rows.append((name, _number(before[name]), _number(after[name]), row.unit, share))
+    return _table(rows, right=(1, 2, 4)) if len(rows) > 1 else [f"no difference between {titles[0]} and {titles[1]}"]
+
+
+def _rollback(store: ParameterStore, rest: list[str]) -> list[str]:
+    return _said(store.rollback(_revision(rest[0])), f"nothing to do: beliefs are those of revision {rest[0]}")
+
+
+def _revision(word: str) -> int:
+    if not word.isdigit():
+        raise UsageError(f"Revision {word!r} does not exist, must be a number of `atomlink params log`")
+    return int(word)
+
+
+def _said(revision: Revision | None, otherwise: str) -> list[str]:
+    return [otherwise] if revision is None else _changes([revision], None)
+
+
+def _changes(revisions: list[Revision], name: str | None) -> list[str]:
+    lines = []
+    for row in revisions:
+        lines.append(f"{row.revision:>4}  {_by(row)}: {row.why}")
+        for key, change in row.changes.items():
+            if name is None or key == name:
+                error = f" ± {change.error:.2g}" if change.error is not None else ""
+                unit = f" {change.unit}" if change.unit != "1" else ""
+                lines.append(f"      {key} = {_number(change.value)}{error}{unit}, was {_number(change.previous)}")
+        lines += [f"      fit {key}: {_fit(fit)}" for key, fit in row.fits.items()]
+    return lines
+
+
+def _fit(fit: Any) -> str:
+    errors = fit.get("errors", {})
+    values = ", ".join(f"{key} {value:.5g}" + (f" ± {errors[key]:.2g}" if errors.get(key) is not None else "")
+                       for key, value in fit.get("values", {}).items() if value is not None)  # fmt: skip
+    return f"{fit.get('model')}, {values}, chi2/dof {fit.get('chi2') or 0.0:.1f}/{fit.get('dof')}"
+
+
+def _edited(store: ParameterStore) -> list[str]:
+    return [f"note: {name} was edited without the store: {_number(change.previous)} -> {_number(change.value)}"
+            for name, change in store.edited_without().items()]  # fmt: skip
+
+
+def _by(row: Revision) -> str:
+    run = f", RID {row.rid}" if row.rid >= 0 else ""
+    return f"{row.time[:10]} {row.time[11:19]} UTC {row.who}{run}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.8g}"
+
+
+def _table(rows: Sequence[tuple[str, ...]], right: tuple[int, ...]) -> list[str]:
+    columns = range(len(rows[0]))
+    widths = [max(len(row[k]) for row in rows) for k in columns]
+    aligned = [[row[k].rjust(widths[k]) if k in right else row[k].ljust(widths[k]) for k in columns] for row in rows]
+    return ["  ".join(cells).rstrip() for cells in aligned]
+
+
+def _refuse_beside_master() -> None:
+    """Refuse to write beneath a master that runs here: it would not see the change and could write over it."""
+    for host in ("::1", "127.0.0.1"):
+        try:
+            socket.create_connection((host, MASTER_PORT), timeout=0.2).close()
+        except OSError:
+            continue
+        raise UsageError(f"an ARTIQ master answers at {host}:{MASTER_PORT} and keeps its own copy of the datasets, but "
+                         "none must run: stop it first, or set the dataset in the dashboard")  # fmt: skip
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

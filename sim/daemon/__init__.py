@@ -1,0 +1,1 @@
+"""One lab for many runs: `atomlink lab` keeps a world alive, runs reach it over loopback."""

@@ -1,0 +1,94 @@
+"""Twin of the camera on the tweezer array: its frames are those of the node's array in the world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from atomlink.errors import DeviceError
+
+from .twin import Handle
+from .twin import Twin as Base
+
+
+class Twin(Base):
+    """A request is (method of `FrameSource`, argument); `element` is the world's camera, None without an array."""
+
+    def __init__(self, element: Any, rng: np.random.Generator) -> None:
+        super().__init__(element, rng)
+        self._left, self._last_mu = 0, -1
+
+    @classmethod
+    def element_of(cls, world: Any, name: str) -> Any:
+        """Return the camera of the row's node (`alice_camera`)."""
+        tweezers = world.nodes[name.partition("_")[0]].tweezers
+        return None if tweezers is None else tweezers.camera
+
+    def handle(self, request: Any) -> Any:
+        """Answer one call; an array-less node has a camera that sees nothing it could trigger on."""
+        what, argument = request
+        if what == "identity":
+            return "Hamamatsu C15550-22UP S/N 000123 (ORCA-Quest 2)"
+        if self.element is None:
+            raise DeviceError("The camera looks at a tweezer array, which this scenario does not have: run the "
+                              "scenario `array`, or write a table [nodes.array].")  # fmt: skip
+        if what == "exposure_s":
+            return self.element.exposure_s
+        if what == "set_exposure":
+            self.element.exposure_s = float(argument)
+            return None
+        if what == "arm":
+            self._left = int(argument)
+            self._last_mu = self.element.last_trigger_mu
+            return None
+        return self._next()
+
+    def in_process(self, handle: Handle) -> Any:
+        """Return the camera as the driver takes it."""
+        return Source(handle)
+
+    def _next(self) -> tuple[int, npt.NDArray[np.uint16]] | None:
+        newer = [t_mu for t_mu in self.element.frames if t_mu > self._last_mu]
+        if not self._left or not newer:
+            return None
+        self._left, self._last_mu = self._left - 1, min(newer)
+        return self._last_mu, self.element.frames[self._last_mu]
+
+
+class Source:
+    """The camera in the driver's process; lab time stands still while somebody waits for a frame."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def identity(self) -> str:
+        """Return model and serial number."""
+        return str(self._handle(("identity", None)))
+
+    def exposure_s(self) -> float:
+        """Return the exposure that is set."""
+        return float(self._handle(("exposure_s", None)))
+
+    def set_exposure(self, exposure_s: float) -> None:
+        """Set the exposure."""
+        self._handle(("set_exposure", exposure_s))
+
+    def arm(self, frames: int) -> None:
+        """Take one frame at each of the next triggers."""
+        self._handle(("arm", frames))
+
+    def frame(self, timeout_s: float) -> tuple[int, npt.NDArray[np.uint16]] | None:
+        """Return the oldest frame that was not read, None if there is none."""
+        found: tuple[int, npt.NDArray[np.uint16]] | None = self._handle(("frame", timeout_s))
+        return found
+
+    def clear(self) -> None:
+        """Do nothing: no frame comes late."""
+
+    def reopen(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""

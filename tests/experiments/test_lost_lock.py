@@ -1,0 +1,68 @@
+"""A laser unlocks during a run: the run ends safe, says why, and mislabels no shot."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lab_runs import Outcome, execute
+
+from analysis.journal import fold
+from analysis.load import Run
+
+FILE = Path(__file__).parent / "unlocking_laser.py"
+OPTIONS = ("--scenario", "bright", "n_pairs=36", "watch_locks=True", "randomise=False")
+
+
+def run(folder: Path, name: str) -> tuple[Outcome, Run, int]:
+    """Run one of the classes; return its outcome, its file, and when the door was slammed (mu)."""
+    shutil.copy(FILE, folder / FILE.name)
+    outcome = execute(folder, str(folder / FILE.name), "-c", name, *OPTIONS)
+    slammed = re.search(r"slammed at (\d+)", outcome.text)
+    assert slammed is not None and outcome.run is not None, outcome.text
+    return outcome, outcome.run, int(slammed[1])
+
+
+def labels(found: Run) -> tuple[np.ndarray, np.ndarray]:
+    return found.datasets["shots.t_herald_mu"], found.datasets["shots.valid"]
+
+
+def test_one_relock_brings_it_back_and_the_time_in_between_is_vetoed(tmp_path: Path) -> None:
+    outcome, found, slammed = run(tmp_path, "DoorSlams")
+    assert outcome.code == 0 and "shutters open: 0 of" in outcome.text, outcome.text
+    times, valid = labels(found)
+    start, stop = found.datasets["link.veto_mu"][0]
+    assert start < slammed < stop
+    inside = (times > start) & (times < stop)
+    assert inside.sum() == 8 and np.array_equal(valid == 0, inside)  # the shots since the check before
+    assert valid[times > stop].all() and (times > stop).sum() > 8
+    journal = next(tmp_path.glob("results/*/*/*.journal"))
+    assert np.array_equal(fold(journal)["shots.valid"], valid)  # what `atomlink recover` would say
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("DiodeAges", "alice_laser has tripped: it is LOST: .*3 relocks did not help"),
+        pytest.param("ControllerDies", "alice_laser has tripped: it cannot be read", marks=pytest.mark.slow),
+    ],
+)
+def test_a_lock_that_stays_lost_ends_the_run_dark_with_its_data_and_one_line(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    outcome, found, slammed = run(tmp_path, name)
+    assert outcome.code == 2 and "shutters open: 0 of" in outcome.text, outcome.text
+    assert re.match(f"atomlink: error: {why}", outcome.text.splitlines()[-1])
+    times, valid = labels(found)
+    assert len(times) == 24 and found.datasets["run.complete"] == 0
+    assert np.array_equal(valid == 0, times > found.datasets["link.veto_mu"][0][0]) and valid.sum() == 16
+    assert times.max() < slammed
+
+
+def test_the_idle_kernel_closes_every_shutter(tmp_path: Path) -> None:
+    shutil.copy(FILE.with_name("left_open.py"), tmp_path)
+    outcome = execute(tmp_path, str(tmp_path / "left_open.py"))
+    assert outcome.code == 0 and re.search(r"shutters open before [1-9]\d*, after 0\n", outcome.text), outcome.text

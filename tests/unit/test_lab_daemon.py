@@ -1,0 +1,144 @@
+"""The lab that outlives its runs: who may drive it, what survives, what is refused."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from atomlink.errors import DeviceError, UsageError
+from sim.daemon import messages
+from sim.daemon.daemon import Daemon
+from sim.daemon.remote import Connection, RemoteWorld, split_address
+from sim.daemon.service import Service, Session
+from sim.signals import Tone
+from sim.world.scenario import load_scenario
+from sim.world.world import World
+
+SCENARIO = load_scenario("default")
+
+
+def make_service(seed: int = 1) -> Service:
+    return Service(World(SCENARIO, seed), "default")
+
+
+@contextmanager
+def running(service: Service) -> Iterator[str]:
+    """Serve on a free loopback port, in a thread of its own; give the address."""
+    daemon, ready, loop = Daemon(service, "127.0.0.1", 0, {}), threading.Event(), asyncio.new_event_loop()
+
+    def work() -> None:
+        loop.run_until_complete(daemon.start())
+        ready.set()
+        loop.run_forever()
+        loop.run_until_complete(daemon.stop())
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    try:
+        yield f"127.0.0.1:{daemon.port}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+
+
+def load_an_atom(world: World | RemoteWorld, start_mu: int) -> list[int]:
+    """Switch on what loads and images alice's atom; return the clicks of the image."""
+    for role in ("cooling", "repump"):
+        world.output(f"alice_dds_{role}", "tone")(start_mu, Tone(80e6, 1.0, 0.0, 0.0, False))
+        world.output(f"alice_sw_{role}", "level")(start_mu, 1)
+    world.output("alice_shutter", "level")(start_mu, 1)
+    coil = world.output("alice_mot_coil", "level")
+    coil(start_mu, 1)
+    coil(start_mu + 200_000_000, 0)
+    return world.clicks("alice_fluorescence")(start_mu + 210_000_000, start_mu + 230_000_000)
+
+
+def test_a_run_over_loopback_sees_the_same_lab_as_one_in_process() -> None:
+    with running(make_service(seed=4)) as address:
+        remote = RemoteWorld(address, "test")
+        clicks = load_an_atom(remote, 1000)
+        remote.close()
+    assert clicks == load_an_atom(World(SCENARIO, 4), 1000)
+    assert len(clicks) > 100
+
+
+def test_the_lab_goes_on_where_the_last_run_left_it() -> None:
+    with running(make_service(seed=4)) as address:
+        first = RemoteWorld(address, "first")
+        load_an_atom(first, 1000)
+        first.close()
+        second = RemoteWorld(address, "second")
+        assert second.now_mu == 1000 + 230_000_000
+        clicks = second.clicks("alice_fluorescence")(second.now_mu, second.now_mu + 20_000_000)
+        second.close()
+    assert len(clicks) > 100  # the light is still on, the atom still there
+
+
+def test_one_run_at_a_time_drives_the_timeline() -> None:
+    with running(make_service()) as address:
+        first = RemoteWorld(address, "run 7")
+        with pytest.raises(DeviceError, match="in use by run 7"):
+            RemoteWorld(address, "run 8")
+        first.release()
+        RemoteWorld(address, "run 8").close()
+        first.close()
+
+
+def test_a_run_that_vanishes_leaves_closed_shutters() -> None:
+    service = make_service()
+    with running(service) as address:
+        run = RemoteWorld(address, "doomed")
+        load_an_atom(run, 1000)
+        assert service.world.nodes["alice"].beams["cooling"].power > 0
+        run._connection.close()  # as when the process is killed
+        Connection(address).close()
+        follower = RemoteWorld(address, "next")  # granted only when the lab has noticed
+        follower.advance(follower.now_mu + 10_000_000)
+        assert service.world.nodes["alice"].beams["cooling"].power == 0
+        follower.close()
+
+
+def test_nonsense_costs_its_sender_a_reply_and_nobody_else_anything() -> None:
+    with running(make_service()) as address:
+        with socket.create_connection(split_address(address)) as wire:
+            lines = wire.makefile("rb")
+            for nonsense in (b"\n", b"\x00\xff\n", b"[]\n", b'{"op": 3}\n', b'{"op": "clicks"}\n', b'{"op": "lease"}\n',
+                             b'{"op": "lease", "who": "me"}\n{"op": "output", "port": 5, "kind": []}\n'):
+                wire.sendall(nonsense)
+                for _ in range(nonsense.count(b"\n")):
+                    reply = messages.decode(lines.readline())
+                assert "error" in reply, nonsense
+        with Connection(address) as connection:
+            assert connection.ask(op="hello")["scenario"] == "default"
+
+
+def test_events_without_the_lease_are_refused() -> None:
+    service, session = make_service(), Session()
+    port = service.handle(session, {"op": "output", "port": "alice_shutter", "kind": "level"})
+    assert "ask for the lease" in service.handle(session, {"op": "events", "events": [[port["id"], 8, 1]]})["error"]
+
+
+def test_a_second_lab_on_the_same_port_is_refused() -> None:
+    with running(make_service()) as address:
+        second = Daemon(make_service(), *split_address(address), {})
+        with pytest.raises(UsageError, match="another lab may be running"):
+            asyncio.run(second.start())
+
+
+@pytest.mark.parametrize("address", ["localhost", "127.0.0.1:", ":3290", "127.0.0.1:99999", "127.0.0.1:x"])
+def test_an_address_that_does_not_parse_is_refused(address: str) -> None:
+    with pytest.raises(DeviceError, match="HOST:PORT"):
+        split_address(address)
+
+
+def test_a_lab_that_is_not_there_is_named() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(DeviceError, match=f"no lab answers at {address}.*atomlink lab"):
+            Connection(address)

@@ -1,0 +1,253 @@
+"""The parameter store: every change is recorded, nothing half done is left behind, and what cannot be is refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_lab import DEVICE_DB
+
+from atomlink.errors import DataError, UsageError
+from drivers import line_log, parameter_log, parameters
+from drivers.parameter_store import ParameterStore
+from sim.cli import main
+
+LARMOR, PULSE = "param.alice.f_larmor_hz", "param.bob.t_mw_pi_s"
+
+
+class Datasets(dict[str, Any]):
+    """Persistent datasets in memory; `fails_at` counts down to a write that never comes."""
+
+    fails_at = -1
+
+    def get(self, key: str) -> Any:  # type: ignore[override]
+        return self[key]
+
+    def set(self, key: str, value: float | int, unit: str) -> None:
+        if self.fails_at == 0:
+            raise KeyboardInterrupt("killed here")
+        self.fails_at -= 1
+        self[key] = value
+
+
+@pytest.fixture
+def datasets() -> Datasets:
+    return Datasets()
+
+
+@pytest.fixture
+def store(tmp_path: Path, datasets: Datasets) -> ParameterStore:
+    return ParameterStore(datasets, tmp_path, "test", rid=7)
+
+
+def test_a_change_records_value_unit_evidence_and_what_was_before(store: ParameterStore, datasets: Datasets) -> None:
+    store.set_all({LARMOR: (1.41, "MHz")}, "Ramsey", {LARMOR: {"error": 2e3, "n": 400}}, {"alice": {"chi2": 3.0}})
+    (row,) = store.revisions()
+    change = row.changes[LARMOR]
+    assert (change.value, change.previous, change.unit, change.error, change.n) == (1.41e6, 1.40e6, "Hz", 2e3, 400)
+    assert (row.revision, row.rid, row.who, row.why, row.fits) == (1, 7, "test", "Ramsey", {"alice": {"chi2": 3.0}})
+    assert row.time.endswith("+00:00")
+    assert datasets == {LARMOR: 1.41e6, "params.revision": 1} and store.get(LARMOR) == 1.41e6
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "said"),
+    [
+        (LARMOR, 1.0, "s", "must be in Hz"),
+        (LARMOR, 1.0, "Mhz", "must be in Hz"),
+        (LARMOR, float("nan"), None, "finite"),
+        (LARMOR, float("inf"), "Hz", "finite"),
+        ("param.alice.f_larmr_hz", 1.0, "Hz", "f_larmor_hz"),
+        ("param.link.visibility", 0.9, "s", "must be in 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_changes(
+    store: ParameterStore, datasets: Datasets, name: str, value: float, unit: str | None, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        store.set_all({PULSE: (9e-6, "s"), name: (value, unit)})
+    assert not datasets and not store.revisions()
+
+
+def test_rollback_restores_all_and_is_itself_recorded(store: ParameterStore) -> None:
+    store.set(LARMOR, 1.41e6)
+    store.set_all({LARMOR: (1.42e6, None), PULSE: (9.0, "us")})
+    store.rollback(1)
+    assert (store.get(LARMOR), store.get(PULSE)) == (1.41e6, parameters.TABLE[PULSE].default)
+    store.rollback(2)
+    assert (store.get(LARMOR), store.get(PULSE)) == (1.42e6, 9e-6)
+    store.rollback(0)
+    assert store.at(0) == {name: store.get(name) for name in (LARMOR, PULSE)}
+    assert [row.why for row in store.revisions()[2:]] == [f"rollback to revision {n}" for n in (1, 2, 0)]
+
+
+@pytest.mark.parametrize("revision", [-1, 2, 99])
+def test_rollback_to_an_unknown_revision_is_refused(store: ParameterStore, datasets: Datasets, revision: int) -> None:
+    store.set(LARMOR, 1.41e6)
+    with pytest.raises(UsageError, match=r"must be 0 … 1"):
+        store.rollback(revision)
+    assert datasets[LARMOR] == 1.41e6 and len(store.revisions()) == 1
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_process_that_ends_between_log_and_datasets_loses_nothing(
+    store: ParameterStore, datasets: Datasets, writes: int
+) -> None:
+    """Killed after the log and 0, 1 or 2 of the 3 dataset writes: the revision counts; the next writer completes it."""
+    store.set(LARMOR, 1.41e6)
+    datasets.fails_at = writes
+    with pytest.raises(KeyboardInterrupt):
+        store.set_all({LARMOR: (1.42e6, None), PULSE: (9e-6, None)})
+    datasets.fails_at = -1
+    assert (store.get(LARMOR), store.get(PULSE)) == (1.42e6, 9e-6)
+    store.reconcile()
+    assert datasets == {LARMOR: 1.42e6, PULSE: 9e-6, "params.revision": 2}
+
+
+def test_a_dataset_edited_by_hand_wins_and_is_recorded(store: ParameterStore, datasets: Datasets) -> None:
+    store.set(LARMOR, 1.41e6)
+    datasets[LARMOR] = 1.45e6
+    assert store.get(LARMOR) == 1.45e6 and store.edited_without()[LARMOR].previous == 1.41e6
+    store.set(PULSE, 9e-6)
+    rows = store.revisions()
+    assert [(row.why, row.changes.get(LARMOR) and row.changes[LARMOR].value) for row in rows[1:]] == [
+        ("dataset edited without the store", 1.45e6), ("set", None)]  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", [1, 5, 60])
+def test_a_cut_last_line_is_dropped_and_the_history_goes_on(store: ParameterStore, tmp_path: Path, cut: int) -> None:
+    store.set(LARMOR, 1.41e6)
+    store.set(LARMOR, 1.42e6)
+    path = tmp_path / parameter_log.FILE
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert [row.revision for row in store.revisions()] == [1]
+    store.set(PULSE, 9e-6)
+    assert [row.revision for row in store.revisions()][-1] in (2, 3) and len(path.read_bytes().splitlines()) >= 2
+
+
+def test_damage_inside_the_history_is_an_error_and_not_overwritten(store: ParameterStore, tmp_path: Path) -> None:
+    store.set(LARMOR, 1.41e6)
+    store.set(LARMOR, 1.42e6)
+    path = tmp_path / parameter_log.FILE
+    damaged = path.read_bytes().replace(b"1410000", b"1410001", 1)
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match="line 1"):
+        store.set(PULSE, 9e-6)
+    assert path.read_bytes() == damaged
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from drivers.parameter_store import ParameterStore
+from test_parameter_store import Datasets, PULSE
+store = ParameterStore(Datasets(), Path(sys.argv[1]), "writer")
+for n in range(1, 100000):
+    store.set(PULSE, n * 1e-9)
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_writer_killed_at_any_moment_leaves_every_acknowledged_revision(tmp_path: Path, seed: int) -> None:
+    """kill -9, at another moment each time: what was acknowledged is in the history, which goes on."""
+    here = Path(__file__).resolve()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(here.parent), str(here.parents[2])))}
+    words = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment) as job:
+        assert job.stdout is not None
+        for _ in range(seed):
+            last = int(job.stdout.readline())
+        time.sleep(seed * 1e-3)
+        job.send_signal(signal.SIGKILL)
+        last = int((job.stdout.read().split() or [last])[-1])
+    rows = line_log.read(tmp_path / parameter_log.FILE)
+    assert [row["revision"] for row in rows] == list(range(1, len(rows) + 1)) and len(rows) >= last
+    store = ParameterStore(Datasets(), tmp_path, "test")
+    assert store.get(PULSE) == len(rows) * 1e-9
+    assert store.set(PULSE, 5e-6) is not None
+
+
+class Reader:
+    """An experiment as far as `parameters.get` needs one."""
+
+    def __init__(self, datasets: Datasets) -> None:
+        self.datasets, self.own = datasets, {}  # type: ignore[var-annotated]
+
+    def get_dataset(self, key: str, *default: Any, archive: bool = True) -> Any:
+        return {**self.datasets, **self.own}[key] if not default else {**self.datasets}.get(key, default[0])
+
+    def set_dataset(self, key: str, value: Any, **_: Any) -> None:
+        self.own[key] = value
+
+
+def test_an_experiment_reads_a_revision_that_the_datasets_have_not_followed(
+    store: ParameterStore, datasets: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(parameter_log.ROOT_VARIABLE, str(tmp_path))
+    datasets.fails_at = 0
+    with pytest.raises(KeyboardInterrupt):
+        store.set(LARMOR, 1.41e6)
+    assert parameters.get(Reader(datasets), LARMOR) == 1.41e6
+    assert parameters.get(Reader(datasets), PULSE) == parameters.TABLE[PULSE].default
+
+
+# -- the command
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "device_db.py").write_text(DEVICE_DB)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sim.command.params.MASTER_PORT", 1)
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    assert main(["params", *words]) == code
+    captured = capsys.readouterr()
+    return captured.err if code else captured.out
+
+
+@pytest.mark.usefixtures("lab")
+def test_the_command_sets_lists_compares_and_rolls_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"{LARMOR} = 1410000 Hz, was 1400000" in said(capsys, "set", LARMOR, "1.41", "MHz")
+    said(capsys, "set", "param.bob.v_shim_x_v", "-300", "mV")
+    listed = said(capsys, "list", "larmor")
+    assert "1410000  Hz  1400000" in listed and "atomlink params" in listed and "bob" in listed
+    assert "default 1400000 Hz" in said(capsys, "get", LARMOR)
+    assert "-0.3" in said(capsys, "diff", "1") and "larmor" not in said(capsys, "diff", "1")
+    assert "+0.714 %" in said(capsys, "diff", "0", "1")
+    assert "rollback to revision 1" in said(capsys, "rollback", "1")
+    assert "nothing to do" in said(capsys, "rollback", "1")
+    assert said(capsys, "log").count("UTC atomlink params") == 3
+    assert said(capsys, "log", "param.bob.v_shim_x_v").count("UTC") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("set", LARMOR, "1.41", "ms"), "must be in Hz"),
+        (("set", LARMOR, "fast"), "must be a number"),
+        (("set", LARMOR, "nan"), "finite"),
+        (("set", "param.alice.nix", "1"), "does not exist"),
+        (("rollback", "9"), "must be 0 … 1"),
+        (("rollback", "-1"), "does not exist"),
+        (("get",), "takes 1 to 1 words"),
+        (("list", "xyz"), "no parameter"),
+        (("erase",), "must be one of"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_the_store_unchanged(
+    lab: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+) -> None:
+    said(capsys, "set", LARMOR, "1.41", "MHz")
+    before = (lab / parameter_log.FILE).read_bytes()
+    text = said(capsys, *words, code=2)
+    assert expected in text and len(text.splitlines()) == 1
+    assert (lab / parameter_log.FILE).read_bytes() == before
+    assert "1410000" in said(capsys, "get", LARMOR)
