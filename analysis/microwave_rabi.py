@@ -12,20 +12,12 @@ from analysis import fits, scan_figures
 from analysis.estimates import half_period
 from analysis.load import Run
 from analysis.models import RABI
-from analysis.result import Result, columns
-
-NODES = ("alice", "bob")
-
-
-def points(run: Run) -> dict[str, fits.Points]:
-    """Return the share of atoms left against the pulse, by node."""
-    t, n = columns(run, "t_mw", "n")
-    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+from analysis.result import Result, shares_by_node
 
 
 def analyse(run: Run) -> Result:
     """Return the pi times; a node whose fit is refused has none."""
-    found, refusals = fits.fit_each(RABI, points(run), unit_x="s")
+    found, refusals = fits.fit_each(RABI, shares_by_node(run, "t_mw"), unit_x="s")
     times = {node: half_period(fit["frequency"]) for node, fit in found.items()}
     return Result(
         "Microwave Rabi oscillation",
@@ -39,5 +31,5 @@ def analyse(run: Run) -> Result:
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw the oscillations of both nodes."""
-    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    series = {node: (data, result.fits.get(node)) for node, data in shares_by_node(run, "t_mw").items()}
     return scan_figures.scan(run, series, "microwave pulse", "share of atoms left", "s")

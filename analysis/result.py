@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis import schema
 from analysis.estimates import Estimate
-from analysis.fits import Fit
+from analysis.fits import Fit, Points, shares
 from analysis.load import Run
 
 
@@ -29,6 +29,12 @@ class Result:
     fits: Mapping[str, Fit] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+def shares_by_node(run: Run, axis: str) -> dict[str, Points]:
+    """Return the share of atoms left against what was scanned, by node (`bright_alice`, `bright_bob` of `n`)."""
+    x, n = columns(run, axis, "n")
+    return {node: shares(x, columns(run, f"bright_{node}")[0], n) for node in ("alice", "bob")}
 
 
 def columns(run: Run, *names: str) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """Interlocks in software: what must hold while light is on, what happens when it does not, and who may go on after.
 
-    lock monitor    LOCKED <-> DEGRADED --> LOST --[ shutters, hold ]--[ relock, a bounded number ]--> LOCKED
-                                               \\--> tripped: latched until a person resets it
+    lock monitor    LOCKED <-> DEGRADED --> LOST --[ hold, shutters ]--[ relock, a bounded number ]--> LOCKED
+                                               or --> tripped: latched until a person resets it
 Software never replaces the hardware interlock: it keeps data honest and detectors alive. A latch has the states of an
 rf amplifier that trips (Sinara Booster): once tripped it stays so, whatever the cause does, until `reset(who)`.
 Times are monotonic seconds, given by the caller; RTIO times are mu. What happened goes to an `InterlockLog`.

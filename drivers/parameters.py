@@ -98,6 +98,8 @@ _TEMPLATES = (
     Parameter("param.{n}.t2_star_s", 300e-6, "s", "1/e time of the Zeeman pair's Ramsey fringes",
               "0.7 mG rms of field noise"),
     Parameter("param.{n}.t2_s", 2e-3, "s", "1/e time of its spin echo", "design"),
+    Parameter("param.{n}.t_wavepacket_s", 134e-9, "s", "mean time of a photon after first light",
+              "pulse of 0.5 us, g/2pi = 10 MHz, kappa/2pi = 2.75 MHz"),
     Parameter("param.link.t_gate_s", 0.9e-6, "s", "detector gate, from the first light on", "pulse + cavity decay"),
     Parameter("param.link.n_recooling", 100.0, "attempts", "attempts between two recoolings", "design"),
     Parameter("param.link.t_software_slack_s", 25e-6, "s", "software heralding: lead of an attempt over the counter",

@@ -52,7 +52,7 @@ class SiteFinder:
             raise DataError(f"The frame has shape {frame.shape}, but {self.rows} x {self.columns} sites need at least "
                             f"{self.shape_px}: check rows, columns and param.*.camera_*, or the camera's region.")
         down, across = self._weights(frame.shape)
-        raw = down.T @ frame.astype(np.float64) @ across
+        raw = _gathered(across, _gathered(down, frame).T).T
         light = np.multiply.outer((down**2).sum(axis=0), (across**2).sum(axis=0))
         dark = self.background * np.multiply.outer(down.sum(axis=0), across.sum(axis=0))
         return np.asarray((raw - dark) / light)
@@ -82,6 +82,15 @@ class SiteFinder:
 
         edges = np.arange(pixels + 1)[:, None] - (first + self.pitch_px * np.arange(sites))
         return np.asarray(np.diff(erf(edges / (2**0.5 * self.sigma_px)) / 2, axis=0))
+
+
+def _gathered(share: Floats, lines: npt.NDArray) -> Floats:
+    """Return share.T @ lines, (sites, n), of a share, (pixels, sites), in which a site has some ten pixels."""
+    lit = share > 1e-9
+    width = int(lit.sum(axis=0).max(initial=1))
+    first = np.minimum(lit.argmax(axis=0), len(share) - width)
+    site = np.arange(share.shape[1])
+    return np.asarray(sum(share[first + k, site][:, None] * lines[first + k] for k in range(width)))
 
 
 def split_histogram(electrons: npt.ArrayLike) -> float:

@@ -9,6 +9,7 @@ page, other states are passed on by number with the instrument's own text.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from drivers.limits import Limits
 from .instrument import Instrument
 from .transport import LinkLostError, NoReplyError, tcp_address
 
+logger = logging.getLogger(__name__)
 COMMAND_PORT = 1998
 LOCKED, RELOCKING = 5, 9
 Value = TypeVar("Value", bool, int, float, str)
@@ -66,12 +68,11 @@ class DecopTransport:
     def close(self) -> None:
         """Close the connection; a second time does nothing."""
         client, self._client = self._client, None
-        if client is None:
-            return
-        try:
-            client.close()
-        except (DecopError, OSError) as error:
-            raise LinkLostError(f"{self} could not be closed in order ({error}).") from error
+        if client is not None:
+            try:
+                client.close()
+            except (DecopError, OSError) as error:
+                logger.info("%s: the connection did not close in order: %s", self, error)
 
     def __str__(self) -> str:
         return repr(self.connection)
@@ -93,8 +94,7 @@ class DecopTransport:
         except DeviceTimeoutError as error:
             raise NoReplyError(f"{self} did not answer {request} within {self.connection.timeout:g} s.") from error
         except (ConnectionClosedError, UnavailableError, OSError) as error:
-            self._client = None
-            client.close()
+            self.close()
             reason = str(error) or "the peer closed it"
             raise LinkLostError(f"The connection to {self} was lost at {request} ({reason}).") from error
         except DecopError as error:
@@ -124,10 +124,12 @@ class Driver(Instrument):
         return DecopTransport(NetworkConnection(host, port, 0, cls.TIMEOUT_S))
 
     def open(self) -> Driver:
-        """Connect, check who answers, and bring the controller's own current clip down to the limit of this driver."""
+        """Connect, check who answers, and bring the controller's own limits down to those of this driver."""
         super().open()
         if self.current_clip_ma() > self.current_limits.highest:
             self.set_current_clip_ma(self.current_limits.highest)
+        if self.piezo_limit_v() > self.piezo_limits.highest:
+            self.set_piezo_limit_v(self.piezo_limits.highest)
         return self
 
     # -- diode ---------------------------------------------------------------------------------------------------------
@@ -175,6 +177,15 @@ class Driver(Instrument):
     def set_piezo_v(self, value: float) -> float:
         """Set the grating piezo in V; return what reads back."""
         return self._set("piezo", value, self.piezo_limits, self._writer("pc:voltage-set"), self.piezo_v, 0.01)
+
+    def piezo_limit_v(self) -> float:
+        """Return the controller's own limit of the piezo in V."""
+        return self._get("pc:voltage-max", float)
+
+    def set_piezo_limit_v(self, value: float) -> float:
+        """Set the controller's own limit of the piezo in V; return what reads back."""
+        limits = replace(self.piezo_limits, max_step=None)
+        return self._set("piezo limit", value, limits, self._writer("pc:voltage-max"), self.piezo_limit_v, 0.01)
 
     def lock_state(self) -> int:
         """Return the controller's lock state: 5 locked, 9 relocking."""

@@ -97,12 +97,14 @@ class MqttTransport:
         loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is None or thread is None:
             return
-        with contextlib.suppress(concurrent.futures.TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._disconnect(), loop).result(self.timeout_s)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-        self._seen.clear()
+        try:
+            with contextlib.suppress(concurrent.futures.TimeoutError):
+                asyncio.run_coroutine_threadsafe(self._disconnect(), loop).result(self.timeout_s)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+            self._seen.clear()
 
     def __str__(self) -> str:
         return f"{self.prefix} at {self.host}:{self.port}"

@@ -147,6 +147,7 @@ class Driver(Instrument):
 
         Everything is checked first: bands, sums of amplitudes, cores, room in the queues.
         """
+        segments = [self._segment(k, segment) for k, segment in enumerate(segments)]
         if not segments:
             raise DeviceError(f"{self.name}: a block must have at least one segment: nothing was sent.")
         for k, segment in enumerate(segments):
@@ -180,6 +181,17 @@ class Driver(Instrument):
             return max(int(self._dds(axis).queue_cmd_count()) for axis in AXES)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _segment(self, k: int, segment: Any) -> Segment:
+        """Return a segment, which may have come over a wire as plain tuples."""
+        try:
+            duration, rows, columns = segment
+            axes = [Tones(*(np.asarray(part, dtype=np.float64).reshape(-1) for part in axis))
+                    for axis in (rows, columns)]  # fmt: skip
+        except (TypeError, ValueError) as error:
+            raise DeviceError(f"{self.name} segment {k} must be (duration in s, rows, columns), each axis with 4 lists "
+                              f"of numbers ({error}): nothing was sent.") from None  # fmt: skip
+        return Segment(duration, axes[0], axes[1])
 
     def _programs(self, segments: Sequence[Segment]) -> dict[str, tuple[list[Command], Cores]]:
         numbers = [chords(segment, self.error_hz) for segment in segments]

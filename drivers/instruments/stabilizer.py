@@ -164,7 +164,8 @@ class Driver(Instrument):
     def relock(self, threshold_v: float, step_v: float = 0.5, period_s: float = 0.2) -> bool:
         """Sweep the output until the light behind the cavity exceeds threshold_v, and lock there; say whether it held.
 
-        The filter must be a PI servo (`set_pid`). Output range and telemetry period are as before afterwards.
+        The filter must be a PI servo (`set_pid`). Output range and telemetry period are as before afterwards; a servo
+        that found nothing is held.
         """
         Limits(1e-3, RANGE_V, "V").check(f"{self.name} step", step_v)
         Limits(1e-3, RANGE_V, "V").check(f"{self.name} threshold", threshold_v)
@@ -183,7 +184,10 @@ class Driver(Instrument):
             self._put_checked(f"{self._pid}/min", lowest, "V")
             self._put_checked(f"{self._pid}/max", highest, "V")
             self.set_telemetry_period_s(before_s)
-        return self.transmission_v() > threshold_v
+        found = self.transmission_v() > threshold_v
+        if not found:
+            self.hold()
+        return found
 
     # -- protocol ------------------------------------------------------------------------------------------------------
 

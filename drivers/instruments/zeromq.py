@@ -5,6 +5,7 @@ A REQ socket that got no answer cannot be used again, so a time-out closes it: a
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from atomlink.errors import DeviceError
@@ -32,9 +33,7 @@ class ZmqTransport:
 
     def stream(self, port: int, wait: bool) -> list[bytes]:
         """Return what has come on a stream."""
-        import zmq
-
-        connection = self._socket(port, zmq.PAIR)
+        connection = self._socket(port, _package().PAIR)
         if wait and not connection.poll(self._timeout_ms):
             raise NoReplyError(f"The stream at {self.host}:{port} did not end within {self._timeout_ms / 1e3:g} s.")
         messages = []
@@ -60,8 +59,7 @@ class ZmqTransport:
         self._context = None
 
     def _request(self, port: int, text: str) -> str:
-        import zmq
-
+        zmq = _package()
         try:
             connection = self._socket(port, zmq.REQ)
             connection.send_string(text)
@@ -80,9 +78,8 @@ class ZmqTransport:
             raise DeviceError(f"{self.host}:{port} answered {answer[:40]!r}, which is not text.") from error
 
     def _socket(self, port: int, kind: int) -> Any:
-        import zmq
-
         if port not in self._sockets:
+            zmq = _package()
             self._context = self._context or zmq.Context()
             made = self._context.socket(kind)
             made.setsockopt(zmq.LINGER, 0)
@@ -97,3 +94,11 @@ class ZmqTransport:
         connection = self._sockets.pop(port, None)
         if connection is not None:
             connection.close(0)
+
+
+def _package() -> Any:
+    try:
+        return importlib.import_module("zmq")
+    except ImportError as error:
+        raise DeviceError(f"pyzmq cannot be used ({error}): `pip install 'atomlink[instruments]'`, or run with "
+                          "--simulation.") from error  # fmt: skip

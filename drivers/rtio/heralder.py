@@ -4,6 +4,7 @@
     arm()                       kernel: write it to the hardware
     attempts(n) -> pattern      kernel: at most n attempts; 0 if none heralded. Then read
     t_herald_mu, clicks_mu, n_attempts, t_attempting_mu
+    edge_mu()                   kernel: when alice's excitation was switched on in the attempt that heralded
 
 Pattern: bit k is detector k of c_h, c_v, d_h, d_v. Exactly the pattern counts: a third click vetoes.
     Psi+  H and V at one output       0b0011, 0b1100
@@ -30,6 +31,7 @@ SAME_POLARISATION = (0b0101, 0b1010)  # c and d, H & H or V & V: where two-photo
 SINGLES = (0b0001, 0b0010, 0b0100, 0b1000)
 BACKENDS = ("entangler", "software")
 MAX_PATTERNS = 4  # registers of the gateware
+OUTPUT_DELAY_MU = 40  # from the gateware's cycle start to an output programmed to 0 (gateware simulation)
 LATEST_MU = 16  # the cycle register reaches so far beyond the gates: two clocks until the reference is seen
 
 
@@ -151,6 +153,11 @@ class SoftwareHeralder(_Heralder):
         return pattern
 
     @kernel
+    def edge_mu(self) -> TInt64:
+        """Return when alice's excitation was switched on in the last attempt."""
+        return self.t_herald_mu - self.gate_mu - self.gate_start_mu + self.port.excite_alice_mu
+
+    @kernel
     def is_herald(self, pattern: TInt32) -> TBool:
         """Say whether a pattern is one of those that herald."""
         found = False
@@ -232,6 +239,11 @@ class EntanglerHeralder(_Heralder):
         self.t_attempting_mu += self.entangler.cycle_mu * self.n_attempts
         self.catch_up()
         return pattern
+
+    @kernel
+    def edge_mu(self) -> TInt64:
+        """Return when alice's excitation was switched on in the last attempt."""
+        return self.t_herald_mu - self.entangler.cycle_mu + OUTPUT_DELAY_MU + self.port.excite_alice_mu
 
     @kernel
     def catch_up(self):

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from artiq.experiment import EnvExperiment, RangeScan, Scannable, TBool, TInt32, TInt64, kernel, us
+from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, kernel, us
 from artiq.language.core import parallel
 
-from atomlink.errors import DeviceError
 from experiments.sequences.conclude import conclude
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.states import States
+from experiments.sequences.survival import SHARES, Survival
 from experiments.sequences.two_nodes import TwoNodes
 
 
@@ -26,21 +26,20 @@ class MicrowaveRabi(EnvExperiment):
             self,
             (Axis("t_mw", Scannable(RangeScan(0.0, 30 * us, 16), unit="us", global_min=0.0, global_max=1000 * us),
                   "s", "Length of the microwave pulse."),),
-            shares={"alice": ("bright_alice", "n"), "bob": ("bright_bob", "n")},
+            shares=SHARES,
             shots=40,
         )  # fmt: skip
         self.nodes = TwoNodes(self)
         self.states = States(self, self.nodes)
+        self.survival = Survival(self, self, self.nodes)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""
         self.call_child_method("prepare")
-        self.bright_alice = 0
-        self.bright_bob = 0
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.begin, self.nodes.close)
+        self.scan.run(self.measure, self.survival.begin, self.nodes.close)
 
     def analyze(self) -> None:
         """Fit the pi times; with `apply` they become what the lab believes."""
@@ -48,35 +47,14 @@ class MicrowaveRabi(EnvExperiment):
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return how many atoms of so many were still there."""
-        if not self.take(self.core.seconds_to_mu(point.t_mw), self.scan.shots):
-            raise DeviceError(self.nodes.no_atom_message())
-        return {"bright_alice": self.bright_alice, "bright_bob": self.bright_bob, "n": self.scan.shots}
+        return self.survival.measure(self.core.seconds_to_mu(point.t_mw), self.scan.shots)
 
     @kernel
-    def begin(self):
-        """Initialise the nodes and look for atoms."""
-        self.nodes.init()
-        self.nodes.image()
-
-    @kernel
-    def take(self, t_mw_mu: TInt64, shots: TInt32) -> TBool:
-        """Count the atoms that survive; return False where none could be loaded."""
-        self.core.break_realtime()
-        self.bright_alice = 0
-        self.bright_bob = 0
-        for _ in range(shots):
-            if not self.nodes.load():
-                return False
-            self.nodes.cool()
-            self.states.f1()
-            if t_mw_mu > 0:
-                with parallel:
-                    self.nodes.alice.qubit.microwave.pulse_mu(t_mw_mu)
-                    self.nodes.bob.qubit.microwave.pulse_mu(t_mw_mu)
-            self.nodes.push_out()
-            self.nodes.image()
-            if self.nodes.alice_there:
-                self.bright_alice += 1
-            if self.nodes.bob_there:
-                self.bright_bob += 1
-        return True
+    def act(self, t_mw_mu: TInt64):
+        """Prepare F = 1, drive, and push out F = 2."""
+        self.states.f1()
+        if t_mw_mu > 0:
+            with parallel:
+                self.nodes.alice.qubit.microwave.pulse_mu(t_mw_mu)
+                self.nodes.bob.qubit.microwave.pulse_mu(t_mw_mu)
+        self.nodes.push_out()

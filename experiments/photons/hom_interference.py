@@ -2,34 +2,25 @@
 
 from typing import Any
 
-from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
 from artiq.experiment import (
     EnumerationValue,
     EnvExperiment,
     NumberValue,
     RangeScan,
     Scannable,
-    TBool,
     TerminationRequested,
-    TFloat,
-    TInt32,
-    kernel,
     us,
 )
-from numpy import int32, int64
 
 from analysis import schema
-from atomlink.errors import DeviceError
 from drivers import parameters
 from drivers.progress import Progress
 from drivers.rtio.heralder import BACKENDS, PSI_MINUS, SAME_POLARISATION, SINGLES, make_heralder
 from drivers.rtio.photon_port import PhotonPort, believed_timing
 from experiments.sequences.headline import print_hom
+from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.recorder import open_journal, provenance
 from experiments.sequences.two_nodes import TwoNodes
-
-CHECK_ATTEMPTS = 2000  # between two looks at the atoms and the scheduler
-DONE, PAUSE, NO_ATOM = range(3)  # why the kernel came back
 
 
 class HomInterference(EnvExperiment):
@@ -77,7 +68,7 @@ class HomInterference(EnvExperiment):
         )
         self.nodes = TwoNodes(self)
         self.port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.herald = make_heralder(self, self.port, self.backend)
+        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, self.port, self.backend))
 
     def prepare(self) -> None:
         """Read beliefs and lay out the timing of every delay."""
@@ -85,10 +76,7 @@ class HomInterference(EnvExperiment):
         delays = [float(delay) for delay in self.delays]
         longest = max(abs(delay) for delay in delays)
         self.timings = [believed_timing(self, delay, longest) for delay in delays]
-        self.block = int(parameters.get(self, "param.link.n_recooling"))
         parameters.get(self, "param.link.dark_rate_hz")  # the analysis falls back on this belief
-        self.counts = [0] * 16  # by pattern
-        self.done = int64(0)  # attempts
 
     def run(self) -> None:
         """Measure every delay, then the dark counts; keep what there is when asked to stop."""
@@ -119,16 +107,16 @@ class HomInterference(EnvExperiment):
 
     def measure_point(self, timing: Any) -> None:
         """Count coincidences and single clicks at one delay."""
-        pairs = self.count(timing, SAME_POLARISATION + PSI_MINUS, self.attempts)
-        attempts = int(self.done)
-        singles = self.count(timing, SINGLES, self.singles_attempts)
+        pairs = self.photons.count(timing, SAME_POLARISATION + PSI_MINUS, self.attempts)
+        attempts = int(self.photons.done)
+        singles = self.photons.count(timing, SINGLES, self.singles_attempts)
         row = {
             "delay_s": timing.delay_mu * self.core.ref_period,
             "attempts": attempts,
             "coincidences_parallel": sum(pairs[p] for p in SAME_POLARISATION),
             "coincidences_orthogonal": sum(pairs[p] for p in PSI_MINUS),
             # Scaled to the attempts in which coincidences were counted: that is what accidentals need.
-            "singles": [round(singles[p] * attempts / int(self.done)) for p in SINGLES],
+            "singles": [round(singles[p] * attempts / int(self.photons.done)) for p in SINGLES],
         }
         for name, value in row.items():
             self.points[name].append(value)
@@ -139,27 +127,11 @@ class HomInterference(EnvExperiment):
         """Count single clicks with the excitation light off; pumping and gates go on."""
         if self.dark_attempts == 0:
             return
-        self.set_excitation(0.0, 0.0)
-        clicks = self.count(self.timings[0], SINGLES, self.dark_attempts)
-        self.set_excitation(self.nodes.alice.excitation.amplitude, self.nodes.bob.excitation.amplitude)
+        self.photons.excite(False, False)
+        clicks = self.photons.count(self.timings[0], SINGLES, self.dark_attempts)
+        self.photons.excite(True, True)
         self.result["hom.dark_clicks"] = [clicks[p] for p in SINGLES]
-        self.result["hom.dark_gates"] = int(self.done)
-
-    def count(self, timing: Any, patterns: tuple[int, ...], attempts: int) -> list[int]:
-        """Return how often each of 16 patterns came in `attempts` attempts; only `patterns` are looked for."""
-        self.herald.setup(timing, patterns)
-        self.counts = [0] * 16
-        self.done = int64(0)
-        reason = PAUSE
-        while reason == PAUSE:
-            reason = self.attempt(attempts)
-            if reason == NO_ATOM:
-                raise DeviceError(self.nodes.no_atom_message())
-            if reason == PAUSE:
-                self.core.comm.close()
-                self.scheduler.pause()
-                self.nodes.init()
-        return [int(n) for n in self.counts]
+        self.result["hom.dark_gates"] = int(self.photons.done)
 
     def publish(self) -> None:
         """Broadcast the curve so far."""
@@ -179,63 +151,3 @@ class HomInterference(EnvExperiment):
     def analyze(self) -> None:
         """Print the visibility, if there are enough coincidences for one."""
         print_hom(self)
-
-    @kernel
-    def set_excitation(self, alice: TFloat, bob: TFloat):
-        """Set the DDS amplitudes of both excitation beams."""
-        self.core.break_realtime()
-        self.nodes.alice.excitation.set(self.nodes.alice.excitation.frequency, alice)
-        self.nodes.bob.excitation.set(self.nodes.bob.excitation.frequency, bob)
-
-    @kernel
-    def attempt(self, n: TInt32) -> TInt32:
-        """Attempt until `done` is n; return DONE, PAUSE or NO_ATOM. An RTIO error costs the block it happens in."""
-        self.core.break_realtime()
-        self.herald.arm()
-        self.nodes.image()
-        reason = -1
-        while reason < 0:
-            failed = False
-            try:
-                reason = self.attempt_with_atoms(n)
-            except RTIOUnderflow:
-                failed = True
-            except RTIOOverflow:
-                failed = True
-            if failed:
-                self.nodes.recover()
-                self.herald.arm()
-                self.nodes.image()
-        return reason
-
-    @kernel
-    def attempt_with_atoms(self, n: TInt32) -> TInt32:
-        """Load, then attempt until the atoms are due for a look; return DONE, PAUSE, NO_ATOM, or -1 to go on."""
-        if not self.nodes.load():
-            return NO_ATOM
-        self.nodes.cool()
-        since_check = 0
-        since_cooling = 0
-        while self.done < n and since_check < CHECK_ATTEMPTS:
-            if since_cooling >= self.block:
-                self.nodes.recool()
-                since_cooling = 0
-            pattern = self.herald.attempts(min(self.block - since_cooling, int32(n - self.done)))
-            self.counts[pattern] += 1
-            self.done += int64(self.herald.n_attempts)
-            since_check += self.herald.n_attempts
-            since_cooling += self.herald.n_attempts
-            self.core.break_realtime()
-        if self.done >= n:
-            return DONE
-        if self.pause_due():
-            return PAUSE
-        self.nodes.image()
-        return -1
-
-    @kernel
-    def pause_due(self) -> TBool:
-        """Ask the scheduler."""
-        due = self.scheduler.check_pause()
-        self.core.break_realtime()
-        return due

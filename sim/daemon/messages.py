@@ -1,14 +1,18 @@
 """What a run and the lab say to each other: one JSON object per line, a reply to every request.
 
-Signals travel as plain lists (`Tone`, `Cycle`, `CycleResult` are tuples); nothing that is received is ever executed.
+Signals travel as plain lists (`Tone`, `Cycle`, `CycleResult` are tuples), arrays as base64 with dtype and shape; nothing that is received is ever executed.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
+import numpy as np
+
 from atomlink.errors import DeviceError
+from sim.instruments.dds_card import Fault
 from sim.signals import Cycle, CycleResult, Tone
 
 LONGEST_LINE = 1 << 24  # bytes; a batch of events is far below
@@ -24,7 +28,7 @@ def decode(line: bytes) -> Message:
     """Return the message of one line; DeviceError if it is none."""
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
         raise DeviceError(f"the line {line[:40]!r} is no message, must be one JSON object: speak to the lab through "
@@ -50,6 +54,34 @@ def cycle_result(value: Any) -> CycleResult:
     """Return the end of a stretch of cycles from nested lists."""
     cycles, pattern, stamps, t_end_mu, triggers = value
     return CycleResult(cycles, pattern, (stamps[0], stamps[1], stamps[2], stamps[3]), t_end_mu, triggers)
+
+
+def packed(value: Any) -> Any:
+    """Return a request to an instrument without a wire, or its reply, as JSON can carry it."""
+    if isinstance(value, np.ndarray):
+        data = np.ascontiguousarray(value)
+        return {"dtype": data.dtype.str, "shape": data.shape, "base64": base64.b64encode(data.tobytes()).decode()}
+    if isinstance(value, Fault):
+        return {"fault": list(value)}
+    if isinstance(value, tuple | list):
+        return [packed(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def unpacked(value: Any) -> Any:
+    """Return what was packed, lists as tuples; TypeError, ValueError or KeyError where it is none."""
+    if isinstance(value, list):
+        return tuple(unpacked(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "fault" in value:
+        register, number, text = value["fault"]
+        return Fault(int(register), float(number), str(text))
+    dtype = np.dtype(str(value["dtype"]))
+    if dtype.kind not in "buif":
+        raise ValueError(f"dtype is {dtype.str!r}, must be one of plain numbers")
+    data = base64.b64decode(str(value["base64"]), validate=True)
+    return np.frombuffer(data, dtype).reshape([int(n) for n in value["shape"]])
 
 
 def _windows(values: Any) -> tuple[tuple[int, int] | None, ...]:

@@ -75,7 +75,7 @@ class GrabberGate(Peripheral):
         if self._frames is None:
             frames = getattr(self._row.world, "frames", None)
             if frames is None:
-                raise DeviceError(f"grabber `{self._row.key}`: this lab passes no camera frames on; leave its gate shut")
+                raise DeviceError(f"grabber `{self._row.key}`: this lab passes no camera frames on; keep its gate shut")
             self._frames = frames(self._row.key)
         for end_mu, image in self._frames(self._seen_mu, t_mu):
             gated = [n for n in range(_ENGINES) if self.mask >> n & 1]

@@ -1,8 +1,11 @@
-"""Twin of the camera on the tweezer array: its frames are those of the node's array in the world."""
+"""Twin of the camera on the tweezer array: its frames are those of the node's array in the world.
+
+There is no wire: a request is (method of `FrameSource`, argument); a `Refusal` is what the camera says against it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +15,20 @@ from atomlink.errors import DeviceError
 from .twin import Handle
 from .twin import Twin as Base
 
+NO_ARRAY = (
+    "The camera looks at a tweezer array, which this scenario does not have: run the scenario `array`, or write a "
+    "table [nodes.array]."
+)
+
+
+class Refusal(NamedTuple):
+    """Why a request was not met."""
+
+    text: str
+
 
 class Twin(Base):
-    """A request is (method of `FrameSource`, argument); `element` is the world's camera, None without an array."""
+    """One camera; `element` is the world's, None where the node has no array."""
 
     def __init__(self, element: Any, rng: np.random.Generator) -> None:
         super().__init__(element, rng)
@@ -27,23 +41,21 @@ class Twin(Base):
         return None if tweezers is None else tweezers.camera
 
     def handle(self, request: Any) -> Any:
-        """Answer one call; an array-less node has a camera that sees nothing it could trigger on."""
-        what, argument = request
+        """Answer one call."""
+        what, argument = request if isinstance(request, tuple) and len(request) == 2 else (None, None)
         if what == "identity":
             return "Hamamatsu C15550-22UP S/N 000123 (ORCA-Quest 2)"
         if self.element is None:
-            raise DeviceError("The camera looks at a tweezer array, which this scenario does not have: run the "
-                              "scenario `array`, or write a table [nodes.array].")  # fmt: skip
+            return Refusal(NO_ARRAY)
         if what == "exposure_s":
             return self.element.exposure_s
-        if what == "set_exposure":
-            self.element.exposure_s = float(argument)
+        if what == "set_exposure" and isinstance(argument, float) and 0 < argument < 100:
+            self.element.exposure_s = argument
             return None
-        if what == "arm":
-            self._left = int(argument)
-            self._last_mu = self.element.last_trigger_mu
+        if what == "arm" and isinstance(argument, int) and argument > 0:
+            self._left, self._last_mu = argument, self.element.last_trigger_mu
             return None
-        return self._next()
+        return self._next() if what == "frame" else Refusal(f"the camera does not take {request!r}")
 
     def in_process(self, handle: Handle) -> Any:
         """Return the camera as the driver takes it."""
@@ -65,23 +77,23 @@ class Source:
 
     def identity(self) -> str:
         """Return model and serial number."""
-        return str(self._handle(("identity", None)))
+        return str(self._ask("identity"))
 
     def exposure_s(self) -> float:
         """Return the exposure that is set."""
-        return float(self._handle(("exposure_s", None)))
+        return float(self._ask("exposure_s"))
 
     def set_exposure(self, exposure_s: float) -> None:
         """Set the exposure."""
-        self._handle(("set_exposure", exposure_s))
+        self._ask("set_exposure", float(exposure_s))
 
     def arm(self, frames: int) -> None:
         """Take one frame at each of the next triggers."""
-        self._handle(("arm", frames))
+        self._ask("arm", frames)
 
     def frame(self, timeout_s: float) -> tuple[int, npt.NDArray[np.uint16]] | None:
         """Return the oldest frame that was not read, None if there is none."""
-        found: tuple[int, npt.NDArray[np.uint16]] | None = self._handle(("frame", timeout_s))
+        found: tuple[int, npt.NDArray[np.uint16]] | None = self._ask("frame", timeout_s)
         return found
 
     def clear(self) -> None:
@@ -92,3 +104,9 @@ class Source:
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
+
+    def _ask(self, what: str, argument: Any = None) -> Any:
+        reply = self._handle((what, argument))
+        if isinstance(reply, Refusal):
+            raise DeviceError(reply.text)
+        return reply

@@ -54,6 +54,7 @@ class Twin(twin.Twin):
     def __init__(self, element: Any, rng: np.random.Generator) -> None:
         super().__init__(element, rng)
         self._current_ma, self._clip_ma = element.current_ma, HIGHEST_MA
+        self._highest_v = HIGHEST_V
         self._button, self._level = True, 3
         self._parameters = self._table()
 
@@ -118,7 +119,7 @@ class Twin(twin.Twin):
             f"{head}:pc:voltage-set": Parameter(lambda: float(laser.piezo_v), self._set_piezo),
             f"{head}:pc:voltage-act": Parameter(lambda: round(laser.piezo_v + self._noise(PIEZO_NOISE_V), 6)),
             f"{head}:pc:voltage-min": Parameter(lambda: 0.0),
-            f"{head}:pc:voltage-max": Parameter(lambda: HIGHEST_V),
+            f"{head}:pc:voltage-max": Parameter(lambda: self._highest_v, self._set_highest),
             f"{head}:lock:lock-enabled": Parameter(lambda: laser.lock_enabled, self._set_lock),
             f"{head}:lock:relock:enabled": Parameter(lambda: laser.relock_enabled, self._set_relock),
             f"{head}:lock:state": Parameter(self._lock_state),
@@ -152,9 +153,15 @@ class Twin(twin.Twin):
         return 0
 
     def _set_piezo(self, value: float) -> int:
-        if not 0 <= value <= HIGHEST_V:
+        if not 0 <= value <= self._highest_v:
             return OUT_OF_RANGE
         self.element.set_piezo(float(value))
+        return 0
+
+    def _set_highest(self, value: float) -> int:
+        if not self.element.piezo_v <= value <= HIGHEST_V:
+            return OUT_OF_RANGE
+        self._highest_v = float(value)
         return 0
 
     def _set_enabled(self, on: bool) -> int:

@@ -57,10 +57,10 @@ def open_in_lab(dmgr: Any, name: str, driver: str, lab: str) -> Instrument:
 def connect(lab: Any, world: Any, name: str, kind: str, device: str) -> Instrument:
     """Return a driver over the twin of a row, not yet open. `lab.sync()` lets lab time reach the RTIO counter.
 
-    The twin lives as long as the lab does: `core`, or whatever else takes its place.
+    The twin lives as long as the world does, so runs that share a lab find the instrument as the last one left it.
     """
     cls = driver_class(kind)
-    twin = make_twin(world, name, kind)
+    twin = world.twins.get(name) or world.twins.setdefault(name, make_twin(world, name, kind))
     handle = _after(weakref.ref(lab), twin.handle)
     transport = twin.in_process(handle)
     if transport is None:

@@ -7,7 +7,10 @@ time-out says the rest. Source: QUARTIQ's highfinesse-net.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from drivers.instruments.transport import DirectTransport
 from sim.world.elements.wavemeter import CHANNELS
@@ -25,25 +28,27 @@ class Twin(twin.Twin):
     GREETING = "200\r\n"
     VERSION = "8,4711,1,6"
 
+    def __init__(self, element: Any, rng: np.random.Generator) -> None:
+        super().__init__(element, rng)
+        self._replies: dict[str, Callable[[int], str]] = {
+            "getVersion": lambda _: self.VERSION,
+            "isStarted": lambda _: "0",
+            "startDevice": lambda _: "0",
+            "getTemperature": lambda _: f"{23.5 + 0.01 * self.rng.standard_normal():.3f}",
+            "getPressure": lambda _: f"{980.0 + 0.1 * self.rng.standard_normal():.2f}",
+            "getChannelCount": lambda _: str(CHANNELS),
+            "getFrequencyNum": self._frequency,
+            "getWavelengthNum": self._wavelength,
+            "getExposureNum": lambda _: "2",
+        }
+
     def handle(self, request: str) -> str | None:
         """Return the reply to one line, None where the twin stays silent."""
         match = _REQUEST.match(request.strip())
-        if match is None:
+        reply = self._replies.get(match[1]) if match is not None else None
+        if match is None or reply is None:
             return None
-        channel = int(match[2]) if match[2] else 0
-        replies = {
-            "getVersion": lambda: self.VERSION,
-            "isStarted": lambda: "0",
-            "startDevice": lambda: "0",
-            "getTemperature": lambda: f"{23.5 + 0.01 * self.rng.standard_normal():.3f}",
-            "getPressure": lambda: f"{980.0 + 0.1 * self.rng.standard_normal():.2f}",
-            "getChannelCount": lambda: str(CHANNELS),
-            "getFrequencyNum": lambda: self._frequency(channel),
-            "getWavelengthNum": lambda: self._wavelength(channel),
-            "getExposureNum": lambda: "2",
-        }
-        reply = replies.get(match[1])
-        return None if reply is None else reply()
+        return reply(int(match[2]) if match[2] else 0)
 
     def in_process(self, handle: twin.Handle) -> Any:
         """Return a transport of lines."""

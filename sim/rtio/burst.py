@@ -2,8 +2,7 @@
 
 A burst looks once whether nothing can happen to its events but that they wait for their time: all far enough ahead of
 the counter, later than everything pending, each in a later coarse clock than the one before, room for all in the
-lane (in those of each destination, where there are several). If so they go to the bus together. If not, nothing is
-done, and the kernel submits them one by one.
+lane. If so they go to the bus together. If not, nothing is done, and the kernel submits them one by one.
 """
 
 from __future__ import annotations
@@ -26,28 +25,6 @@ class Step(NamedTuple):
     data: int = 0
 
 
-class Share(NamedTuple):
-    """What of a burst goes to one destination: the times of its first and last event, after the start."""
-
-    lanes: Lanes
-    first: int
-    last: int
-    part: Burst
-
-    def fits(self, start_mu: int, counter_mu: int) -> bool:
-        """Say whether all of it stays in the current lane, where there is room without waiting."""
-        lanes = self.lanes
-        if lanes.n >= lanes.depth - self.part.n:
-            lanes.full(counter_mu)
-        return lanes.n < lanes.depth - self.part.n and start_mu + self.first > lanes.barrier
-
-    def put(self, start_mu: int, fine: int) -> None:
-        """Note it in the lane."""
-        self.lanes.queue.append((start_mu + self.first, self.part))
-        self.lanes.n += self.part.n
-        self.lanes.barrier = (start_mu + self.last) | fine
-
-
 def burst(bus: Bus, steps: Sequence[Step]) -> Callable[[], bool]:
     """Return a function that submits the events and moves the cursor, or returns False and leaves all as it was."""
     after = list(accumulate(step.delay_mu for step in steps))
@@ -61,7 +38,6 @@ def burst(bus: Bus, steps: Sequence[Step]) -> Callable[[], bool]:
     # With this slack at the start no event is close enough to the counter to underflow. Never, until it is made.
     needed = _NEVER
     lanes, together = Lanes(), None
-    shares: list[Share] = []  # where there are several destinations
     most = lanes.depth - n - 1  # before them, so that no event waits for room
 
     def make() -> None:
@@ -77,8 +53,6 @@ def burst(bus: Bus, steps: Sequence[Step]) -> Callable[[], bool]:
         ]
         together = Burst(parts, _gate(bus, parts))
         lanes = routes[0][3]
-        if len({id(route[3]) for route in routes}) > 1:
-            shares.extend(_shares(parts, [route[3] for route in routes], first))
         most = lanes.depth - n - 1
         needed = max(bus.clear_mu - t_mu + (i + 1) * event_mu for i, t_mu in enumerate(offsets))
 
@@ -95,39 +69,22 @@ def burst(bus: Bus, steps: Sequence[Step]) -> Callable[[], bool]:
             or first_mu <= lanes.barrier
             or bus.event_mu != event_mu
             or bus.routes is not known  # somebody observes or records
-            or shares
-            and not all(share.fits(start, counter) for share in shares)
         ):
             if together is None and all(target in known for _, target, _ in planned):
                 make()
             return False
         entry = first_mu, together
-        bus.beyond = end = (start + last) | fine
-        if shares:
-            for share in shares:
-                share.put(start, fine)
-        else:  # as `Share.put` does it, a tenth faster
-            lanes.queue.append(entry)
-            lanes.n += n
-            lanes.barrier = end
+        lanes.queue.append(entry)
+        lanes.n += n
         if bus.first_burst < 0:
             bus.first_burst = len(events)
         events.append(entry)
+        lanes.barrier = bus.beyond = (start + last) | fine
         bus.counter = counter + cost
         bus.now = start + length
         return True
 
     return submit
-
-
-def _shares(parts: list[Any], lanes: list[Lanes], first: int) -> list[Share]:
-    """Return what of a burst goes to each destination."""
-    made = []
-    for each in {id(one): one for one in lanes}.values():
-        own = [part for part, one in zip(parts, lanes, strict=True) if one is each]
-        begin, end = own[0][0], own[-1][0]
-        made.append(Share(each, first + begin, first + end, Burst([(part[0] - begin, *part[1:]) for part in own])))
-    return made
 
 
 def _gate(bus: Bus, parts: list[Any]) -> Any:

@@ -27,14 +27,14 @@ class ArrayCamera:
     def __init__(
         self, truth: ArrayTruth, rng: np.random.Generator, schedule: Callable[[int, Callable[[int], None]], None]
     ) -> None:
-        self.rng = rng
+        self.truth, self.rng = truth, rng
+        self._sites: Grid | None = None
         self.exposure_s = truth.readout.exposure_s
         self.frames: OrderedDict[int, Image] = OrderedDict()
         self.missed_triggers = 0
         self._schedule = schedule
         self._ready: deque[tuple[int, Image]] = deque(maxlen=_KEPT)
         self._bright_s: Floats = np.zeros((truth.rows, truth.columns))
-        self.apply(truth)
         self._opened_mu: int | None = None
         self.last_trigger_mu = -1
         self._open_s = 0.0
@@ -42,8 +42,8 @@ class ArrayCamera:
 
     def apply(self, truth: ArrayTruth) -> None:
         """Live by another truth from now on."""
-        self.truth = truth
-        self._sites: Grid | None = None
+        if truth != self.truth:
+            self.truth, self._sites = truth, None
 
     @property
     def exposing(self) -> bool:

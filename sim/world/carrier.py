@@ -118,14 +118,17 @@ class Carrier:
         rows, columns = segment.rows, segment.columns
         first = self._deflector.depth_k(rows.start_amplitude, columns.start_amplitude)
         last = self._deflector.depth_k(rows.stop_amplitude, columns.stop_amplitude)
-        start, stop = self._places(rows.start_hz, columns.start_hz), self._places(rows.stop_hz, columns.stop_hz)
+        start = stop = self._places(rows.start_hz, columns.start_hz)
+        still = np.array_equal(rows.start_hz, rows.stop_hz) and np.array_equal(columns.start_hz, columns.stop_hz)
+        if not still:
+            stop = self._places(rows.stop_hz, columns.stop_hz)
         spots = self._continued(rows.start_hz, columns.start_hz)
         self._drop(spots, spots.held & (first <= 0))  # switched off at once, on the way
         depth = np.maximum(first, last)
         strong = depth > self.node.trap_k
         grown = np.flatnonzero(strong & (spots.depth_k <= self.node.trap_k))
         self._pick_up(spots, start, grown, depth, np.where(first > self.node.trap_k, 0.0, segment.duration_s))
-        if not np.array_equal(start, stop):
+        if not still:
             self._travel(spots, segment, start, stop, 0.5 * (first + last))
         self._put_down(spots, stop, np.flatnonzero(spots.held & (last <= self.node.trap_k)), depth, segment.duration_s)
         spots.rows_hz, spots.columns_hz, spots.depth_k = rows.stop_hz, columns.stop_hz, last
@@ -158,6 +161,8 @@ class Carrier:
 
     def _pick_up(self, spots: Spots, places: Floats, which: Ints, depth_k: Floats, ramp_s: Floats) -> None:
         """Let spots that have grown deeper than the fixed tweezers, in ramp_s, take over the atoms where they are."""
+        if not len(which):
+            return
         site, away, near = self._at_sites(places[which])
         near &= ~spots.held[which]
         which, site, away = which[near], site[near], away[near]

@@ -84,7 +84,7 @@ class Quantities:
             for _, effect in effects:
                 value = effect(value, t_s)
             if value != before:
-                truth = write(truth, path, value)
+                truth = write(truth, path, float(value))
         return truth
 
     def paths(self) -> list[str]:

@@ -144,6 +144,7 @@ class Tweezers:
             self._occupied[self.port] = False
             self._temperature_k = np.where(self._occupied, atom.temperature_k, 0.0)
             self._note_deaths()
+            self.camera.see(np.where(self.occupied, dt * power, 0.0))
         else:
             self._image(dt, power)
             decay = math.exp(-dt * power / atom.cooling_time_s)

@@ -28,6 +28,7 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
         "singles_attempts=100",
         "dark_attempts=100",
     ),
+    "Idle": (),
     "LoadAndImage": ("n_shots=3",),
     "Pulse": ("duration=1e-6",),
     "RemoteEntanglement": ("n_pairs=3", "calibration_fraction=0.3"),

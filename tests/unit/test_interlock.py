@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.journal import Journal, fold
 from analysis.veto import is_vetoed
 from atomlink.errors import DeviceError
 from drivers.instruments.dlc_pro import Driver
@@ -429,3 +430,16 @@ def test_whatever_goes_wrong_while_reading_means_lost(bench: Bench) -> None:
         raise ZeroDivisionError("what a controller's error looks like")
 
     assert LockMonitor("lock", LIMITS, broken).check(bench.clock.now) is LOST
+
+
+def test_a_run_that_was_killed_vetoes_what_was_not_checked_any_more(tmp_path: Path) -> None:
+    lost = LostTime()
+    with Journal.create(tmp_path, 1, "Run", {"datasets": {}}) as journal:
+        for t_mu in range(10, 60, 10):
+            journal.append({"t_herald_mu": t_mu, "valid": 1})
+            if t_mu in (20, 40):
+                lost.note(t_mu + 5, True)
+                journal.append({"link.veto_mu": [list(interval) for interval in lost.intervals_mu()]})
+    found = fold(tmp_path / "000000001-Run.journal")
+    assert found["shots.valid"].tolist() == [1, 1, 1, 1, 0]
+    assert found["link.veto_mu"].tolist() == [[45, FOREVER_MU]]

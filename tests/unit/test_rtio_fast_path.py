@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
-from artiq.experiment import delay, delay_mu, kernel, ns, us
-from rtio_lab import Devices, Gateware, Noting
+from artiq.experiment import at_mu, delay, delay_mu, kernel, now_mu, ns, us
+from rtio_lab import Devices, Gateware
 
 from sim.gateware.build import Gateware as RealGateware
 from sim.rtio.burst import Step, burst
@@ -22,8 +22,6 @@ from sim.rtio.lanes import Burst
 
 PMT_ROW = {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLInOut", "arguments": {"channel": 3}}
 TTL_ROW = {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLOut", "arguments": {"channel": 0}}
-
-FAR = 0x010000  # a channel of a satellite
 
 
 def one_by_one(bus: Bus, steps: list[Step]) -> None:
@@ -44,10 +42,9 @@ def state(bus: Bus) -> tuple[Any, ...]:
 
 
 def random_steps(rng: random.Random) -> list[Step]:
-    channels = rng.choice(([0, 1, 2], [0, 1, FAR]))  # one destination, or two
-    steps = [Step(rng.randrange(0, 300), rng.choice(channels) << 8, rng.randrange(2))]
+    steps = [Step(rng.randrange(0, 300), rng.randrange(0, 3) << 8, rng.randrange(2))]
     for _ in range(rng.randrange(1, 6)):
-        steps.append(Step(rng.choice((8, 8, 9, 50, 400, 3000)), rng.choice(channels) << 8, rng.randrange(2)))
+        steps.append(Step(rng.choice((8, 8, 9, 50, 400, 3000)), rng.randrange(0, 3) << 8, rng.randrange(2)))
     return [*steps, Step(rng.randrange(0, 500))]
 
 
@@ -55,8 +52,6 @@ def random_steps(rng: random.Random) -> list[Step]:
 @pytest.mark.parametrize("seed", range(4))
 def test_bursts_leave_the_bus_as_single_events_do(seed: int, costs: Costs) -> None:
     rng, fast, plain = random.Random(seed), Bus(Gateware(), costs), Bus(Gateware(), costs)
-    for bus in (fast, plain):
-        bus.gateware.channels[FAR] = Noting()
     plans = [random_steps(rng) for _ in range(6)]
     submits = [burst(fast, plan) for plan in plans]
     taken = late = 0
@@ -233,6 +228,36 @@ class Kernels:
         return total
 
     @kernel
+    def nested(self, n, pause_mu):
+        self.core.break_realtime()
+        total = 0
+        for _ in range(n):
+            delay_mu(pause_mu)
+            self.ttl.pulse(1 * us)
+            delay(100 * ns)
+            self.other.pulse_mu(64)
+            delay_mu(8)
+            total += self.pmt.count(self.pmt.gate_rising(2 * us))
+            total *= 3
+        return total
+
+    @kernel
+    def step(self, step_mu):
+        delay_mu(step_mu)
+        self.caught += 1
+        return now_mu()
+
+    @kernel
+    def four(self, a, b, c, d):
+        return [a, b, c, d][self.caught]
+
+    @kernel
+    def arguments(self, k):
+        at_mu(1000)
+        self.caught = k - 2
+        return self.four(self.step(8), now_mu() + self.caught, self.step(64), now_mu() + self.caught)
+
+    @kernel
     def late(self):
         self.core.break_realtime()
         for _ in range(400):
@@ -262,6 +287,21 @@ def test_a_kernel_does_the_same_whether_somebody_observes_the_bus_or_not(costs: 
         assert (alone.core.bus.now, alone.core.bus.counter) == (observed.core.bus.now, observed.core.bus.counter)
     alone.core.bus.finish(), observed.core.bus.finish()
     assert state(alone.core.bus) == state(observed.core.bus)
+
+
+def test_counting_at_the_end_of_a_gate_in_one_expression_is_the_same() -> None:
+    clicks = sorted(random.Random(5).sample(range(1_000_000, 2_000_000), 3000))
+    apart, nested = Kernels("kasli_soc", clicks), Kernels("kasli_soc", clicks)
+    for pause in (9000, 6000):
+        assert apart.work(20, pause) == nested.nested(20, pause)
+    assert state(apart.core.bus) == state(nested.core.bus)
+    nested.nested(1, 9000)
+    assert isinstance(nested.core.bus._lanes[0].queue[-1][1], Burst)
+
+
+def test_calls_among_arguments_are_carried_out_from_left_to_right() -> None:
+    kernels = Kernels("ideal", [])
+    assert [kernels.arguments(k) for k in range(4)] == [1008, 1008, 1072, 1075]
 
 
 def test_runs_of_events_become_bursts_and_go_as_one() -> None:

@@ -9,7 +9,7 @@ from signal_lab import CYCLE, lab
 
 from atomlink.errors import DeviceError, ScenarioError
 from drivers.rtio.awg_ramps import duration_s, ramps
-from drivers.rtio.rearrangement import Target, plan, split
+from drivers.rtio.rearrangement import ALONG_ROW, Plan, Target, plan, split
 from drivers.site_finder import SiteFinder, split_histogram
 from sim.physics.camera import error_rates, grid
 from sim.physics.loading import stationary_filling
@@ -278,3 +278,22 @@ def test_both_nodes_have_arrays_of_their_own() -> None:
     alice, bob = (node.tweezers for node in room.nodes)
     assert alice is not None and bob is not None
     assert alice.occupied.any() and not bob.occupied.any()
+
+
+def test_tones_that_have_drifted_off_their_sites_pick_up_nothing(room: ArrayLab) -> None:
+    """0.3 sites are 1.5 um, more than a waist; 0.1 sites still hold."""
+    for sites, moved in ((0.1, True), (0.3, False)):
+        room.only((9, 7))
+        room.drift = sites * 0.5e6
+        if sites == 0.1:
+            path = "alice.array.deflector.row_site_0_hz"
+            room.world.quantities.attach(path, lambda value, _t: value + room.drift)
+        room.world.quantities.touch()
+        room.play(ramps(plan_one((9, 7), (9, 3)), AXIS, AXIS, TIMING))
+        assert room.array.occupied[9, 3] == moved and room.array.occupied[9, 7] != moved
+
+
+def plan_one(start: tuple[int, int], stop: tuple[int, int]) -> Plan:
+    """Return the plan of one atom along its row."""
+    one = np.ones(1, dtype=np.int64)
+    return Plan(one * ALONG_ROW, one * start[0], np.arange(2), one * start[1], one * stop[1])

@@ -112,3 +112,12 @@ def test_a_lab_that_is_gone_takes_its_resources_along() -> None:
     del made, driver
     gc.collect()
     assert path not in visa_backend._labs
+
+
+def test_who_opens_an_instrument_again_in_the_same_lab_finds_it_as_it_was_left() -> None:
+    first, second = Lab(), Lab()
+    second.world = first.world
+    with in_process.connect(first, first.world, "alice_power_meter", "pm100d", METER).open() as meter:
+        meter.set_wavelength(780.241)  # type: ignore[attr-defined]
+    with in_process.connect(second, second.world, "alice_power_meter", "pm100d", METER).open() as meter:
+        assert meter.wavelength_nm() == pytest.approx(780.241)  # type: ignore[attr-defined]

@@ -55,12 +55,15 @@ def _step(stmt: ast.stmt) -> Step | None:
 
 
 def _follows(steps: list[Step], step: Step, unit: Any) -> bool:
-    """Say whether a step can be in one burst with those before: in a later coarse clock."""
+    """Say whether a step can be in one burst with those before: same destination, a later coarse clock."""
     before = [k for k, known in enumerate(steps) if known.target is not None]
     if step.target is None or not before:
         return True
+    later_mu = sum(known.delay_mu for known in steps[before[-1] + 1 :])
+    destination = steps[before[-1]].target
+    assert destination is not None
     multiplier: int = unit.engine.bus.ref_multiplier
-    return sum(known.delay_mu for known in steps[before[-1] + 1 :]) >= multiplier
+    return later_mu >= multiplier and destination >> 24 == step.target >> 24
 
 
 def _under_one_call(run: list[ast.stmt], steps: list[Step], unit: Any) -> list[ast.stmt]:

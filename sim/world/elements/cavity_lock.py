@@ -47,7 +47,8 @@ class CavityLock(Element):
         port = world.scenario.node(node).port
         self.port = port if isinstance(port, CavityPort) else None
         self._drift = Drift(DRIFT_KAPPA * self._kappa, DRIFT_S)
-        self._path, self._knot = start(self.rng, self._drift), 0
+        self._drift_rng = world.rng(f"{name} drift")  # not the read-out noise's: the path is the same whoever reads
+        self._path, self._knot = start(self._drift_rng, self._drift), 0
         self._kick = 0.0
         self._output_v = 0.0
         self._next_touch_s = -math.inf
@@ -141,7 +142,9 @@ class CavityLock(Element):
     def _free_rad_s(self, t_s: float) -> float:
         """Return the detuning of the cavity at 0 V."""
         until = max(self._knot * DRIFT_STEP_S, t_s)
-        self._path, self._knot = advance_to(self.rng, self._path, self._knot, until, DRIFT_STEP_S, self._drift)
+        self._path, self._knot = advance_to(
+            self._drift_rng, self._path, self._knot, until, DRIFT_STEP_S, self._drift
+        )
         return self._path + self._kick
 
     def _settle(self, t_s: float) -> None:

@@ -46,6 +46,7 @@ class Laser(Element):
         self.current_ma, self.piezo_v, self.enabled = NOMINAL_MA, NOMINAL_V, True
         self.lock_enabled, self.relock_enabled, self.locked = True, False, True
         self._mode = 0
+        self._drift_rng = world.rng(f"{name} drift")
         self._walk, self._knot = 0.0, 0
         self._held_hz = 0.0  # what is left of the servo's output after the lock was lost
         self._search_end_s: float | None = None
@@ -162,7 +163,9 @@ class Laser(Element):
     def _free_hz(self, t_s: float) -> float:
         """Return the frequency minus the reference's without the servo."""
         knot = max(self._knot * DRIFT_STEP_S, t_s)
-        self._walk, self._knot = advance_to(self.rng, self._walk, self._knot, knot, DRIFT_STEP_S, DRIFT)
+        self._walk, self._knot = advance_to(
+            self._drift_rng, self._walk, self._knot, knot, DRIFT_STEP_S, DRIFT
+        )
         return self._comb_hz() + self._mode * MODE_SPACING_HZ + self._walk
 
     def _offset_at(self, t_s: float) -> float:

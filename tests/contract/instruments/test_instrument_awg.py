@@ -171,8 +171,15 @@ class TestSpectrumAwg(Contract):
         bench.driver.write_segments([stand()])
         assert array.blocks == [], "silence takes the triggers away"
 
+    def test_segments_may_come_as_plain_tuples_as_they_do_over_a_controller(self, bench: Bench, array: Array) -> None:
+        one = ([80e6], [80e6], [0.0], [0.1])
+        bench.driver.arm()
+        bench.driver.write_segments([(1e-4, one, one)])
+        assert array.blocks[0][0].rows.stop_amplitude == pytest.approx([0.1], abs=1e-6)
+
     @pytest.mark.parametrize("segments", [
-        [], [Segment(0.0, stand().rows, stand().columns)], [Segment(np.nan, stand().rows, stand().columns)],
+        [], [()], [(1e-4, [], [])], [1.0], [(1e-4, "tones", "tones")], [(1e-4, ([80e6],) * 3, ([80e6],) * 3)],
+        [Segment(0.0, stand().rows, stand().columns)], [Segment(np.nan, stand().rows, stand().columns)],
         [Segment(1e-4, tones([], [], 0, 0), stand().columns)],
         [Segment(1e-4, tones([80e6], [200e6], 0.1, 0.1), stand().columns)],
         [Segment(1e-4, stand().rows._replace(stop_hz=np.array([80e6, 81e6])), stand().columns)],

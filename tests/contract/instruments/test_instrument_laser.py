@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import socket
@@ -20,6 +21,7 @@ from drivers.instruments.transport import LinkLostError, NoReplyError
 from drivers.limits import Limits
 from sim.instruments.dlc_pro import Monitor, TwinConnection
 from sim.instruments.in_process import make_twin
+from sim.instruments.server.decop import DecopServer
 from sim.world.elements import laser as model
 from sim.world.elements.laser import Laser
 
@@ -33,6 +35,7 @@ class TestDlcPro(Contract):
         SetPoint("set_current_ma", 80.0, (-0.1, 130.1, 1e9), "current_ma", "mA"),
         SetPoint("set_current_clip_ma", 120.0, (-0.1, 130.1), "current_clip_ma", "mA"),
         SetPoint("set_piezo_v", 71.5, (-0.1, 140.1), "piezo_v", "V"),
+        SetPoint("set_piezo_limit_v", 100.0, (-0.1, 140.1), "piezo_limit_v", "V"),
     )
 
     def pretend(self, twin: Any) -> None:
@@ -46,8 +49,16 @@ class TestDlcPro(Contract):
         assert truth == bench.lab.world.scenario
         assert bench.driver.is_locked() and bench.driver.emission()
 
-    def test_the_controllers_own_clip_is_brought_down_to_the_limit(self, bench: Bench) -> None:
+    def test_the_controllers_own_limits_are_brought_down_to_the_drivers(self, bench: Bench) -> None:
         assert bench.driver.current_clip_ma() == 130.0
+        bench.driver.piezo_limits = Limits(0.0, 120.0, "V")
+        bench.driver.open()
+        assert bench.driver.piezo_limit_v() == 120.0
+
+    def test_what_only_the_instrument_refuses_is_raised_with_its_answer(self, bench: Bench) -> None:
+        bench.driver.set_piezo_limit_v(100.0)
+        with pytest.raises(DeviceError, match="refused .*voltage-set 110.* failed: '-4'"):
+            bench.driver.set_piezo_v(110.0)
 
     def test_a_current_above_the_controllers_own_clip_is_refused(self, bench: Bench) -> None:
         bench.driver.set_current_clip_ma(100.0)
@@ -181,6 +192,26 @@ def test_the_vendors_subscription_tells_of_a_lost_lock() -> None:
         dlc.laser1.dl.lock.state.get()
         while len(seen) < 2:
             dlc.run(timeout=0.05)
+    assert seen == [5, 0]
+
+
+def test_the_vendors_client_hears_of_a_lost_lock_on_both_ports_of_a_server() -> None:
+    lab, seen, loop = Lab(), [], asyncio.new_event_loop()
+    server = DecopServer("alice_laser", make_twin(lab.world, "alice_laser", "dlc_pro").handle)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0, 0), loop).result(30)
+    with DLCpro(NetworkConnection("127.0.0.1", port, server.monitoring_port, 30)) as dlc:
+        dlc.laser1.dl.lock.state.subscribe(lambda _sub, _time, value: seen.append(value.get()))
+        while not seen:
+            dlc.run(timeout=0.05)
+        dlc.laser1.dl.lock.lock_enabled.set(False)
+        while len(seen) < 2:
+            dlc.run(timeout=0.05)
+    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(30)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
     assert seen == [5, 0]
 
 

@@ -78,8 +78,11 @@ class TestStabilizer(Contract):
     @pytest.mark.parametrize("integral", [0.0, 1000.0])
     def test_a_gain_of_the_wrong_sign_or_none_loses_the_cavity(self, bench: Bench, integral: float) -> None:
         bench.driver.set_pid(0.0, integral)
-        bench.lab.wait(30.0)
-        assert bench.driver.transmission_v() < 1.9 and not bench.lab.world.element(bench.row).is_locked
+        seen = []
+        for _ in range(10):
+            bench.lab.wait(10.0)
+            seen.append(bench.driver.transmission_v())
+        assert min(seen) < 1.5 and not bench.lab.world.element(bench.row).is_locked
 
     def test_a_lock_that_is_lost_is_found_again_by_a_sweep_and_left_as_it_was(self, bench: Bench) -> None:
         lock: CavityLock = bench.lab.world.element(bench.row)
@@ -92,7 +95,7 @@ class TestStabilizer(Contract):
     def test_a_cavity_beyond_the_piezos_range_stays_lost_and_the_driver_says_so(self, bench: Bench) -> None:
         lock: CavityLock = bench.lab.world.element(bench.row)
         lock.disturb(100 * lock.port.kappa_rad_s)
-        assert bench.driver.relock(0.5) is False
+        assert bench.driver.relock(0.5) is False and bench.driver.mode() == "Hold"
         assert (lock.lowest_v, lock.highest_v) == (-10.0, 10.0)
 
     def test_an_integrator_written_as_a_biquad_locks_too(self, bench: Bench) -> None:
@@ -150,6 +153,20 @@ def test_the_error_signal_is_that_of_the_physics_and_the_light_a_lorentzian() ->
     assert read[:, 0].mean() == pytest.approx(float(expected), abs=5e-4)
     bright = model.TRANSMITTED_V / (1 + (detuning / lock.port.kappa_rad_s) ** 2)
     assert read[:, 1].mean() == pytest.approx(bright, abs=5e-4)
+
+
+def test_the_free_cavity_takes_the_same_path_whoever_reads_and_when() -> None:
+    paths = []
+    for reads in (0, 50):
+        lab = Lab()
+        lock: CavityLock = lab.world.element("alice_cavity_lock")
+        lock.set_mode("Hold")
+        for _ in range(reads):
+            lock.error_v()
+            lab.wait(0.1)
+        lab.world.reach(20 * 10**9)
+        paths.append(lock.detuning_rad_s)
+    assert paths[0] == paths[1] != 0
 
 
 def test_beyond_three_linewidths_running_does_not_catch_and_within_it_does() -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -416,6 +417,14 @@ def test_a_command_that_is_not_answered_is_not_sent_again(server: Server) -> Non
         tagger.transport._timeout_ms = 5000
         assert tagger.delay_ps(1) == 0
         assert server.heard.count(("scpi", "INPU2:DELA 77")) == 1
+
+
+def test_without_pyzmq_the_error_says_what_to_install() -> None:
+    missing = mock.Mock(side_effect=ImportError("No module named 'zmq'"))
+    with mock.patch("importlib.import_module", missing), pytest.raises(
+        DeviceError, match=r"No module named 'zmq'.*pip install 'atomlink\[instruments\]'"
+    ):
+        Driver("tagger", Driver.connect("192.168.1.74")).open()
 
 
 def test_a_dead_port_is_a_time_out() -> None:

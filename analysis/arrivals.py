@@ -1,0 +1,74 @@
+"""Photon arrival times of each node, out of the histograms of `experiments/sequences/arrivals.py`.
+
+Dark clicks are spread evenly over the gate; the believed number of them is taken off (few bins lie before the first
+light: what they show says less than the belief). The mean and width of what is left have the errors of so many clicks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.estimates import Estimate, binomial
+from analysis.load import Run
+from analysis.result import columns
+from atomlink.errors import DataError
+
+NODES = ("alice", "bob")
+FEWEST = 50  # clicks of a node
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Clicks of one node: `time_s` (bins,) bin centres after its excitation edge, `counts` (detectors, bins)."""
+
+    time_s: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+    attempts: int
+    dark_per_bin: float  # all detectors together
+
+    @property
+    def clicks(self) -> int:
+        """Return the number of clicks."""
+        return int(self.counts.sum())
+
+    @property
+    def per_attempt(self) -> Estimate:
+        """Return clicks per attempt, dark ones taken off."""
+        dark = self.dark_per_bin * len(self.time_s) / self.attempts
+        return binomial(self.clicks, self.attempts, "clicks/attempts") - dark
+
+    def mean(self) -> Estimate:
+        """Return the mean arrival in s."""
+        weights, spread = self._weights(), self.width()
+        value = float(weights @ self.time_s / weights.sum())
+        return Estimate(value, spread.value / math.sqrt(self.clicks), self.clicks, "mean of the clicks", "s")
+
+    def width(self) -> Estimate:
+        """Return the rms width in s, with the error that follows from the fourth moment (at least that of a flat shape)."""
+        weights = self._weights()
+        total = float(weights.sum())
+        deviation = self.time_s - float(weights @ self.time_s) / total
+        second, fourth = (float(weights @ deviation**k) / total for k in (2, 4))
+        width = math.sqrt(second)
+        error = math.sqrt(max(fourth - second**2, second**2) / self.clicks) / (2 * width)
+        return Estimate(width, error, self.clicks, "rms of the clicks", "s")
+
+    def _weights(self) -> npt.NDArray[np.float64]:
+        return np.asarray(self.counts.sum(axis=0) - self.dark_per_bin, dtype=float)
+
+
+def arrivals(run: Run, node: str) -> Arrivals:
+    """Return the arrivals of one node's photons; DataError where there are too few."""
+    histogram, attempts, first, width = columns(run, f"h_{node}", f"n_{node}", f"t_first_{node}_s", "t_bin_s")
+    counts = np.asarray(histogram, dtype=np.int64).reshape(-1, *np.shape(histogram)[-2:]).sum(axis=0)
+    if counts.sum() < FEWEST:
+        raise DataError(f"Run {run.label} has {counts.sum()} photons of {node}, must be {FEWEST}: take more attempts, "
+                        "and look at light, cavity and switch.")
+    time_s = float(first) + float(width) * (np.arange(counts.shape[1]) + 0.5)
+    rate_hz = run.belief("param.link.dark_rate_hz") or 0.0
+    n = int(np.sum(attempts))
+    return Arrivals(time_s, counts, n, n * counts.shape[0] * float(rate_hz) * float(width))

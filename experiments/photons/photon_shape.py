@@ -1,0 +1,51 @@
+"""The shape of each node's photon at the detectors."""
+
+from typing import Any
+
+from artiq.experiment import EnumerationValue, EnvExperiment
+
+from drivers.rtio.heralder import BACKENDS, make_heralder
+from drivers.rtio.photon_port import PhotonPort
+from experiments.sequences.arrivals import Arrivals
+from experiments.sequences.conclude import conclude
+from experiments.sequences.photons import PhotonCounter
+from experiments.sequences.scan import Point, Scan
+from experiments.sequences.two_nodes import TwoNodes
+
+
+class PhotonShape(EnvExperiment):
+    """Photon shape
+
+    load --[ recool ]--( pump --[ excite one node ]--[ gate, four detectors: time stamps ] ) x shots
+    once with alice's light, once with bob's; times count from the excitation's switch edge.
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(self, (), shots=30_000, repeats=1)
+        self.setattr_argument(
+            "backend",
+            EnumerationValue(list(BACKENDS), default="entangler"),
+            "Heralding",
+            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
+        )
+        self.nodes = TwoNodes(self)
+        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
+        self.arrivals = Arrivals(self, PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend)))
+
+    def prepare(self) -> None:
+        """Read the beliefs and lay out the timing."""
+        self.call_child_method("prepare")
+
+    def run(self) -> None:
+        """Take photons of one node after the other; keep what there is when asked to stop."""
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close, self.arrivals.run_level())
+
+    def measure(self, _point: Point) -> dict[str, Any]:
+        """Return the histograms of both nodes."""
+        return self.arrivals.measure(self.scan.shots)
+
+    def analyze(self) -> None:
+        """Find arrival, length, and clicks per attempt of each node."""
+        self.result = conclude(self, self.scan)

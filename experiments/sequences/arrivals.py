@@ -1,0 +1,54 @@
+"""When the photons of each node come: click times after its excitation edge, as a histogram in machine units."""
+
+from typing import Any
+
+from artiq.language.environment import HasEnvironment
+
+from drivers import parameters
+from drivers.rtio.heralder import DETECTORS, SINGLES
+from drivers.rtio.photon_port import believed_timing
+from experiments.sequences.photons import PhotonCounter
+
+MARGIN_S = 100e-9  # the gate opens and shuts this much further out than in a run, so that it cuts nothing off
+
+
+class Arrivals(HasEnvironment):
+    """Photons of one node after the other. Rows: `h_NODE` (detectors, bins) clicks by bin of 1 mu from
+    `t_first_mu` on, `n_NODE` attempts.
+    """
+
+    def build(self, photons: PhotonCounter) -> None:
+        self.photons = photons
+        self.core = self.get_device("core")
+
+    def prepare(self) -> None:
+        """Lay out the timing."""
+        self.timing = believed_timing(self, 0.0, MARGIN_S)
+        parameters.get(self, "param.link.dark_rate_hz")  # filed with the results: the analysis takes dark clicks off
+        self.bins = self.timing.gate_stop_mu - self.timing.gate_start_mu
+
+    def run_level(self) -> dict[str, Any]:
+        """Return where the histograms begin, for each node, in s after its excitation edge, and the width of a bin."""
+        edges = {"alice": self.timing.excite_alice_mu, "bob": self.timing.excite_bob_mu}
+        period = self.core.ref_period
+        starts = {f"scan.t_first_{node}_s": (self.timing.gate_start_mu - edge) * period for node, edge in edges.items()}
+        return {**starts, "scan.t_bin_s": period}
+
+    def measure(self, attempts: int) -> dict[str, Any]:
+        """Return one row of so many attempts with each node."""
+        row: dict[str, Any] = {}
+        for node, lit in (("alice", (True, False)), ("bob", (False, True))):
+            self.photons.excite(*lit)
+            self.photons.count(self.timing, SINGLES, attempts, keep_times=True)
+            row |= {f"h_{node}": self._histogram(*self.photons.times()), f"n_{node}": int(self.photons.done)}
+        self.photons.excite(True, True)
+        return row
+
+    def _histogram(self, times: list[int], detectors: list[int]) -> list[list[int]]:
+        """Return clicks by detector and bin; times count from alice's edge."""
+        first = self.timing.gate_start_mu - self.timing.excite_alice_mu
+        out = [[0] * self.bins for _ in DETECTORS]
+        for t, k in zip(times, detectors, strict=True):
+            if 0 <= t - first < self.bins:
+                out[k][t - first] += 1
+        return out

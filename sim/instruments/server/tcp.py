@@ -1,0 +1,94 @@
+"""What servers of twins over TCP have in common: a port, its clients, and how a client that misbehaves is let go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Protocol
+
+from atomlink.errors import LabError
+
+logger = logging.getLogger(__name__)
+LONGEST_REQUEST = 1 << 16  # bytes
+POLL_S = 0.05  # between two looks at what an instrument says by itself
+_ATTEMPTS = 50  # to find ports that lie as far apart as the instrument's own
+
+
+class Server(Protocol):
+    """One instrument's port or ports."""
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; return the first port, which is a free one for port 0. OSError where one of them is taken."""
+
+    async def stop(self) -> None:
+        """Close every connection and every port; it can be started again."""
+
+    def address(self, host: str, port: int) -> str:
+        """Return what the driver's `connect()` takes."""
+
+
+class TcpServer:
+    """One TCP port; a subclass says in `converse` what happens on each connection."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._clients: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; return the port, which is a free one for port 0."""
+        self._server = await asyncio.start_server(self._client, host, port, limit=LONGEST_REQUEST)
+        found: int = self._server.sockets[0].getsockname()[1]
+        return found
+
+    async def stop(self) -> None:
+        """Close every connection and the port."""
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+        self._server = None
+
+    def address(self, host: str, port: int) -> str:
+        """Return HOST:PORT."""
+        return f"{host}:{port}"
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Talk with one client until it goes."""
+        raise NotImplementedError(f"{type(self).__name__} has no converse()")
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
+        try:
+            await self.converse(reader, writer)
+        except (asyncio.IncompleteReadError, asyncio.CancelledError):
+            # It has gone, perhaps in the middle of a request, which instruments forget; or the server stops: asyncio's
+            # streams report a cancelled task as an error.
+            pass
+        except (ConnectionError, asyncio.LimitOverrunError) as error:
+            logger.warning("%s: a client broke off: %s", self.name, error)
+        except LabError as error:  # the lab refuses (a drift out of range): the instrument falls silent, the log says why
+            logger.error("%s: %s", self.name, error)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+
+async def start_pair(first: TcpServer, second: TcpServer, offset: int, host: str, port: int) -> int:
+    """Start two servers whose ports lie `offset` apart; return the first's port."""
+    for left in reversed(range(1 if port else _ATTEMPTS)):
+        found = await first.start(host, port)
+        try:
+            await second.start(host, found + offset)
+            return found
+        except (OSError, OverflowError) as error:
+            await first.stop()
+            if not left:
+                raise OSError(f"port {found + offset} is taken") from error
+    raise AssertionError("the last attempt returns or raises")
