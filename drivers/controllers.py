@@ -104,8 +104,12 @@ def open_at_lab(lab: str, name: str, kind: str) -> Instrument:
     if name not in addresses:
         listed = ", ".join(sorted(addresses)) or "none"
         raise DeviceError(f"The lab at {lab} serves no `{name}`, its instruments are: {listed}.")
-    cls = driver_class(kind)
-    driver = cls(name, cls.connect(addresses[name]))
+    cls, address = driver_class(kind), addresses[name]
+    if address.startswith("lab:"):  # an instrument without a wire of its own
+        transport = importlib.import_module("sim.instruments.in_lab").transport(address, kind)
+    else:
+        transport = cls.connect(address)
+    driver = cls(name, transport)
     driver.simulated = True
     return driver.open()
 

@@ -189,13 +189,17 @@ def _serve_lab(words: list[str]) -> int:
     parser.add_argument("--realtime", action="store_true", help="lab time follows the wall clock between runs")
     parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(words)
+    from sim import artiq_runtime
+
+    artiq_runtime.install()
     from sim.command.serve import serve
     from sim.target import resolved
 
     given = {"ATOMLINK_SCENARIO": args.scenario, "ATOMLINK_SEED": args.seed}
     settings = resolved({**os.environ, "ATOMLINK_TARGET": "simulation", "ATOMLINK_LAB": ""},
                         {name: value for name, value in given.items() if value is not None})
-    return serve(args, settings["ATOMLINK_SCENARIO"], int(settings["ATOMLINK_SEED"]))
+    with _variables({"ATOMLINK_TARGET": "hardware"}):  # instruments under their drivers' names, as the real lab has them
+        return serve(args, settings["ATOMLINK_SCENARIO"], int(settings["ATOMLINK_SEED"]))
 
 
 def _lab_of(file: Path) -> tuple["Lab", Path]:

@@ -4,68 +4,55 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import ipaddress
 import os
-import time
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from atomlink.errors import UsageError
+from sim.command.examine import load_device_db
+from sim.command.lab import find_lab
 from sim.daemon.daemon import Daemon
 from sim.daemon.service import Service
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 
-_TICK_S = 0.05
-
 
 def serve(args: argparse.Namespace, scenario: str, seed: int) -> int:
-    """Serve until stopped; return the exit code."""
-    rows: Mapping[str, Mapping[str, Any]] = {}
+    """Serve until stopped; return the exit code. The environment names the hardware, whose rows are wanted."""
+    _check(args)
+    rows = instrument_rows(load_device_db(find_lab(Path.cwd())).get_device_db())
     world = World(load_scenario(scenario), seed)
-    daemon = Daemon(Service(world, scenario), args.bind, args.port, rows)
-    asyncio.run(_serve(daemon, args.realtime))
+    daemon = Daemon(Service(world, scenario), args.bind, args.port, rows, args.realtime)
+    asyncio.run(daemon.serve_until_signal(lambda: _announce(daemon)))
     print("lab stopped; shutters closed")
     return 0
 
 
-async def _serve(daemon: Daemon, realtime: bool) -> None:
-    clock = asyncio.create_task(_follow_wall_clock(daemon)) if realtime else None
+def instrument_rows(device_db: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the rows of a device_db that name a driver of `drivers/instruments`."""
+    return {name: row for name, row in device_db.items() if isinstance(row, Mapping) and "driver" in row}
+
+
+def _check(args: argparse.Namespace) -> None:
     try:
-        await daemon.serve_until_signal(lambda: _announce(daemon, realtime))
-    finally:
-        if clock is not None:
-            clock.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await clock
+        ipaddress.IPv4Address(args.bind)
+    except ValueError:
+        raise UsageError(f"--bind is {args.bind!r}, must be an IPv4 address (VISA's sockets know no other): 127.0.0.1 "
+                         "for this machine alone, 0.0.0.0 for everybody") from None  # fmt: skip
+    if not 0 <= args.port < 65536:
+        raise UsageError(f"--port is {args.port}, must be 0 (any) to 65535")
 
 
-def _announce(daemon: Daemon, realtime: bool) -> None:
+def _announce(daemon: Daemon) -> None:
     world = daemon.world
     print(f"lab: scenario {world.scenario.name}, seed {world.seed}, "
-          f"time {'follows the wall clock between runs' if realtime else 'stands still between runs'}, "
+          f"time {'stands still' if daemon.clock is None else 'follows the wall clock'} between runs, "
           f"pid {os.getpid()}; Ctrl-C stops it")  # fmt: skip
-    for name, what, address in _table(daemon):
-        print(f"  {name:<20} {what:<14} {address}")
-    print(f"runs: atomlink run FILE --lab {_own(daemon)}    or set ATOMLINK_LAB={_own(daemon)} for ARTIQ", flush=True)
-
-
-def _table(daemon: Daemon) -> Iterator[tuple[str, str, str]]:
-    yield "(runs)", "RTIO", _own(daemon)
-    for name, address in daemon.service.addresses.items():
-        yield name, str(daemon.rows[name]["driver"]), address
-
-
-def _own(daemon: Daemon) -> str:
-    host = f"[{daemon.host}]" if ":" in daemon.host else daemon.host
-    return f"{host}:{daemon.port}"
-
-
-async def _follow_wall_clock(daemon: Daemon) -> None:
-    """Let lab time pass while no run holds the timeline."""
-    last = time.monotonic()
-    while True:
-        await asyncio.sleep(_TICK_S)
-        now = time.monotonic()
-        if daemon.service.holder is None:
-            daemon.world.reach(daemon.world.now_mu + round((now - last) * 1e9))
-        last = now
+    host = socket.gethostname() if daemon.host == "0.0.0.0" else daemon.host  # noqa: S104 - compared, not bound to
+    own = f"{host}:{daemon.port}"
+    for name, kind, address in (("(runs)", "RTIO", own), *daemon.instruments.table(host, own)):
+        print(f"  {name:<20} {kind:<14} {address}")
+    print(f"runs: atomlink run FILE --lab {own}    or set ATOMLINK_LAB={own} for ARTIQ", flush=True)

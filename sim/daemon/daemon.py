@@ -10,49 +10,57 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from atomlink.errors import LabError, UsageError
 from sim.daemon import messages
+from sim.daemon.clock import WallClock
+from sim.daemon.instruments import FIRST, Instruments
 from sim.daemon.service import Service, Session
 
 logger = logging.getLogger(__name__)
 
 
 class Daemon:
-    """Serve one world. `service.scenario` says which; `instruments`: rows of device_db by name; `port` 0 takes any free
-    one.
+    """Serve one world. `service.scenario` says which; `rows`: instruments of device_db by name; `port` 0 takes any free
+    ones; `realtime`: lab time follows the wall clock while no run holds the timeline.
     """
 
-    def __init__(self, service: Service, host: str, port: int, instruments: Mapping[str, Mapping[str, Any]]) -> None:
-        self.service, world = service, service.world
-        self.world, self.host, self.port, self.rows = world, host, port, instruments
-        self._close: list[Callable[[], Awaitable[None]]] = []
+    def __init__(self, service: Service, host: str, port: int, rows: Mapping[str, Mapping[str, Any]],
+                 realtime: bool = False) -> None:  # fmt: skip
+        self.service, self.world = service, service.world
+        self.host, self.port = host, port
+        self.clock = WallClock(service) if realtime else None
+        self.instruments = Instruments(self.world, rows, self._sync)
+        self._server: asyncio.Server | None = None
+        self._ticking: asyncio.Task[None] | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Bind every port; UsageError where the lab's own is taken."""
         try:
-            server = await asyncio.start_server(self._client, self.host, self.port, limit=messages.LONGEST_LINE)
+            self._server = await asyncio.start_server(self._client, self.host, self.port, limit=messages.LONGEST_LINE)
         except OSError as error:
             raise UsageError(f"the lab cannot listen at {self.host}:{self.port} ({error.strerror}): another lab may be "
                              "running; stop it, or choose another --port") from None
-        self.port = server.sockets[0].getsockname()[1]
-
-        async def close() -> None:
-            server.close()
-
-        self._close.append(close)
+        given, self.port = self.port, self._server.sockets[0].getsockname()[1]
+        await self.instruments.start(self.host, given and given + FIRST)
+        self.service.addresses = lambda host: self.instruments.addresses(host, f"{host}:{self.port}")
+        self.service.instrument = self.instruments.ask
+        if self.clock is not None:
+            self._ticking = asyncio.create_task(self.clock.run())
 
     async def stop(self) -> None:
         """Close the shutters, every connection and every port."""
         self.service.close_shutters()
-        for client in self._clients:
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
-        for close in reversed(self._close):
-            await close()
+        tasks = [*self._clients, *([self._ticking] if self._ticking is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.instruments.stop()
+        if self._server is not None:
+            self._server.close()
 
     async def serve_until_signal(self, started: Callable[[], None]) -> None:
         """Serve until SIGINT or SIGTERM; `started` is called when every port is bound."""
@@ -60,15 +68,15 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        await self.start()
         try:
+            await self.start()
             started()
             await stop.wait()
         finally:
             await self.stop()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session, task = Session(), asyncio.current_task()
+        session, task = Session(writer.get_extra_info("sockname")[0]), asyncio.current_task()
         assert task is not None
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)
@@ -78,11 +86,18 @@ class Daemon:
                 await writer.drain()
         except (ConnectionError, ValueError) as error:  # ValueError: a line longer than any message
             logger.warning("a client of the lab broke off: %s", error)
+        except asyncio.CancelledError:
+            pass  # the lab stops: asyncio's streams report a cancelled task as an error
         finally:
             self.service.leave(session)
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
+
+    def _sync(self) -> None:
+        self.service.sync()
+        if self.clock is not None:
+            self.clock.follow()
 
     def _reply(self, session: Session, line: bytes) -> messages.Message:
         try:

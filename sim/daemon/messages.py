@@ -1,6 +1,7 @@
 """What a run and the lab say to each other: one JSON object per line, a reply to every request.
 
-Signals travel as plain lists (`Tone`, `Cycle`, `CycleResult` are tuples), arrays as base64 with dtype and shape; nothing that is received is ever executed.
+Signals travel as plain lists (`Tone`, `Cycle`, `CycleResult` are tuples), arrays as base64 with dtype
+and shape; nothing that is received is ever executed.
 """
 
 from __future__ import annotations

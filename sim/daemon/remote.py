@@ -1,4 +1,4 @@
-"""The world as a run sees it when `atomlink lab` keeps it: the same three functions, over one loopback connection.
+"""The world as a run sees it when `atomlink lab` keeps it: the same functions, over one loopback connection.
 
 Output events are collected and travel with the next question, so a run waits for the lab only when it reads an input.
 """
@@ -14,6 +14,7 @@ from sim.daemon import messages
 from sim.signals import Cycle, CycleResult
 
 _BATCH = 4096  # events that are sent without a question
+_CONNECT_S = 10.0
 _TIMEOUT_S = 300.0  # a stretch of cycles of a weak link may take a minute of wall time
 
 
@@ -24,10 +25,11 @@ class Connection:
         self.address = address
         host, port = split_address(address)
         try:
-            self._socket = socket.create_connection((host, port), timeout=_TIMEOUT_S)
+            self._socket = socket.create_connection((host, port), timeout=_CONNECT_S)
         except OSError as error:
             raise DeviceError(f"no lab answers at {address} ({error.strerror or error}): start one with "
                               "`atomlink lab`, or leave --lab and ATOMLINK_LAB out") from None
+        self._socket.settimeout(_TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lines = self._socket.makefile("rb")
 
@@ -64,22 +66,23 @@ class RemoteWorld:
         self._connection = Connection(address)
         self._who = who
         self._events: list[tuple[int, int, Any]] = []
-        self._leased = False
+        self.leased = False
+        self._idle_mu = -1
         self.now_mu = 0
         self.lease()
 
     def lease(self) -> int:
         """Take the RTIO timeline, if it is not held already; return the lab time in mu."""
-        if not self._leased:
+        if not self.leased:
             self.now_mu = max(self.now_mu, self._connection.ask(op="lease", who=self._who)["now_mu"])
-            self._leased = True
+            self.leased = True
         return self.now_mu
 
     def release(self) -> None:
         """Let others have the timeline."""
-        if self._leased:
+        if self.leased:
             self._ask(op="release")
-            self._leased = False
+            self.leased = False
 
     def close(self) -> None:
         """Release and hang up."""
@@ -112,10 +115,30 @@ class RemoteWorld:
 
         return between
 
+    def frames(self, port: str) -> Callable[[int, int], list[tuple[int, Any]]]:
+        """Return the function that gives the camera frames at a grabber between two times: (read out at, image)."""
+        number = self._ask(op="camera", port=port)["id"]
+
+        def between(start_mu: int, stop_mu: int) -> list[tuple[int, Any]]:
+            self.now_mu = max(self.now_mu, int(stop_mu))
+            reply = self._ask(op="frames", id=number, start_mu=int(start_mu), stop_mu=int(stop_mu))
+            return [(int(t_mu), image) for t_mu, image in messages.unpacked(reply["frames"])]
+
+        return between
+
     def advance(self, t_mu: int) -> None:
-        """Let lab time reach t_mu."""
-        self.now_mu = max(self.now_mu, int(t_mu))
-        self._ask(op="advance", t_mu=int(t_mu))
+        """Let lab time reach t_mu; nothing of this run acts while it does not hold the timeline."""
+        if self.leased:
+            self.now_mu = max(self.now_mu, int(t_mu))
+            self._ask(op="advance", t_mu=int(t_mu))
+
+    reach = advance
+
+    def idle(self, counter_mu: int) -> None:
+        """Say that no kernel runs, with all that acts up to the RTIO counter: instruments may be asked now."""
+        if self.leased and counter_mu > self._idle_mu:
+            self._idle_mu = counter_mu
+            self._ask(op="idle", counter_mu=int(counter_mu))
 
     def run_cycles(self, number: int, start_mu: int, stop_mu: int, cycle: Cycle) -> CycleResult:
         """Let the lab repeat a cycle of the heralding gateware."""

@@ -17,33 +17,40 @@ from sim.daemon import messages
 from sim.world.world import World
 
 KINDS = ("level", "tone", "voltage")  # what travels as events; docs/contracts.md, section 4
+LATEST_MU = 1 << 62
 _SHUTTERS = ("alice_shutter", "bob_shutter")
 
 
 @dataclass
 class Session:
-    """One connection: the ports it has asked for."""
+    """One connection: the ports it has asked for. `host` is where it reached the lab."""
 
+    host: str = "127.0.0.1"
     who: str = "somebody"
     sinks: list[tuple[str, Callable[[int, Any], None]]] = field(default_factory=list)
     inputs: list[Callable[[int, int], list[int]]] = field(default_factory=list)
     entanglers: list[Any] = field(default_factory=list)
+    frames: list[Callable[[int, int], list[tuple[int, Any]]]] = field(default_factory=list)
 
 
 class Service:
     """The lab's side of the connection. `scenario`: how the world's scenario is found (its name, or a path);
-    `addresses`: where the instruments listen, by name.
+    `addresses(host)`: where the instruments listen for a client that reaches this host, by name; `instrument(request)`
+    asks one that has no wire.
     """
 
     def __init__(self, world: World, scenario: str) -> None:
         self.world, self.scenario = world, scenario
-        self.addresses: dict[str, str] = {}
+        self.addresses: Callable[[str], dict[str, str]] = lambda _host: {}
+        self.instrument: Callable[[messages.Message], messages.Message] = _no_instrument
+        self._told_mu = 0
         self._holder: Session | None = None
         self._operations: dict[str, Callable[[Session, messages.Message], messages.Message]] = {
-            "hello": self._hello, "addresses": lambda _session, _request: {"addresses": self.addresses},
+            "hello": self._hello, "addresses": lambda session, _request: {"addresses": self.addresses(session.host)},
+            "instrument": lambda _session, request: self.instrument(request),
             "lease": self._lease, "release": self._release, "output": self._output, "input": self._input,
             "entangler": self._entangler, "events": self._events, "clicks": self._clicks, "advance": self._advance,
-            "run_cycles": self._run_cycles,
+            "run_cycles": self._run_cycles, "camera": self._camera, "frames": self._frames, "idle": self._idle,
         }  # fmt: skip
 
     @property
@@ -61,7 +68,7 @@ class Service:
             return operation(session, request)
         except LabError as error:
             return {"error": str(error)}
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             return {"error": f"the request {request['op']!r} is malformed ({type(error).__name__}: {error})"}
 
     def leave(self, session: Session) -> None:
@@ -70,8 +77,14 @@ class Service:
             self.close_shutters()
             self._holder = None
 
+    def sync(self) -> None:
+        """Let lab time reach what the run with the lease has reached: first thing of an instrument's request."""
+        if self._told_mu > self.world.now_mu:
+            self.world.reach(self._told_mu)
+
     def close_shutters(self) -> None:
         """Close the laser shutters at the present lab time, as the watchdog of a real lab does."""
+        self.sync()
         for port in _SHUTTERS:
             self.world.output(port, "level")(self.world.now_mu, 0)
 
@@ -93,7 +106,8 @@ class Service:
 
     def _release(self, session: Session, _request: messages.Message) -> messages.Message:
         if self._holder is session:
-                self._holder = None
+            self.sync()
+            self._holder = None
         return {}
 
     def _output(self, session: Session, request: messages.Message) -> messages.Message:
@@ -112,25 +126,43 @@ class Service:
         session.entanglers.append(self.world.output(str(request["port"]), "entangler"))
         return {"id": len(session.entanglers) - 1}
 
+    def _camera(self, session: Session, request: messages.Message) -> messages.Message:
+        session.frames.append(self.world.frames(str(request["port"])))
+        return {"id": len(session.frames) - 1}
+
     def _events(self, _session: Session, _request: messages.Message) -> messages.Message:
         return {}  # what came with the request was delivered before it
 
+    def _idle(self, session: Session, request: messages.Message) -> messages.Message:
+        """No kernel runs: what instruments are asked now, they are asked at the counter."""
+        self._require(session)
+        self._told_mu = max(self._told_mu, _time(request["counter_mu"]))
+        return {}
+
     def _clicks(self, session: Session, request: messages.Message) -> messages.Message:
         self._require(session)
-        start_mu, stop_mu = int(request["start_mu"]), int(request["stop_mu"])
+        start_mu, stop_mu = _time(request["start_mu"]), _time(request["stop_mu"])
         clicks = session.inputs[request["id"]](start_mu, stop_mu)
         self.world.reach(stop_mu)
         return {"clicks": clicks}
 
+    def _frames(self, session: Session, request: messages.Message) -> messages.Message:
+        self._require(session)
+        start_mu, stop_mu = _time(request["start_mu"]), _time(request["stop_mu"])
+        frames = session.frames[request["id"]](start_mu, stop_mu)
+        self.world.reach(stop_mu)
+        return {"frames": messages.packed(frames)}
+
     def _advance(self, session: Session, request: messages.Message) -> messages.Message:
         self._require(session)
-        self.world.reach(int(request["t_mu"]))
+        self.world.reach(_time(request["t_mu"]))
         return {}
 
     def _run_cycles(self, session: Session, request: messages.Message) -> messages.Message:
         self._require(session)
         entangler = session.entanglers[request["id"]]
-        result = entangler.run(int(request["start_mu"]), int(request["stop_mu"]), messages.cycle(request["cycle"]))
+        start_mu, stop_mu = _time(request["start_mu"]), _time(request["stop_mu"])
+        result = entangler.run(start_mu, stop_mu, messages.cycle(request["cycle"]))
         self.world.reach(result.t_end_mu)
         return {"result": result}
 
@@ -139,8 +171,19 @@ class Service:
         for number, t_mu, value in events:
             self._require(session)
             kind, sink = session.sinks[number]
-            sink(int(t_mu), messages.signal(kind, value))
+            sink(_time(t_mu), messages.signal(kind, value))
 
     def _require(self, session: Session) -> None:
         if self._holder is not session:
             raise DeviceError(f"the RTIO timeline is held by {self.holder or 'nobody'}: ask for the lease first")
+
+
+def _time(value: Any) -> int:
+    t_mu = int(value)
+    if not -LATEST_MU < t_mu < LATEST_MU:
+        raise ValueError(f"time is {t_mu} mu, must be a 64-bit time stamp")
+    return t_mu
+
+
+def _no_instrument(_request: messages.Message) -> messages.Message:
+    raise DeviceError("this lab serves no instruments")

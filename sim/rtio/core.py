@@ -52,6 +52,7 @@ class Comm:
 
     def __init__(self) -> None:
         self.lab: Any = None  # sim.daemon.remote.RemoteWorld
+        self.bus: Bus | None = None
 
     def open(self) -> None:
         """Open the link."""
@@ -61,8 +62,12 @@ class Comm:
         raise UsageError("a compiled kernel runs on hardware only: set ATOMLINK_TARGET=hardware, or run the source")
 
     def close(self) -> None:
-        """Close the link, as experiments do before they pause."""
-        if self.lab is not None:
+        """Close the link, as experiments do before they pause: what the run has put on the timeline still happens, and
+        then others may have it.
+        """
+        if self.lab is not None and self.lab.leased:
+            if self.bus is not None:
+                self.bus.finish()
             self.lab.release()
 
 
@@ -113,7 +118,7 @@ class Core:
 
     def join(self, other: Core) -> None:
         """Share the lab of another core device: experiments that take turns in one process meet the same lab."""
-        self._joined = other
+        self._joined, self.comm = other, other.comm
 
     @property
     def engine(self) -> Engine:
@@ -126,6 +131,7 @@ class Core:
             bus = make(gateware, self.costs, self.ref_multiplier)
             if self.comm.lab is not None:
                 bus.counter = bus.now = self._take_lab()
+                self.comm.bus = bus
             self._engine = Engine(bus, self.ref_period)
         return self._engine
 
@@ -147,6 +153,12 @@ class Core:
         """Time has passed in a lab that is kept elsewhere while this run did not hold its timeline."""
         if self.comm.lab is not None:
             self.bus.counter = max(self.bus.counter, self._take_lab())
+
+    def _ended(self) -> None:
+        """A kernel has ended, the host goes on: what instruments are asked now, they are asked at the counter."""
+        if self.comm.lab is not None:
+            self.bus.advance(self.bus.counter)
+            self.comm.lab.idle(self.bus.counter)
 
     def _world(self) -> Any:
         if self.lab:
@@ -172,7 +184,10 @@ class Core:
     def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a kernel, called from the host."""
         self._resume()
-        return self.engine.run(function, tuple(args), kwargs)
+        try:
+            return self.engine.run(function, tuple(args), kwargs)
+        finally:
+            self._ended()
 
     def compile(self, *call: Any, **options: Any) -> Any:
         """Refuse to compile, which `artiq_compile` asks for."""
@@ -196,7 +211,10 @@ class Core:
         @wraps(function)
         def run_precompiled() -> Any:
             self._resume()
-            return self.engine.execute(compiled, values, kwargs, write_back=False)
+            try:
+                return self.engine.execute(compiled, values, kwargs, write_back=False)
+            finally:
+                self._ended()
 
         return run_precompiled
 
@@ -244,12 +262,14 @@ class Core:
         """
         bus = self.bus
         bus.catch_up()
-        reach = getattr(self.world, "reach", None)  # a lab that is kept elsewhere has its own instruments, there
+        reach = getattr(self.world, "reach", None)  # a gateware of a test's own may have no lab
         if reach is not None:
             reach(bus.counter)
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Let go of the device; a lab that is shared stays with whom it belongs to."""
+        if self._joined is not None:
+            return
         self.comm.close()
         if self.comm.lab is not None:
             self.comm.lab.close()

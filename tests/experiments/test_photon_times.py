@@ -10,6 +10,7 @@ from analysis import fibre_delay, photon_shape
 from analysis.arrivals import arrivals
 from analysis.report import main_report
 from atomlink.errors import DataError
+from drivers.parameter_log import read
 from sim.physics.fibre import delay_s
 from sim.world.scenario import NODES, load_scenario
 from sim.world.world import World
@@ -49,7 +50,8 @@ def test_a_longer_fibre_shows_as_a_delay_and_becomes_the_belief(tmp_path: Path) 
     result = fibre_delay.analyse(done.run)
     delay = -LONGER_M * 1.468 / 299792458.0  # alice - bob
     assert abs(result.estimates["difference_s"].sigmas_from(delay)) < 4
-    assert done.run.datasets["param.link.t_photon_bob_s"] == result.updates["param.link.t_photon_bob_s"].value
+    (revision,) = read(tmp_path / "params.log")
+    assert revision.changes["param.link.t_photon_bob_s"].value == result.updates["param.link.t_photon_bob_s"].value
 
 
 def test_a_dark_lab_has_no_shape(tmp_path: Path) -> None:

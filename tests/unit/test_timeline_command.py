@@ -121,3 +121,10 @@ def test_bad_input_is_one_line(lab: Path, capsys: pytest.CaptureFixture[str], mo
     monkeypatch.setenv("ATOMLINK_TARGET", "hardware")
     assert timeline() == 2
     assert "target is the hardware" in capsys.readouterr().err
+
+
+def test_a_long_dump_names_the_option_with_which_pulseview_can_hold_it() -> None:
+    from sim.command.timeline import _pulseview
+
+    assert _pulseview(1_000_000) == "and so does pulseview"
+    assert _pulseview(8_930_000_000) == "pulseview with -I vcd:downsample=100"

@@ -21,7 +21,7 @@ from drivers.instruments.transport import LinkLostError, NoReplyError
 from drivers.limits import Limits
 from sim.instruments.dlc_pro import Monitor, TwinConnection
 from sim.instruments.in_process import make_twin
-from sim.instruments.server.decop import DecopServer
+from sim.instruments.server.dlc_pro import DlcProServer
 from sim.world.elements import laser as model
 from sim.world.elements.laser import Laser
 
@@ -197,11 +197,12 @@ def test_the_vendors_subscription_tells_of_a_lost_lock() -> None:
 
 def test_the_vendors_client_hears_of_a_lost_lock_on_both_ports_of_a_server() -> None:
     lab, seen, loop = Lab(), [], asyncio.new_event_loop()
-    server = DecopServer("alice_laser", make_twin(lab.world, "alice_laser", "dlc_pro").handle)
+    twin = make_twin(lab.world, "alice_laser", "dlc_pro")
+    server = DlcProServer("alice_laser", twin, twin.handle, {})
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0, 0), loop).result(30)
-    with DLCpro(NetworkConnection("127.0.0.1", port, server.monitoring_port, 30)) as dlc:
+    port = asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result(30)
+    with DLCpro(NetworkConnection("127.0.0.1", port, port + 1, 30)) as dlc:
         dlc.laser1.dl.lock.state.subscribe(lambda _sub, _time, value: seen.append(value.get()))
         while not seen:
             dlc.run(timeout=0.05)
