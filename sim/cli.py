@@ -198,7 +198,7 @@ def _serve_lab(words: list[str]) -> int:
     given = {"ATOMLINK_SCENARIO": args.scenario, "ATOMLINK_SEED": args.seed}
     settings = resolved({**os.environ, "ATOMLINK_TARGET": "simulation", "ATOMLINK_LAB": ""},
                         {name: value for name, value in given.items() if value is not None})
-    with _variables({"ATOMLINK_TARGET": "hardware"}):  # instruments under their drivers' names, as the real lab has them
+    with _variables({"ATOMLINK_TARGET": "hardware"}):  # the instruments' rows as the real lab has them
         return serve(args, settings["ATOMLINK_SCENARIO"], int(settings["ATOMLINK_SEED"]))
 
 

@@ -51,7 +51,7 @@ def _announce(daemon: Daemon) -> None:
     print(f"lab: scenario {world.scenario.name}, seed {world.seed}, "
           f"time {'stands still' if daemon.clock is None else 'follows the wall clock'} between runs, "
           f"pid {os.getpid()}; Ctrl-C stops it")  # fmt: skip
-    host = socket.gethostname() if daemon.host == "0.0.0.0" else daemon.host  # noqa: S104 - compared, not bound to
+    host = socket.gethostname() if daemon.host == "0.0.0.0" else daemon.host
     own = f"{host}:{daemon.port}"
     for name, kind, address in (("(runs)", "RTIO", own), *daemon.instruments.table(host, own)):
         print(f"  {name:<20} {kind:<14} {address}")

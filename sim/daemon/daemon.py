@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,7 +43,7 @@ class Daemon:
         try:
             self._server = await asyncio.start_server(self._client, self.host, self.port, limit=messages.LONGEST_LINE)
         except OSError as error:
-            raise UsageError(f"the lab cannot listen at {self.host}:{self.port} ({error.strerror}): another lab may be "
+            raise UsageError(f"the lab cannot listen at {self.host}:{self.port} ({os.strerror(error.errno or 0)}): another lab may be "
                              "running; stop it, or choose another --port") from None
         given, self.port = self.port, self._server.sockets[0].getsockname()[1]
         await self.instruments.start(self.host, given and given + FIRST)

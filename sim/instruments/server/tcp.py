@@ -72,7 +72,7 @@ class TcpServer:
             pass
         except (ConnectionError, asyncio.LimitOverrunError) as error:
             logger.warning("%s: a client broke off: %s", self.name, error)
-        except LabError as error:  # the lab refuses (a drift out of range): the instrument falls silent, the log says why
+        except LabError as error:  # the lab refuses (a drift out of range): the log says why
             logger.error("%s: %s", self.name, error)
         finally:
             writer.close()
