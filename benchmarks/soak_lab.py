@@ -65,6 +65,10 @@ class Clients:
         for role in ("cooling", "repump"):
             world.output(f"alice_dds_{role}", "tone")(world.now_mu, Tone(80e6, 1.0, 0.0, 0.0, False))
             world.output(f"alice_sw_{role}", "level")(world.now_mu, 1)
+        coil = world.output("alice_mot_coil", "level")
+        coil(world.now_mu, 1)
+        coil(world.now_mu + 200_000_000, 0)
+        world.advance(world.now_mu + 210_000_000)
         for _ in range(50):
             clicks(world.now_mu, world.now_mu + 1_000_000)
             self.served[k] += 1
