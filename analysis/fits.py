@@ -198,7 +198,7 @@ def fit_each(
         except FitRefused as error:
             refusals[name] = str(error)
     if not found:
-        raise FitRefused("; ".join(f"{name}: {why}" for name, why in refusals.items()))
+        raise FitRefused(" ".join(f"{name}: {why}" for name, why in refusals.items()))
     return found, refusals
 
 

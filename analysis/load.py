@@ -66,8 +66,13 @@ class Run:
         return next(found, None)
 
 
-def load(path: str | os.PathLike[str]) -> Run:
-    """Return the run in a results file; DataError (one line) where it is not one."""
+def load(source: int | str | os.PathLike[str], results: str | os.PathLike[str] | None = None) -> Run:
+    """Return the run in a results file; DataError (one line) where it is not one.
+
+    `source` is the file, or the run's number: then it is looked for in `results`, by default the folder `results` that
+    is nearest above the working directory.
+    """
+    path = find(source, results) if isinstance(source, int) else Path(source)
     if not Path(path).is_file():
         raise DataError(f"Results file `{path}` does not exist: give the .h5 file of a run.")
     try:
@@ -81,6 +86,25 @@ def load(path: str | os.PathLike[str]) -> Run:
             f"Results file `{path}` is not readable HDF5 ({reason}): "
             "`atomlink recover` writes it anew if its journal is beside it."
         ) from None
+
+
+def find(rid: int, results: str | os.PathLike[str] | None = None) -> Path:
+    """Return the results file of a run's number; DataError where there is none."""
+    folder = _results_folder() if results is None else Path(results)
+    found = sorted(folder.glob(f"????-??-??/*/{rid:09}-*.h5"))
+    if not found:
+        raise DataError(f"Run {rid} has no results file in {folder}: give its number as `atomlink run` printed it, or "
+                        "another `results`.")
+    return found[-1]
+
+
+def _results_folder() -> Path:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "results").is_dir():
+            return folder / "results"
+    raise DataError(f"There is no folder `results` in or above {here}: work inside a lab's folder, or name it with "
+                    "`results`.")
 
 
 def _read(path: Path, file: h5py.File) -> Run:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from analysis import page
+from analysis.fits import FitRefused
 from analysis.load import Run
 from analysis.result import Result
 from analysis.twins import Twin
+from atomlink.errors import DataError
 
 
 def section(run: Run, twin: Twin, label: str = "") -> page.Section:
-    """Return tiles, figure and tables; DataError where the run cannot be analysed or every fit was refused.
+    """Return tiles, figure and tables; DataError where the run cannot be analysed.
 
-    `label` comes before the title: the node of a calibration pass.
+    Where every fit was refused, the page says why and shows the points. `label` comes before the title: the node of a
+    calibration pass.
     """
-    result = twin.analyse(run)
+    try:
+        result = twin.analyse(run)
+    except FitRefused as refused:
+        return _refused(run, twin, label, refused)
     caption = f"{result.title}: points with standard errors" + (", curves fitted." if result.fits else ".")
     blocks = [page.notice(f"{name}: {why}") for name, why in result.refusals.items()]
     blocks += [page.image(twin.figure(run, result), caption)]
@@ -24,6 +30,17 @@ def section(run: Run, twin: Twin, label: str = "") -> page.Section:
     blocks += [page.small(*result.notes)] if result.notes else []
     title = f"{label}: {result.title}" if label else result.title
     return page.Section(title, _tiles(result), tuple(blocks))
+
+
+def _refused(run: Run, twin: Twin, label: str, refused: FitRefused) -> page.Section:
+    """Return the points without a result; the refusal itself where the twin cannot draw them alone."""
+    title = f"{label}: {run.class_name}" if label else run.class_name
+    try:
+        drawing = twin.figure(run, Result(title, estimates={}))
+    except (DataError, LookupError):  # its figure needs what was refused
+        raise refused from None
+    blocks = (page.notice(str(refused)), page.image(drawing, "Points with standard errors, no fit."))
+    return page.Section(title, (("Fit", "refused", "see below"),), blocks)
 
 
 def _tiles(result: Result) -> tuple[tuple[str, str, str], ...]:

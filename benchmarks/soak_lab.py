@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import sim.artiq_runtime
 
@@ -42,7 +43,7 @@ class Clients:
 
     def ask_the_source(self, k: int) -> None:
         """Query the microwave source for a second."""
-        with open_at_lab(self.lab, "alice_microwave", "microwave") as source:
+        with self.opened("alice_microwave", "microwave") as source:
             until = time.monotonic() + 1.0
             while time.monotonic() < until:
                 source.frequency_hz()
@@ -50,8 +51,7 @@ class Clients:
 
     def turn_the_laser(self, k: int) -> None:
         """Turn the current up and down and look at the wavemeter."""
-        with (open_at_lab(self.lab, "bob_laser", "dlc_pro") as laser,
-              open_at_lab(self.lab, "wavemeter", "wavemeter") as meter):  # fmt: skip
+        with self.opened("bob_laser", "dlc_pro") as laser, self.opened("wavemeter", "wavemeter") as meter:
             for current_ma in (90.0, 95.0) * 25:
                 laser.set_current_ma(current_ma)
                 meter.reading(2)
@@ -74,11 +74,15 @@ class Clients:
             self.served[k] += 1
         world.idle(world.now_mu)
         for name, kind in (("snspd_electronics", "websq"), ("tagger", "id900"), ("alice_cavity_lock", "stabilizer")):
-            open_at_lab(self.lab, name, kind).close()
+            self.opened(name, kind).close()
             self.served[k] += 1
         world._connection.close()  # without release, as a killed run does
         if self.served[k] % 10 < 3:
             _garbage(lab_addresses(self.lab)["wavemeter"])
+
+    def opened(self, name: str, kind: str) -> Any:
+        """Return the driver of an instrument of the lab."""
+        return open_at_lab(self.lab, name, kind)
 
     def _work(self, k: int, work: Callable[[int], None]) -> None:
         while not self.stop.is_set():

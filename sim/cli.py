@@ -1,4 +1,4 @@
-"""The command `atomlink`: run, timeline, calibrate, params, lab, report, recover, validate, list, doctor.
+"""The command `atomlink`: run, timeline, calibrate, params, lab, report, export, recover, validate, list, doctor.
 
 Bad input is one line on stderr and exit code 2; an experiment's own exception is one line with its place and code 1.
 Each command imports what it needs when it is called, so that a tiny experiment starts as fast as with `artiq_run`.
@@ -18,6 +18,8 @@ import atomlink
 from atomlink.errors import LabError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from sim.command.lab import Lab
     from sim.runner import Run
 
@@ -29,6 +31,7 @@ USAGE = """usage: atomlink COMMAND …
   params [COMMAND …]       what the lab believes: list, get, set, log, diff, rollback
   lab                      keep one simulated lab alive for runs, and serve its instruments on loopback
   report [FILE.h5]         make the one-page report of a results file (default: the newest)
+  export [FILE.h5]         the tables of a run as CSV, or all of it as netCDF
   recover [PATH]           write the results file of a run that was killed, from its journal
   validate [ROW …]         published experiments against the twin, written to docs/validation.md
   list                     experiments with their arguments, and scenarios
@@ -77,7 +80,8 @@ def _say(message: str, code: int) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    commands = {"run": _run, "timeline": _timeline, "report": _report, "recover": _recover, "validate": _validate,
+    commands = {"run": _run, "timeline": _timeline, "report": _report, "export": _export, "recover": _recover,
+                "validate": _validate,
                 "calibrate": _calibrate, "params": _params, "lab": _serve_lab, "list": _list, "doctor": _doctor}
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
@@ -245,17 +249,63 @@ def _short(path: Path) -> str:
 
 
 def _report(words: list[str]) -> int:
-    parser = OneLineParser(prog="atomlink report", description="Make the one-page HTML report of a results file.")
-    parser.add_argument("file", metavar="FILE.h5", type=Path, nargs="?", help="results file (default: the newest)")
+    parser = OneLineParser(prog="atomlink report", description="Make the one-page HTML report of a results file, or of "
+                                                               "a day.")  # fmt: skip
+    parser.add_argument("file", metavar="FILE.h5", nargs="?", help="results file or run number (default: the newest)")
+    parser.add_argument("--day", metavar="YYYY-MM-DD", nargs="?", const="", help="report of a day (default: today)")
     parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(words)
-    from sim.command.lab import find_lab, newest_result
+    from sim.command.lab import find_lab
 
-    file = args.file or newest_result(find_lab(Path.cwd()).results)
+    if args.day is not None:
+        from analysis.report_day import report_day
+
+        print(f"report: {_short(report_day(find_lab(Path.cwd()).results, _day(args.day)))}")
+        return 0
     from analysis.report import main_report
 
-    print("\n".join(main_report(file)))
+    print("\n".join(main_report(_result(args.file))))
     return 0
+
+
+def _export(words: list[str]) -> int:
+    parser = OneLineParser(prog="atomlink export", description="Write the tables of a run as CSV, or all of it as "
+                                                               "netCDF.")  # fmt: skip
+    parser.add_argument("file", metavar="FILE.h5", nargs="?", help="results file or run number (default: the newest)")
+    parser.add_argument("--netcdf", action="store_true", help="one netCDF file instead (needs xarray)")
+    parser.add_argument("--to", metavar="DIR", type=Path, default=Path(), help="folder (default: this one)")
+    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
+    args = parser.parse_args(words)
+    from analysis import export, load
+
+    if not args.to.is_dir():
+        raise UsageError(f"--to is {str(args.to)!r}, must be a folder that exists")
+    run = load(_result(args.file))
+    for path in [export.to_netcdf(run, args.to)] if args.netcdf else export.to_csv(run, args.to):
+        print(path)
+    return 0
+
+
+def _result(given: str | None) -> Path:
+    """Return the results file that a command is about: a file, a run's number, or the newest."""
+    from sim.command.lab import find_lab, newest_result
+
+    if given is None:
+        return newest_result(find_lab(Path.cwd()).results)
+    if given.isascii() and given.isdigit() and not Path(given).exists():
+        from analysis.load import find
+
+        return find(int(given), find_lab(Path.cwd()).results)
+    return Path(given)
+
+
+def _day(text: str) -> "date":
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text) if text else date.today()
+    except ValueError:
+        raise UsageError(f"--day is {text!r}, must be a date as YYYY-MM-DD") from None
 
 
 def _recover(words: list[str]) -> int:

@@ -39,3 +39,13 @@ class Tweezers(HasEnvironment):
     def set_trap(self, volts: TFloat):
         """Set the trap depth; the write is scheduled before the cursor, so leave 10 us of slack."""
         self.dac.set_dac([volts], [TRAP_DEPTH])
+
+    @kernel
+    def set_piezo(self, volts: TFloat):
+        """Set the cavity piezo; the write is scheduled before the cursor, so leave 10 us of slack."""
+        self.dac.set_dac([volts], [CAVITY_PIEZO])
+
+    @kernel
+    def set_paddles(self, turn: TFloat, phase: TFloat):
+        """Set the polarisation compensator, rotator and retarder; leave 10 us of slack, too."""
+        self.dac.set_dac([turn, phase], [PADDLE_TURN, PADDLE_PHASE])

@@ -45,7 +45,7 @@ class OpticalPumping(EnvExperiment):
         return self.survival.measure(self.core.seconds_to_mu(point.t_pump), self.scan.shots)
 
     def analyze(self) -> None:
-        """Fit time constants and shares; with `apply` the pumping time becomes five time constants."""
+        """Fit time constants and shares; with `apply` the time that makes most heralds per second is believed."""
         self.result = conclude(self, self.scan)
 
     @kernel

@@ -4,16 +4,92 @@ A node names what must be right before it can be measured. Time-outs say how lon
 by how much a belief may be off before the link notices.
 """
 
+from artiq.language.scan import RangeScan
+
 from experiments.calibration.graph import Node
+
+MINUTE, HOUR = 60.0, 3600.0
 
 NODES = (
     Node(
-        "microwave_rabi",
+        "imaging",
+        "atoms.imaging_histogram:ImagingHistogram",
+        timeout_s=6 * HOUR,
+        check={"shots": 60, "repeats": 1},
+        measure={"shots": 100, "repeats": 3},
+        tolerances={"param.alice.image_threshold": 40.0, "param.bob.image_threshold": 40.0},
+    ),
+    Node(
+        "pumping",
+        "atoms.optical_pumping:OpticalPumping",
+        depends=("imaging",),
+        timeout_s=2 * HOUR,
+        check={"t_pump": RangeScan(0.4e-6, 6.4e-6, 7), "shots": 50},
+        measure={"t_pump": RangeScan(0.4e-6, 7.4e-6, 8), "shots": 120},
+        tolerances={"param.alice.t_pump_s": 0.6e-6, "param.bob.t_pump_s": 0.6e-6},
+    ),
+    Node(
+        "cavity",
+        "setup.cavity_scan:CavityScan",
+        depends=("pumping",),
+        timeout_s=HOUR,
+        check={"shots": 2000},
+        measure={"shots": 8000},
+        tolerances={"param.alice.v_piezo_v": 1.0, "param.bob.v_piezo_v": 1.0},
+    ),
+    Node(
+        "excitation",
+        "photons.emission_efficiency:EmissionEfficiency",
+        depends=("cavity",),
+        timeout_s=2 * HOUR,
+        check={"shots": 2000},
+        measure={"shots": 8000},
+        tolerances={"param.alice.a_excitation": 0.1, "param.bob.a_excitation": 0.1},
+    ),
+    Node(
+        "fibre_delay",
+        "setup.fibre_delay:FibreDelay",
+        depends=("excitation",),
+        timeout_s=24 * HOUR,
+        check={"shots": 20_000},
+        measure={"shots": 50_000},
+        tolerances={"param.link.t_photon_alice_s": 5e-9, "param.link.t_photon_bob_s": 5e-9},
+    ),
+    Node(
+        "microwave",
         "atoms.microwave_rabi:MicrowaveRabi",
-        timeout_s=6 * 3600.0,  # the amplitude of a microwave source drifts by per cents in a day
-        check={"shots": 25},
-        measure={"shots": 60, "refine": 6},
-        # 5 % of the pulse area cost 0.6 % of a map
-        tolerances={"param.alice.t_mw_pi_s": 0.5e-6, "param.bob.t_mw_pi_s": 0.5e-6},
+        depends=("pumping",),
+        timeout_s=6 * HOUR,
+        check={"t_mw": RangeScan(0.0, 30e-6, 13), "shots": 25},
+        measure={"t_mw": RangeScan(0.0, 40e-6, 21), "shots": 40},
+        tolerances={"param.alice.t_mw_pi_s": 0.4e-6, "param.bob.t_mw_pi_s": 0.4e-6},
+    ),
+    Node(
+        "larmor",
+        "atoms.ramsey:Ramsey",
+        depends=("microwave",),
+        timeout_s=HOUR,
+        check={"t_wait": RangeScan(5e-6, 125e-6, 25), "shots": 20},
+        measure={"t_wait": RangeScan(5e-6, 245e-6, 49), "shots": 30},
+        tolerances={"param.alice.f_larmor_hz": 1000.0, "param.bob.f_larmor_hz": 1000.0},
+    ),
+    Node(
+        "raman",
+        "atoms.raman_rabi:RamanRabi",
+        depends=("larmor",),
+        timeout_s=3 * HOUR,
+        check={"t_raman": RangeScan(0.0, 6e-6, 13), "shots": 25},
+        measure={"t_raman": RangeScan(0.0, 8e-6, 21), "shots": 50},
+        tolerances={"param.alice.t_raman_pi_s": 0.1e-6, "param.bob.t_raman_pi_s": 0.1e-6},
+    ),
+    Node(
+        "polarisation",
+        "setup.polarisation_alignment:PolarisationAlignment",
+        depends=("fibre_delay", "microwave"),
+        timeout_s=2 * HOUR,
+        check={"shots": 60},
+        measure={"shots": 200},
+        tolerances={"param.alice.v_paddle_turn_v": 1.0, "param.bob.v_paddle_turn_v": 1.0,
+                    "param.alice.v_paddle_phase_v": 2.0, "param.bob.v_paddle_phase_v": 2.0},
     ),
 )

@@ -80,7 +80,7 @@ def _store(experiment: Any, result: Any) -> None:
     for name, fit in result.fits.items():
         experiment.set_dataset(f"fit.{name}.reduced_chi2", float(fit.reduced_chi2))
     if result.refusals:
-        experiment.set_dataset("fit.refused", "; ".join(f"{name}: {why}" for name, why in result.refusals.items()))
+        experiment.set_dataset("fit.refused", " ".join(f"{name}: {why}" for name, why in result.refusals.items()))
 
 
 def _apply(experiment: Any, result: Any) -> None:

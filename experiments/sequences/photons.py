@@ -19,7 +19,8 @@ from experiments.sequences.two_nodes import TwoNodes
 
 CHECK_ATTEMPTS = 2000  # between two looks at the atoms and the scheduler
 MAX_TIMES = 4096  # click times kept in one `count`
-DONE, PAUSE, NO_ATOM = range(3)  # why the kernel came back
+MAX_DROPPED = 50  # blocks in succession whose atoms were gone at their end
+DONE, PAUSE, NO_ATOM, LOST = range(4)  # why the kernel came back
 
 
 class PhotonCounter(HasEnvironment):
@@ -38,29 +39,46 @@ class PhotonCounter(HasEnvironment):
         self.block = int(parameters.get(self, "param.link.n_recooling"))
         self.counts = [0] * 16  # by pattern
         self.done = int64(0)  # attempts
+        self.amplitudes: tuple[float, float] | None = None  # of the excitation light, where it is not as believed
         self.keeping = False
+        self.sure = False
+        self.dropped = 0  # blocks in succession
+        self.counts_before = [0] * 16  # this block
+        self.done_before = int64(0)
+        self.n_times_before = 0
         self.n_times = 0
         self.time_mu = [int64(0)] * MAX_TIMES
         self.detector = [0] * MAX_TIMES
 
-    def count(self, timing: Any, patterns: tuple[int, ...], attempts: int, keep_times: bool = False) -> list[int]:
+    def count(self, timing: Any, patterns: tuple[int, ...], attempts: int, keep_times: bool = False,
+              sure: bool = False) -> list[int]:  # fmt: skip
         """Return how often each of 16 patterns came in `attempts` attempts; only `patterns` are looked for.
 
-        `done` is the number of attempts, `times()` what was kept. DeviceError where no atom can be loaded.
+        `done` is the number of attempts, `times()` what was kept. `sure`: what came since the last look at the atoms
+        is dropped where one is gone at the next, so that every attempt had its atoms. DeviceError where no atom can be
+        loaded or kept.
         """
         self.herald.setup(timing, patterns)
         self.counts = [0] * 16
         self.done = int64(0)
         self.keeping, self.n_times = keep_times, 0
+        self.sure, self.dropped = sure, 0
         reason = PAUSE
         while reason == PAUSE:
             reason = self.attempt(attempts)
             if reason == NO_ATOM:
                 raise DeviceError(self.nodes.no_atom_message())
+            if reason == LOST:
+                raise DeviceError(
+                    f"An atom was lost in each of {MAX_DROPPED} blocks of {CHECK_ATTEMPTS} attempts in succession, "
+                    "must stay for a block: check trap depth, and pumping light, which heats."
+                )
             if reason == PAUSE:
                 self.core.comm.close()
                 self.scheduler.pause()
                 self.nodes.init()
+                if self.amplitudes is not None:
+                    self.set_excitation(*self.amplitudes)
         return [int(n) for n in self.counts]
 
     def times(self) -> tuple[list[int], list[int]]:
@@ -71,7 +89,12 @@ class PhotonCounter(HasEnvironment):
         """Give both excitation beams their believed amplitude, or none."""
         beams = (self.nodes.alice.excitation, self.nodes.bob.excitation)
         amplitudes = [beam.amplitude if on else 0.0 for beam, on in zip(beams, (alice, bob), strict=True)]
-        self.set_excitation(amplitudes[0], amplitudes[1])
+        self.drive(amplitudes[0], amplitudes[1])
+
+    def drive(self, alice: float, bob: float) -> None:
+        """Give the excitation beams these amplitudes; they outlast a pause."""
+        self.amplitudes = (alice, bob)
+        self.set_excitation(alice, bob)
 
     @kernel
     def set_excitation(self, alice: TFloat, bob: TFloat):
@@ -96,6 +119,8 @@ class PhotonCounter(HasEnvironment):
             except RTIOOverflow:
                 failed = True
             if failed:
+                if self.sure:
+                    self.drop()
                 self.nodes.recover()
                 self.herald.arm()
                 self.nodes.image()
@@ -103,7 +128,8 @@ class PhotonCounter(HasEnvironment):
 
     @kernel
     def attempt_with_atoms(self, n: TInt32) -> TInt32:
-        """Load, then attempt until the atoms are due for a look; return DONE, PAUSE, NO_ATOM, or -1 to go on."""
+        """Load, then attempt until the atoms are due for a look; return why it ended, or -1 to go on."""
+        self.note()
         if not self.nodes.load():
             return NO_ATOM
         self.nodes.cool()
@@ -121,12 +147,46 @@ class PhotonCounter(HasEnvironment):
             since_check += self.herald.n_attempts
             since_cooling += self.herald.n_attempts
             self.core.break_realtime()
+        if self.done >= n and not self.sure:
+            return DONE
+        if not self.sure and self.pause_due():
+            return PAUSE
+        self.nodes.image()
+        if self.sure:
+            return self.judge(n)
+        return -1
+
+    @kernel
+    def judge(self, n: TInt32) -> TInt32:
+        """Drop the block if an atom is gone; return why it ends here, or -1 to go on."""
+        if self.nodes.alice_there and self.nodes.bob_there:
+            self.dropped = 0
+        else:
+            self.drop()
+        if self.dropped >= MAX_DROPPED:
+            return LOST
         if self.done >= n:
             return DONE
         if self.pause_due():
             return PAUSE
-        self.nodes.image()
         return -1
+
+    @kernel
+    def note(self):
+        """Remember what was counted before this block."""
+        for k in range(len(self.counts)):
+            self.counts_before[k] = self.counts[k]
+        self.done_before = self.done
+        self.n_times_before = self.n_times
+
+    @kernel
+    def drop(self):
+        """Forget what was counted in this block."""
+        for k in range(len(self.counts)):
+            self.counts[k] = self.counts_before[k]
+        self.done = self.done_before
+        self.n_times = self.n_times_before
+        self.dropped += 1
 
     @kernel
     def keep(self):

@@ -43,7 +43,8 @@ class Daemon:
         try:
             self._server = await asyncio.start_server(self._client, self.host, self.port, limit=messages.LONGEST_LINE)
         except OSError as error:
-            raise UsageError(f"the lab cannot listen at {self.host}:{self.port} ({os.strerror(error.errno or 0)}): another lab may be "
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise UsageError(f"the lab cannot listen at {self.host}:{self.port} ({reason}): another lab may be "
                              "running; stop it, or choose another --port") from None
         given, self.port = self.port, self._server.sockets[0].getsockname()[1]
         await self.instruments.start(self.host, given and given + FIRST)

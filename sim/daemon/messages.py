@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 
 from atomlink.errors import DeviceError
+from sim.instruments.camera import Refusal
 from sim.instruments.dds_card import Fault
 from sim.signals import Cycle, CycleResult, Tone
 
 LONGEST_LINE = 1 << 24  # bytes; a batch of events is far below
 Message = dict[str, Any]
+# What instruments without a wire say against a request, by name, with the types of its fields.
+_SAID: dict[str, tuple[Any, tuple[type, ...]]] = {"fault": (Fault, (int, float, str)), "refusal": (Refusal, (str,))}
 
 
 def encode(message: Message) -> bytes:
@@ -62,8 +65,9 @@ def packed(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value)
         return {"dtype": data.dtype.str, "shape": data.shape, "base64": base64.b64encode(data.tobytes()).decode()}
-    if isinstance(value, Fault):
-        return {"fault": list(value)}
+    for name, (said, _) in _SAID.items():
+        if isinstance(value, said):
+            return {name: list(value)}
     if isinstance(value, tuple | list):
         return [packed(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
@@ -75,9 +79,9 @@ def unpacked(value: Any) -> Any:
         return tuple(unpacked(item) for item in value)
     if not isinstance(value, dict):
         return value
-    if "fault" in value:
-        register, number, text = value["fault"]
-        return Fault(int(register), float(number), str(text))
+    for name, (said, types) in _SAID.items():
+        if name in value:
+            return said(*(kind(item) for kind, item in zip(types, value[name], strict=True)))
     dtype = np.dtype(str(value["dtype"]))
     if dtype.kind not in "buif":
         raise ValueError(f"dtype is {dtype.str!r}, must be one of plain numbers")

@@ -42,11 +42,11 @@ MESSAGES = {
 
 
 class ScpiError(Exception):
-    """What an instrument puts into its error queue instead of obeying."""
+    """What an instrument puts into its error queue instead of obeying; the queue holds text, whatever was sent."""
 
     def __init__(self, number: int, detail: str = "") -> None:
         super().__init__(number, detail)
-        self.number, self.detail = number, detail
+        self.number, self.detail = number, "".join(c if " " <= c <= "~" else "?" for c in detail)
 
 
 class ScpiTwin(Twin):

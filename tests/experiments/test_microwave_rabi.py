@@ -64,3 +64,5 @@ def test_a_killed_run_keeps_every_point(tmp_path: Path) -> None:
     if recovery.shots < 4:
         with pytest.raises(FitRefused):
             analyse(run)
+    main_report(run.path)
+    assert "data:image/svg+xml" in run.path.with_suffix(".html").read_text()  # the points are shown all the same

@@ -12,7 +12,7 @@ class _Unlocking(RemoteEntanglement):
 
     def prepare(self) -> None:
         super().prepare()
-        check = self.locks.check
+        check = self.shots.pairs.locks.check
         self.checks = 0
 
         def slam_first(t_mu) -> TBool:
@@ -22,7 +22,7 @@ class _Unlocking(RemoteEntanglement):
                 self.slam(self.core.world.element("alice_laser"))
             return check(t_mu)
 
-        self.locks.check = slam_first
+        self.shots.pairs.locks.check = slam_first
 
     def run(self) -> None:
         try:

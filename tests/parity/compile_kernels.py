@@ -6,6 +6,7 @@ first error, which the compiler prints, and 3 where there is no real ARTIQ.
 
 import inspect
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +31,32 @@ def kernels(owner: Any, only: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, 
         yield f"{type(owner).__name__}.{name}", function, [samples[key] for key in annotations]
 
 
+def of_sequences(experiment: Any) -> Iterator[tuple[str, Any, list[Any]]]:
+    """Yield the kernels of an experiment's children that no kernel calls: the host starts them."""
+    owners = list(descendants(experiment))
+    texts = [inspect.getsource(function.artiq_embedded.function)
+             for owner in (experiment, *owners) for function in embedded(owner)]  # fmt: skip
+    called = set(re.findall(r"\.(\w+)\(", "\n".join(texts)))
+    for owner in owners:
+        if type(owner).__module__.startswith("experiments."):
+            yield from (row for row in kernels(owner) if row[1].__name__ not in called)
+
+
+def descendants(owner: Any) -> Iterator[Any]:
+    """Yield the children of an environment, and theirs."""
+    for child in owner.children:
+        yield child
+        yield from descendants(child)
+
+
+def embedded(owner: Any) -> Iterator[Any]:
+    """Yield what of an object runs on the core device."""
+    for _, function in inspect.getmembers(owner, callable):
+        record = getattr(function, "artiq_embedded", None)
+        if record and record.core_name:
+            yield function
+
+
 def main(file: str, class_name: str, arguments: list[str]) -> int:
     os.environ["ATOMLINK_TARGET"] = "hardware"
     try:
@@ -49,7 +76,7 @@ def main(file: str, class_name: str, arguments: list[str]) -> int:
         instance = experiment((devices, DatasetManager(database), given, {}))
         instance.prepare()
         host_calls = kernels(instance.nodes, ("init", "close")) if hasattr(instance, "nodes") else ()
-        for name, function, values in (*kernels(instance), *host_calls):
+        for name, function, values in (*kernels(instance), *of_sequences(instance), *host_calls):
             try:
                 library = instance.core.compile(function, values, {})[1]
             except CompileError:

@@ -51,7 +51,7 @@ class ControlServer(TcpServer):
             objects, rest = take(rest + data.decode("latin-1"))
             for text in objects:
                 writer.write(str(self._handle(text)).encode("latin-1", "replace") + SEPARATOR.encode())
-            await writer.drain()
+                await writer.drain()
             if len(rest) > _LONGEST_REQUEST:
                 raise ConnectionError(f"{len(rest)} characters without a whole JSON object")
 

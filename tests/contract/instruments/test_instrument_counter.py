@@ -255,7 +255,7 @@ def test_garbage_is_an_error_and_the_next_request_is_right(peer: Peer, garbage: 
 
 
 def test_a_reply_cut_short_is_a_time_out_and_the_next_request_is_right(peer: Peer) -> None:
-    with peer.driver(timeout_s=0.2) as websq:
+    with peer.driver(timeout_s=1.0) as websq:
         peer.faults[ASK] = lambda connection: connection.sendall(b'{"label": "NumberOfDet')
         with pytest.raises(NoReplyError, match="did not answer in full"):
             websq.bias_ua(0)
@@ -283,7 +283,7 @@ def test_a_command_whose_peer_hangs_up_is_not_sent_again(peer: Peer) -> None:
 
 def test_a_late_reply_is_not_taken_for_the_next_answer(peer: Peer) -> None:
     late: list[socket.socket] = []
-    with peer.driver(timeout_s=0.2) as websq:
+    with peer.driver(timeout_s=1.0) as websq:
         peer.faults[ASK] = late.append
         with pytest.raises(NoReplyError):
             websq.bias_ua(0)

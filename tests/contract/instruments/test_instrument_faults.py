@@ -56,8 +56,8 @@ def nothing(_connection: socket.socket) -> None:
 @pytest.fixture(params=["lines", "visa"])
 def connect(request: pytest.FixtureRequest) -> Connect:
     if request.param == "lines":
-        return lambda port: LineTransport(f"127.0.0.1:{port}", timeout_s=0.2)
-    return lambda port: VisaTransport(f"TCPIP::127.0.0.1::{port}::SOCKET", "@py", timeout_s=0.2)
+        return lambda port: LineTransport(f"127.0.0.1:{port}", timeout_s=1.0)
+    return lambda port: VisaTransport(f"TCPIP::127.0.0.1::{port}::SOCKET", "@py", timeout_s=1.0)
 
 
 def test_a_driver_works_over_a_real_socket(connect: Connect) -> None:
@@ -252,4 +252,4 @@ def test_a_greeting_is_read_when_the_connection_opens() -> None:
 
 def test_a_greeting_that_does_not_come_is_a_time_out() -> None:
     with Peer(Twinned()) as peer, pytest.raises(NoReplyError):
-        LineTransport(f"127.0.0.1:{peer.port}", timeout_s=0.2, greeting=1).query("*IDN?")
+        LineTransport(f"127.0.0.1:{peer.port}", timeout_s=1.0, greeting=1).query("*IDN?")

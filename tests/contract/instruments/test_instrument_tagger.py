@@ -393,7 +393,7 @@ def test_no_answer_is_a_time_out_and_a_late_one_is_not_taken_for_the_next(server
         released.wait(10)
         late(one)
 
-    with server.driver(timeout_s=0.2) as tagger:
+    with server.driver(timeout_s=1.0) as tagger:
         server.faults["INPU1:THRE?"] = wait
         with pytest.raises(NoReplyError, match="did not answer"):
             tagger.threshold_v(0)
@@ -409,7 +409,7 @@ def test_a_command_that_is_not_answered_is_not_sent_again(server: Server) -> Non
         released.wait(10)
         one.send_string("OK")
 
-    with server.driver(timeout_s=0.2) as tagger:
+    with server.driver(timeout_s=1.0) as tagger:
         server.faults["INPU2:DELA 77"] = wait
         with pytest.raises(DeviceError, match="whether it took effect is unknown; it was not sent again"):
             tagger.set_delay_ps(1, 77)

@@ -1,0 +1,124 @@
+"""The shot of atom-photon correlations: one node attempts until a detector clicks; then its atom is read out.
+
+    load --[ recool ]--( pump --[ excite one node ]--[ gate, four detectors ] ) until one detector clicks
+         --[ Raman: axis -> z ]--[ microwave: |1> -> F = 2 ]--[ push out ]--[ image that node ]--> next shot
+The other node's atom is left alone. Counts: by detector (c_h, c_v, d_h, d_v) and by outcome, 0 = gone, 1 = still there.
+"""
+
+from typing import Any
+
+from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
+from artiq.language.core import kernel
+from artiq.language.environment import HasEnvironment
+from artiq.language.types import TBool, TInt32
+
+from atomlink.errors import DeviceError
+from drivers import parameters
+from drivers.rtio.heralder import DETECTORS, SINGLES
+from experiments.sequences.photons import PhotonCounter
+from experiments.sequences.readout import Readout
+from experiments.sequences.settings import Setting
+from experiments.sequences.two_nodes import TwoNodes
+
+CHECK_ATTEMPTS = 2000  # without a click before the atoms are looked at
+
+
+class AtomPhoton(HasEnvironment):
+    """Clicks of one node's photons, each with what its atom was found in."""
+
+    kernel_invariants = {"core", "nodes", "herald", "readout", "block"}
+
+    def build(self, nodes: TwoNodes, photons: PhotonCounter, readout: Readout) -> None:
+        self.nodes = nodes
+        self.photons = photons
+        self.herald = photons.herald
+        self.readout = readout
+        self.core = self.get_device("core")
+
+    def prepare(self) -> None:
+        """Read how many attempts an atom bears between two coolings."""
+        self.block = int(parameters.get(self, "param.link.n_recooling"))
+        self.counts = [0] * (2 * len(DETECTORS))
+
+    def setup(self, timing: Any, settings: tuple[Setting, ...]) -> None:
+        """Choose the attempt and the axes along which atoms are read out; the nodes must be prepared before."""
+        self.timing = timing
+        self.readout.setup(settings)
+
+    def measure(self, node: str, setting: int, shots: int) -> list[list[int]]:
+        """Return counts (detector, outcome) of so many clicks of a node; DeviceError where no atom can be loaded."""
+        self.photons.excite(node == "alice", node == "bob")
+        self.herald.setup(self.timing, SINGLES)
+        self.counts = [0] * (2 * len(DETECTORS))
+        if not self.take(node == "bob", setting, shots):
+            raise DeviceError(self.nodes.no_atom_message())
+        self.photons.excite(True, True)
+        return [[int(n) for n in self.counts[2 * k : 2 * k + 2]] for k in range(len(DETECTORS))]
+
+    @kernel
+    def take(self, of_bob: TBool, setting: TInt32, shots: TInt32) -> TBool:
+        """Take shots; return False where no atom can be loaded. An RTIO error costs the shot in which it happens."""
+        self.core.break_realtime()
+        self.herald.arm()
+        self.nodes.image()
+        done = 0
+        while done < shots:
+            if not self.nodes.load():
+                return False
+            failed = False
+            try:
+                if self.shot(of_bob, setting):
+                    done += 1
+            except RTIOUnderflow:
+                failed = True
+            except RTIOOverflow:
+                failed = True
+            if failed:
+                self.nodes.recover()
+                self.herald.arm()
+                self.nodes.image()
+        return True
+
+    @kernel
+    def shot(self, of_bob: TBool, setting: TInt32) -> TBool:
+        """Attempt until a click and read out; return whether there was one. Ends with an image of both nodes."""
+        self.nodes.cool()
+        detector = self.until_click()
+        if detector < 0:
+            self.nodes.image()
+            return False
+        self.readout.rotate(setting, self.herald.clicks_mu[detector], 0)
+        if of_bob:
+            self.nodes.bob.qubit.map_to_f2()
+            self.nodes.bob.imaging.push_out()
+        else:
+            self.nodes.alice.qubit.map_to_f2()
+            self.nodes.alice.imaging.push_out()
+        self.nodes.image()
+        there = self.nodes.alice_there
+        if of_bob:
+            there = self.nodes.bob_there
+        outcome = 0
+        if there:
+            outcome = 1
+        self.counts[2 * detector + outcome] += 1
+        return True
+
+    @kernel
+    def until_click(self) -> TInt32:
+        """Attempt until exactly one detector clicks; return which, or -1 after CHECK_ATTEMPTS attempts."""
+        tried = 0
+        since_cooling = 0
+        while tried < CHECK_ATTEMPTS:
+            if since_cooling >= self.block:
+                self.nodes.recool()
+                since_cooling = 0
+            pattern = self.herald.attempts(self.block - since_cooling)
+            since_cooling += self.herald.n_attempts
+            tried += self.herald.n_attempts
+            if pattern != 0:
+                for k in range(4):
+                    if pattern == 1 << k:
+                        return k
+            self.core.break_realtime()
+        return -1

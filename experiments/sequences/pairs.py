@@ -1,0 +1,367 @@
+"""Herald pairs and read them out, shot by shot: the loop that every experiment on pairs shares.
+
+    cool --[ load until both atoms are there ]--+
+      +-----------------------------------------+
+      +--[ recool ]--( pump --[ excite ]--[ gate ])  x block, until a herald --+
+      |  <---------------------------------------------------------------------+ none in a block
+      +--[ wait ]--[ phases from the click times, pi on bob for Psi- ]--[ Raman: axis -> z ]--
+         --[ microwave: |1> -> F = 2 ]--[ push out F = 2 ]--[ image both ]--> next shot
+
+`setup` says which settings; `take` takes so many pairs and hands each shot to a sink: `recorded_pairs.RecordedPairs`
+keeps them one by one, `tally.Tally` adds them up into a row of a scan. `set_wait` may be called between two `take`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
+from artiq.experiment import (
+    BooleanValue,
+    EnumerationValue,
+    HasEnvironment,
+    NumberValue,
+    TBool,
+    TInt32,
+    TInt64,
+    at_mu,
+    kernel,
+    rpc,
+)
+from numpy import int64
+
+from analysis import budget
+from atomlink.errors import DeviceError, TimingError
+from drivers import parameters
+from drivers.rtio.heralder import BACKENDS, PSI_MINUS, PSI_PLUS, make_heralder
+from drivers.rtio.photon_port import PhotonPort, believed_timing
+from experiments.sequences import settings as axes
+from experiments.sequences.locks import Locks, Veto
+from experiments.sequences.readout import HALF_TURN_POW, Readout
+from experiments.sequences.settings import Setting
+from experiments.sequences.two_nodes import TwoNodes
+
+DONE, PAUSE, NO_ATOM, TOO_TIGHT, LOCK_LOST = range(5)  # why the kernel came back
+CHECK_SHOTS = 8  # shots between two looks at the scheduler
+MAX_UNDERFLOWS = 20  # in succession
+ORDER_SEED = 1  # of the shuffled order: the same in every run, so that runs can be repeated exactly
+LONGEST_S = 7 * 86400.0  # of one `take`
+
+Sink = Callable[[dict[str, Any], dict[str, Any]], None]
+
+
+class Pairs(HasEnvironment):
+    """Take heralded pairs. `wait` and `choose_feed_forward`: whether these two are arguments of the experiment."""
+
+    def build(self, nodes: TwoNodes, wait: bool = True, choose_feed_forward: bool = True) -> None:
+        self.core = self.get_device("core")
+        self.scheduler = self.get_device("scheduler")
+        self.nodes = nodes
+        self.port = PhotonPort(self, nodes.alice, nodes.bob)
+        self.readout = Readout(self, nodes)
+        self.wait = 30e-6
+        self.feed_forward = "kernel"
+        self._build_shot_arguments()
+        self._build_herald_arguments(wait, choose_feed_forward)
+        self.locks = Locks(self)
+        self.herald = make_heralder(self, self.port, self.backend)
+
+    def _build_shot_arguments(self) -> None:
+        self.setattr_argument(
+            "calibration_fraction",
+            NumberValue(0.05, precision=3, step=0.01, min=0.0, max=0.9),
+            "Measurement",
+            "Share of shots without push-out: they tell how often an atom that was there is seen.",
+        )
+        self.setattr_argument(
+            "randomise",
+            BooleanValue(True),
+            "Measurement",
+            "Shuffle the order of settings and calibration shots.",
+        )
+
+    def _build_herald_arguments(self, wait: bool, choose_feed_forward: bool) -> None:
+        self.setattr_argument(
+            "backend",
+            EnumerationValue(list(BACKENDS), default="entangler"),
+            "Heralding",
+            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
+        )
+        if choose_feed_forward:
+            self.setattr_argument(
+                "feed_forward",
+                EnumerationValue(["kernel", "analysis"], default="kernel"),
+                "Heralding",
+                "Where pi on bob's phase turns Psi- into Psi+: in the kernel, or in the analysis from the pattern.",
+            )
+        if wait:
+            self.setattr_argument(
+                "wait",
+                NumberValue(self.wait, unit="us", precision=3, step=1e-6, min=1e-6, max=1.0),
+                "Heralding",
+                "From the herald to the analysis pulse; at least what the kernel needs to write the phases.",
+            )
+        self.setattr_argument(
+            "check_attempts",
+            NumberValue(1000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"),
+            "Heralding",
+            "After this many attempts without a herald, look whether the atoms are still there.",
+        )
+
+    def prepare(self) -> None:
+        """Read beliefs and compute every time in machine units; the nodes must be prepared before."""
+        self.call_child_method("prepare")
+        for name in budget.BELIEFS:
+            parameters.get(self, name)  # filed with the results: the report's budget rests on them
+        self.herald.setup(believed_timing(self), PSI_PLUS + PSI_MINUS)
+        self.block = int(parameters.get(self, "param.link.n_recooling"))
+        self.check_blocks = -(-self.check_attempts // self.block)
+        self.set_wait(self.wait)
+        self.kernel_feeds_forward = self.feed_forward == "kernel"
+        self.shots_taken = 0  # every one, invalid ones too: the place in the order
+        self.wanted = 0  # pairs of this `take`
+        self.pairs = 0  # so far
+        self.attempts = int64(0)  # since the last shot
+        self.total_attempts = 0  # of this `take`
+        self.pattern = 0  # that heralded the shot under way, 0 before
+        self.underflows = 0
+        self.t_start_mu = int64(-1)
+        self.limit_mu = int64(self.core.seconds_to_mu(LONGEST_S))
+
+    def setup(self, settings: tuple[Setting, ...]) -> None:
+        """Choose the settings and lay out the order of the shots; after `prepare`."""
+        self.settings = settings
+        self.readout.setup(settings)
+        setting, pushout = axes.schedule(len(settings), self.calibration_fraction, self.randomise, ORDER_SEED)
+        self.setting_order = [int(k) for k in setting]
+        self.pushout_order = [int(k) for k in pushout]
+
+    def set_wait(self, wait_s: float) -> None:
+        """Choose the time from the herald to the analysis pulse, between two `take`."""
+        self.wait = wait_s
+        self.wait_mu = int64(self.core.seconds_to_mu(wait_s))
+
+    def run_level(self) -> dict[str, Any]:
+        """Return the datasets that hold for the whole run."""
+        timing = self.herald.timing
+        return {
+            "link.settings": [list(setting.angles()) for setting in self.settings],
+            "link.setting_names": ",".join(setting.name for setting in self.settings),
+            "link.nodes": "alice,bob",
+            "link.herald": self.backend,
+            "link.feed_forward": self.feed_forward,
+            "link.wait_s": self.wait,
+            "link.t_gate_s": (timing.gate_stop_mu - timing.gate_start_mu) * self.core.ref_period,
+            "link.dark_rate_belief_hz": [parameters.get(self, "param.link.dark_rate_hz")] * 4,
+            "link.visibility_belief": parameters.get(self, "param.link.visibility"),
+            "link.image_threshold": [self.nodes.alice.imaging.threshold, self.nodes.bob.imaging.threshold],
+        }
+
+    def open(self, veto: Veto) -> None:
+        """Open the locks that are watched, before the first `take`; `veto` is told the times that they spoil."""
+        self.locks.open(veto)
+
+    def take(self, wanted: int, sink: Sink) -> int:
+        """Take shots until there are so many pairs; return DONE, NO_ATOM or TOO_TIGHT. `nodes.init` comes before.
+
+        Gives way to other runs in between; TerminationRequested comes from here.
+        """
+        self.sink = sink
+        self.wanted, self.pairs, self.total_attempts = wanted, 0, 0
+        self.t_start_mu = int64(-1)
+        while True:
+            reason = int(self.take_shots())
+            if reason not in (PAUSE, LOCK_LOST):
+                return reason
+            self.nodes.close()
+            if reason == LOCK_LOST:
+                self.locks.recover()
+            else:
+                self.core.comm.close()
+                self.scheduler.pause()
+            self.nodes.init()
+
+    def explain(self, reason: int) -> None:
+        """Say why the kernel gave up, if it did."""
+        if reason == NO_ATOM:
+            raise DeviceError(self.nodes.no_atom_message())
+        if reason == TOO_TIGHT:
+            raise TimingError(
+                f"{MAX_UNDERFLOWS} shots in succession underflowed with wait = {self.wait * 1e6:g} us; it must give "
+                "the kernel time to write the phases: raise `wait`."
+            )
+
+    @kernel
+    def take_shots(self) -> TInt32:
+        """Take shots; return why it ended. Underflows veto the shot, and the order of shots goes on regardless."""
+        self.core.break_realtime()
+        if self.t_start_mu < 0:
+            self.t_start_mu = self.core.get_rtio_counter_mu()
+        self.herald.arm()
+        self.nodes.image()
+        reason = -1
+        underflows = 0
+        while reason < 0:
+            valid = True
+            try:
+                reason = self.take_shot()
+                underflows = 0
+            except RTIOUnderflow:
+                valid = False
+            except RTIOOverflow:
+                valid = False
+            if not valid:
+                self.veto()
+                underflows += 1
+                if underflows >= MAX_UNDERFLOWS:
+                    reason = TOO_TIGHT
+            if reason < 0:
+                reason = self.reason_to_stop()
+        return reason
+
+    @kernel
+    def reason_to_stop(self) -> TInt32:
+        """Return DONE, PAUSE, LOCK_LOST, or -1 to go on."""
+        reason = -1
+        if self.pairs >= self.wanted or self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu:
+            reason = DONE
+        elif self.shots_taken % CHECK_SHOTS == 0:
+            if self.scheduler.check_pause():
+                reason = PAUSE
+            elif not self.locks.hold():
+                reason = LOCK_LOST
+            self.core.break_realtime()
+        return reason
+
+    @kernel
+    def take_shot(self) -> TInt32:
+        """Herald and read out one pair; return -1, or PAUSE, LOCK_LOST or NO_ATOM if there was none."""
+        k = self.shots_taken % len(self.setting_order)
+        setting = self.setting_order[k]
+        push_out = self.pushout_order[k]
+        blocks = 0
+        self.pattern = 0
+        while self.pattern == 0:
+            if blocks % self.check_blocks == 0:
+                if blocks > 0:
+                    reason = self.reason_to_stop_waiting()
+                    if reason >= 0:
+                        return reason
+                    self.nodes.image()
+                if not self.nodes.load():
+                    return NO_ATOM
+                self.nodes.cool()
+            else:
+                self.nodes.recool()
+            self.pattern = self.herald.attempts(self.block)
+            self.attempts += int64(self.herald.n_attempts)
+            blocks += 1
+        self.read_out(setting, push_out)
+        return -1
+
+    @kernel
+    def reason_to_stop_waiting(self) -> TInt32:
+        """Return PAUSE or LOCK_LOST to give up a shot that has not heralded yet, or -1 to go on."""
+        reason = -1
+        if self.scheduler.check_pause() or self.core.get_rtio_counter_mu() - self.t_start_mu > self.limit_mu:
+            reason = PAUSE
+        elif not self.locks.hold():
+            reason = LOCK_LOST
+        self.core.break_realtime()
+        return reason
+
+    @kernel
+    def read_out(self, setting: TInt32, push_out: TInt32):
+        """Rotate, push out and image the heralded pair, and record it."""
+        at_mu(self.herald.t_herald_mu + self.wait_mu)
+        self.readout.rotate(setting, (self.t_h_mu() + self.t_v_mu()) >> 1, self.bob_pow())
+        self.readout.read_out(push_out)
+        if push_out == 1:
+            self.pairs += 1
+        self.keep(True, setting, push_out)
+
+    @kernel
+    def bob_pow(self) -> TInt32:
+        """Return what is added to bob's phase offset so that Psi- is read out as Psi+."""
+        pow_ = 0
+        if self.kernel_feeds_forward and (self.pattern == 0b1001 or self.pattern == 0b0110):
+            pow_ = HALF_TURN_POW
+        return pow_
+
+    @kernel
+    def t_h_mu(self) -> TInt64:
+        """Return the time of the H click that heralded."""
+        t_mu = self.herald.clicks_mu[0]
+        if self.pattern & 4 != 0:
+            t_mu = self.herald.clicks_mu[2]
+        return t_mu
+
+    @kernel
+    def t_v_mu(self) -> TInt64:
+        """Return the time of the V click that heralded."""
+        t_mu = self.herald.clicks_mu[1]
+        if self.pattern & 8 != 0:
+            t_mu = self.herald.clicks_mu[3]
+        return t_mu
+
+    @kernel
+    def veto(self):
+        """Start afresh after an underflow: all off, both nodes imaged. A pair that was heralded counts as vetoed."""
+        self.nodes.recover()
+        self.herald.arm()
+        self.nodes.image()
+        self.underflows += 1
+        if self.pattern != 0:
+            k = self.shots_taken % len(self.setting_order)
+            self.keep(False, self.setting_order[k], self.pushout_order[k])
+
+    @kernel
+    def keep(self, valid: TBool, setting: TInt32, push_out: TInt32):
+        """Send one shot to the host."""
+        self.shots_taken += 1
+        self.record(
+            valid,
+            setting,
+            push_out,
+            self.pattern,
+            self.herald.t_herald_mu,
+            self.t_h_mu(),
+            self.t_v_mu(),
+            self.attempts,
+            self.nodes.counts_alice,
+            self.nodes.counts_bob,
+            self.nodes.alice_there,
+            self.nodes.bob_there,
+            self.core.get_rtio_counter_mu() - self.t_start_mu,
+            self.herald.t_attempting_mu,
+            self.nodes.t_loading_mu,
+            self.nodes.loads,
+            self.nodes.recoolings,
+        )
+        self.attempts = int64(0)
+        self.pattern = 0
+
+    @rpc(flags={"async"})
+    def record(self, valid, setting, push_out, pattern, t_herald_mu, t_h_mu, t_v_mu, attempts, counts_alice, counts_bob,
+               alice_there, bob_there, t_lab_mu, t_attempting_mu, t_loading_mu, loads, recoolings):  # fmt: skip
+        """Keep one shot: one call per shot, so that no part of it can come without the rest."""
+        self.total_attempts += int(attempts)
+        row = {
+            "t_herald_mu": int(t_herald_mu),
+            "pattern": int(pattern),
+            "t_click_mu": [int(t_h_mu), int(t_v_mu)],
+            "setting": int(setting),
+            "attempts": int(attempts),
+            "counts": [int(counts_alice), int(counts_bob)],
+            "present": [int(alice_there), int(bob_there)],
+            "pushout": int(push_out),
+            "valid": int(valid),
+        }
+        totals = {
+            "link.attempts": self.total_attempts,
+            "link.t_attempting_s": int(t_attempting_mu) * self.core.ref_period,
+            "link.t_loading_s": int(t_loading_mu) * self.core.ref_period,
+            "link.t_lab_s": int(t_lab_mu) * self.core.ref_period,
+            "link.loads": int(loads),
+            "link.recoolings": int(recoolings),
+        }
+        self.sink(row, totals)

@@ -1,0 +1,86 @@
+"""What a link run would yield now with given beliefs: heralds per second of attempting, and how good the pairs are born.
+
+For tests and validation only, like `optimum`: it reads the truth. The world is one of its own (same scenario and seed,
+brought to the time in question), since powers, compensators and piezos are set as the beliefs say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.signals import Cycle, Tone
+from sim.world.attempt import F1
+from sim.world.world import World
+
+GRID_MU = 8  # clock of the heralding gateware
+GAP_MU = 104  # between pumping and excitation, as drivers/rtio/photon_port.py has it
+OUTPUT_DELAY_MU = 40  # of the gateware
+OVERHEAD_MU = 32
+LATEST_MU = 16
+PSI_PLUS, PSI_MINUS = (0b0011, 0b1100), (0b1001, 0b0110)
+BEAMS = ("pumping", "repump", "excitation")
+
+
+class Attempting(NamedTuple):
+    """Heralds per second of attempting, and the mean fidelity of the pairs as they are born (no memory, no read-out)."""
+
+    herald_hz: float
+    fidelity: float
+
+
+def attempting(world: World, believed: Mapping[str, float], draws: int = 20_000, seed: int = 0) -> Attempting:
+    """Return what attempts yield; the relative error is 1/sqrt(draws)."""
+    _set_up(world, believed)
+    outputs = tuple(tuple(_beam(name) for name in names) for names in world.scenario.entangler_outputs)
+    cycle = _cycle(believed)
+    model, _ = world.link.model(cycle, outputs)
+    rng = np.random.default_rng(seed)
+    cycles, found = model.heralds(rng, np.full((draws, 2), F1))
+    sign = np.where(np.isin(found.pattern, PSI_PLUS), 1.0, -1.0)
+    overlap = np.abs(found.states[:, 1] + sign * found.states[:, 2]) ** 2 / 2
+    both = (found.ends == F1).all(axis=1)
+    return Attempting(1e9 / (float(cycles.mean()) * cycle.length_mu), float((overlap * both).mean()))
+
+
+def _set_up(world: World, believed: Mapping[str, float]) -> None:
+    for name, node in world.nodes.items():
+        mine = {key.removeprefix(f"param.{name}."): value for key, value in believed.items()}
+        for role in BEAMS:
+            tone = Tone(mine[f"f_{role}_hz"], mine[f"a_{role}"], 0.0, mine[f"att_{role}_db"], False)
+            node.beams[role].set_tone(0.0, tone)
+            node.beams[role].set_shutter(True)
+        node.piezo_v = mine["v_piezo_v"]
+        node.set_paddle(0, mine["v_paddle_turn_v"])
+        node.set_paddle(1, mine["v_paddle_phase_v"])
+        node.set_field(2, mine["v_shim_z_v"])
+
+
+def _beam(name: str) -> tuple[int, str]:
+    node, _, role = name.partition(".")
+    return ("alice", "bob").index(node), role
+
+
+def _cycle(believed: Mapping[str, float]) -> Cycle:
+    """Return the attempt that `drivers.rtio.photon_port.believed_timing` and the gateware make of the beliefs."""
+    photon = [_mu(believed[f"param.link.t_photon_{node}_s"]) for node in ("alice", "bob")]
+    pulse = [_grid(_mu(believed[f"param.{node}.t_excitation_s"])) for node in ("alice", "bob")]
+    pump = max(_mu(believed[f"param.{node}.t_pump_s"]) for node in ("alice", "bob"))
+    arrival = pump + GAP_MU + max(photon)
+    starts = [_grid(arrival - t) for t in photon]
+    stop = arrival + _mu(believed["param.link.t_gate_s"])
+    gate = (arrival + OUTPUT_DELAY_MU, stop + OUTPUT_DELAY_MU)
+    spans = [(0, _grid(pump)), *((start, start + length) for start, length in zip(starts, pulse, strict=True))]
+    outputs = (*((start + OUTPUT_DELAY_MU, end + OUTPUT_DELAY_MU) for start, end in spans), None)
+    length = GRID_MU * -(-(stop + LATEST_MU) // GRID_MU) + OVERHEAD_MU
+    return Cycle(length, outputs, (gate,) * 4, (*PSI_PLUS, *PSI_MINUS))
+
+
+def _mu(t_s: float) -> int:
+    return round(t_s * 1e9)
+
+
+def _grid(t_mu: int) -> int:
+    return GRID_MU * round(t_mu / GRID_MU)

@@ -1,0 +1,144 @@
+"""`atomlink lab` and `atomlink run --lab`: the command, and what a run and the lab's instruments see of each other."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+from daemon_lab import ROOT, Kept, hardware_rows, kept
+
+from sim.cli import main
+
+EXPERIMENT = '''
+from artiq.experiment import *
+
+
+class Dim(EnvExperiment):
+    """Open the shutter, turn the laser down from the host, from an RPC, and after a pause."""
+
+    def build(self):
+        for name in ("core", "alice_shutter", "alice_mw_switch", "alice_laser", "alice_camera", "scheduler"):
+            self.setattr_device(name)
+
+    @kernel
+    def open_shutter(self):
+        self.core.reset()
+        self.alice_shutter.on()
+        for _ in range(400):  # until the counter has passed the shutter's time
+            self.alice_mw_switch.on()
+            delay(2*us)
+        self.turn_down(90.0)
+        self.core.break_realtime()
+        delay(10*ms)
+        self.alice_shutter.off()
+
+    @rpc
+    def turn_down(self, current_ma) -> TNone:
+        self.alice_laser.set_current_ma(current_ma)
+
+    def run(self):
+        self.open_shutter()
+        self.turn_down(80.0)
+        self.core.comm.close()
+        self.turn_down(70.0)
+        self.set_dataset("identity", self.alice_camera.identity)
+        self.set_dataset("simulated", self.alice_laser.simulated)
+'''
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A laboratory with our device_db.py and one experiment."""
+    shutil.copy(ROOT / "device_db.py", tmp_path)
+    (tmp_path / "dim.py").write_text(EXPERIMENT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def watched(lab: Kept) -> list[tuple[float, int]]:
+    """Return a list that grows by (current, lab time) whenever the current is set."""
+    laser: Any = lab.world.element("alice_laser")
+    seen: list[tuple[float, int]] = []
+    set_current = laser.set_current
+
+    def note(current_ma: float) -> None:
+        set_current(current_ma)
+        seen.append((current_ma, lab.world.now_mu))
+
+    laser.set_current = note
+    return seen
+
+
+def test_a_run_turns_the_labs_laser_down_at_its_counter(checkout: Path) -> None:
+    with kept(rows=hardware_rows("alice_laser", "alice_camera")) as lab:
+        seen = lab.do(lambda: watched(lab))
+        levels: list[tuple[int, int]] = []
+        output = lab.world.output
+
+        def spied(port: str, kind: str) -> Any:
+            sink = output(port, kind)
+
+            def note(t_mu: int, level: int) -> None:
+                levels.append((level, len(seen)))
+                sink(t_mu, level)
+
+            return note if port == "alice_shutter" else sink
+
+        lab.world.output = spied  # type: ignore[method-assign]
+        assert main(["run", "dim.py", "--lab", lab.address]) == 0
+        currents, times = [current for current, _ in seen], [t_mu for _, t_mu in seen]
+    assert currents == [95.0, 90.0, 80.0, 70.0]  # the driver sets the clip when it opens, which applies the current
+    # 90 mA in the RPC: after the shutter opened; 80 mA: the kernel had ended, 10 ms of timeline were still to come;
+    # 70 mA: the run had let go of the timeline, on which everything had happened then.
+    assert levels[:2] == [(1, 1), (0, 3)]
+    assert times[0] == 0 and 125_000 <= times[1] < times[2] < 10_000_000 <= times[3]
+    file = next(checkout.glob("results/*/*/*.h5"))
+    with h5py.File(file) as found:
+        assert found["datasets/simulated"][()]
+        assert found["datasets/identity"][()].decode().startswith("Hamamatsu")
+
+
+def test_the_same_seed_gives_the_same_atoms_in_a_fresh_lab_as_in_process(checkout: Path) -> None:
+    file = str(ROOT / "experiments" / "atoms" / "load_and_image.py")
+    with kept(rows={}) as lab:
+        assert main(["run", file, "n_shots=3", "--lab", lab.address, "--results", "over"]) == 0
+    assert main(["run", file, "n_shots=3", "--seed", "1", "--results", "here"]) == 0
+    over, here = (h5py.File(next(checkout.glob(f"{name}/*/*/*.h5"))) for name in ("over", "here"))
+    with over, here:
+        names = [name for name in here["datasets"] if not name.startswith(("run.", "param"))]
+        assert names and all((over["datasets"][name][()] == here["datasets"][name][()]).all() for name in names)
+
+
+@pytest.mark.parametrize("words", ["--port 70000", "--bind ::1", "--bind everywhere", "--scenario no"])
+@pytest.mark.usefixtures("checkout")
+def test_bad_options_are_one_line_and_exit_code_2(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", *words.split()]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("checkout")
+def test_the_command_prints_its_table_refuses_a_second_and_stops_cleanly(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-m", "sim.cli", "lab", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        lines = []
+        while not (lines and lines[-1].startswith("runs:")):
+            lines.append(process.stdout.readline())
+            assert lines[-1], process.stderr.read()
+        port = lines[-1].split("--lab 127.0.0.1:")[1].split()[0]
+        assert main(["lab", "--port", port]) == 2
+        assert "another lab may be running" in capsys.readouterr().err
+        process.send_signal(number)
+        rest, complaints = process.communicate(timeout=60)
+    assert process.returncode == 0 and "shutters closed" in rest and complaints == ""
+    assert len(lines) == 3 + len(hardware_rows())
+    assert any("alice_microwave" in line and "TCPIP::127.0.0.1::" in line for line in lines)
