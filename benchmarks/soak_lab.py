@@ -13,6 +13,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -109,7 +110,8 @@ def main() -> int:
     """Soak and judge."""
     duration_s = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
     command = [sys.executable, "-m", "sim.cli", "lab", "--port", "0"]
-    daemon = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = tempfile.TemporaryFile("w+")  # not a pipe: a daemon whose log nobody reads stands still
+    daemon = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
     assert daemon.stdout is not None
     line = next(text for text in daemon.stdout if text.startswith("runs:"))
     lab = line.split("--lab ")[1].split()[0]
@@ -129,9 +131,13 @@ def main() -> int:
     for thread in clients.threads:
         thread.join()
     daemon.terminate()
-    _, complaints = daemon.communicate()
+    daemon.communicate()
+    log.seek(0)
+    complaints = log.readlines()
     print(f"requests served: {sum(clients.served)}; grown by {grown_kb} kB after {settled_s:.0f} s; "
-          f"daemon exit code {daemon.returncode}; {len(complaints.splitlines())} lines in its log")  # fmt: skip
+          f"daemon exit code {daemon.returncode}; {len(complaints)} lines in its log")  # fmt: skip
+    for line in complaints[:REPORTS]:
+        print("log:", line.rstrip())
     for failure in clients.failures:
         print("failed:", failure)
     return int(bool(clients.failures) or grown_kb > MOST_GROWTH_KB or daemon.returncode != 0)

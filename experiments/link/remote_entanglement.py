@@ -34,10 +34,11 @@ class RemoteEntanglement(EnvExperiment):
     def prepare(self) -> None:
         """Read beliefs and compute every time in machine units."""
         self.call_child_method("prepare")
+        self.shots.setup(axes.CHOICES[self.settings])
 
     def run(self) -> None:
         """Take shots until there are enough."""
-        self.shots.run(axes.CHOICES[self.settings])
+        self.shots.run()
 
     def analyze(self) -> None:
         """Print the headline numbers, if there are enough shots for any."""

@@ -31,7 +31,7 @@ class EmissionEfficiency(EnvExperiment):
             (Axis("amplitude", Scannable(RangeScan(0.1, 1.0, 10), global_min=0.0, global_max=1.0), "",
                   "DDS amplitude of the excitation beam, fraction of full scale."),),
             shares=SERIES,
-            shots=2000,
+            shots=4000,
         )  # fmt: skip
         self.setattr_argument(
             "backend",

@@ -12,7 +12,7 @@ from experiments.sequences.two_nodes import TwoNodes
 
 
 class RecordedPairs(HasEnvironment):
-    """Take pairs in given settings and record every shot; the arguments of such a run."""
+    """Take pairs and record every shot; the arguments of such a run. `setup` chooses the settings."""
 
     def build(self, experiment: Any, nodes: TwoNodes, n_pairs: int) -> None:
         self.experiment = experiment
@@ -33,15 +33,18 @@ class RecordedPairs(HasEnvironment):
         )
         self.pairs = Pairs(self, nodes)
 
+    def setup(self, settings: tuple[Setting, ...]) -> None:
+        """Choose the settings; after `prepare`."""
+        self.pairs.setup(settings)
+
     def prepare(self) -> None:
         """Read the beliefs; the nodes must be prepared before."""
         self.call_child_method("prepare")
         self.pairs.limit_mu = int64(self.core.seconds_to_mu(self.max_lab_time))
 
-    def run(self, settings: tuple[Setting, ...]) -> None:
+    def run(self) -> None:
         """Take shots until there are enough; whatever stops it, keep the data and leave the lab dark."""
-        self.pairs.setup(settings)
-        names = tuple(setting.name for setting in settings)
+        names = tuple(setting.name for setting in self.pairs.settings)
         self.recorder = ShotRecorder(self.experiment, self.pairs.run_level(), names, self.n_pairs)
         self._create_applets()
         reason = PAUSE

@@ -87,7 +87,7 @@ class Daemon:
                 writer.write(messages.encode(self._reply(session, line)))
                 await writer.drain()
         except (ConnectionError, ValueError) as error:  # ValueError: a line longer than any message
-            logger.warning("a client of the lab broke off: %s", error)
+            logger.info("a client of the lab broke off: %s", error)
         except asyncio.CancelledError:
             pass  # the lab stops: asyncio's streams report a cancelled task as an error
         finally:

@@ -196,7 +196,7 @@ class Broker:
         except (asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client has gone, or the broker stops: asyncio's streams report a cancelled task as an error
         except (ConnectionError, MalformedError) as error:
-            logger.warning("MQTT client %r broke off: %s", client.identifier, error)
+            logger.info("MQTT client %r broke off: %s", client.identifier, error)
         finally:
             del self._clients[task]
             writer.close()

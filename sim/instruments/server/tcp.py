@@ -71,7 +71,7 @@ class TcpServer:
             # streams report a cancelled task as an error.
             pass
         except (ConnectionError, asyncio.LimitOverrunError) as error:
-            logger.warning("%s: a client broke off: %s", self.name, error)
+            logger.info("%s: a client broke off: %s", self.name, error)
         except LabError as error:  # the lab refuses (a drift out of range): the log says why
             logger.error("%s: %s", self.name, error)
         finally:

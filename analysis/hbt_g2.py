@@ -1,0 +1,121 @@
+"""g2(0) of one node's photons. Twin of experiments/photons/hbt_g2.py.
+
+Attempts are independent of one another (each begins with pumping), so detectors i and j click in two different ones
+with the product of their click probabilities s: g2(0) = sum C_ij / sum N_ij s_i s_j over the six pairs of detectors, C
+coincidences in N attempts, is 1 for a source of independent photons, 1 - 1/n for n photons at a time, 0 for one. What a
+single photon leaves are coincidences with dark clicks, of probability d in a gate without light: A_ij = N_ij (s_i d_j +
+s_j d_i - d_i d_j). Reported are g2(0) as measured, as these accidentals predict it, and their difference: two photons
+of one attempt, by double excitation or stray light. Patterns count when they are exactly what was looked for, so what a
+third click takes is left out (d of the coincidences, s of the single clicks' partners: below 1 % of g2 together).
+Errors: Poissonian; of the single clicks, which enter numerator and denominator alike, their relative sum.
+Source: R. Hanbury Brown, R. Q. Twiss, Nature 177, 27 (1956); C. Santori et al., Nature 419, 594 (2002) for pulses.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from analysis.estimates import Estimate
+from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, STYLE, canvas
+from analysis.load import Run
+from analysis.result import Result, columns
+from atomlink.errors import DataError
+
+DETECTORS = ("c_h", "c_v", "d_h", "d_v")
+PAIRS = tuple(combinations(range(4), 2))
+FEWEST = 20  # single clicks of all detectors
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Coincidences:
+    """What came of each pair of detectors (6,): coincidences, those of independent photons, those of dark clicks."""
+
+    counted: Floats
+    independent: Floats
+    accidental: Floats
+    singles: int  # clicks that `independent` rests on
+    dark: int  # clicks that `accidental` rests on, besides
+
+    def g2(self) -> Estimate:
+        """Return g2(0) as measured."""
+        return self._ratio(float(self.counted.sum()), math.sqrt(float(self.counted.sum()) + 0.5), "coincidences")
+
+    def predicted(self) -> Estimate:
+        """Return g2(0) of single photons with these dark clicks."""
+        total = float(self.accidental.sum())
+        return self._ratio(total, total / math.sqrt(max(self.dark, 1)), "dark clicks")
+
+    def left(self) -> Estimate:
+        """Return g2(0) without what dark clicks make of it."""
+        total = float(self.counted.sum() - self.accidental.sum())
+        error = math.hypot(math.sqrt(float(self.counted.sum()) + 0.5), float(self.accidental.sum())
+                           / math.sqrt(max(self.dark, 1)))  # fmt: skip
+        return self._ratio(total, error, "coincidences without accidental ones")
+
+    def _ratio(self, total: float, error: float, source: str) -> Estimate:
+        expected = float(self.independent.sum())
+        of_singles = total / expected * 2 / math.sqrt(self.singles)
+        return Estimate(total / expected, math.hypot(error / expected, of_singles), int(self.counted.sum()), source)
+
+
+def coincidences(run: Run) -> Coincidences:
+    """Return the coincidences of a run; DataError where there are too few clicks to compare them with."""
+    names = ("patterns", "attempts", "dark", "dark_gates")
+    patterns, attempts, dark, gates = (_total(values, name) for values, name in zip(columns(run, *names), names,
+                                                                                    strict=True))  # fmt: skip
+    single = [1 << k for k in range(4)]
+    clicks = int(patterns[single].sum())
+    if clicks < FEWEST:
+        raise DataError(f"Run {run.label} has {clicks} single clicks, must be {FEWEST}: take more attempts, and look "
+                        "at light, cavity and switch.")  # fmt: skip
+    s, d = patterns[single] / attempts[single], dark / gates
+    pairs = [(1 << i) + (1 << j) for i, j in PAIRS]
+    return Coincidences(
+        counted=patterns[pairs],
+        independent=np.array([attempts[p] * s[i] * s[j] for p, (i, j) in zip(pairs, PAIRS, strict=True)]),
+        accidental=np.array([attempts[p] * (s[i] * d[j] + s[j] * d[i] - d[i] * d[j])
+                             for p, (i, j) in zip(pairs, PAIRS, strict=True)]),
+        singles=clicks,
+        dark=int(dark.sum()),
+    )  # fmt: skip
+
+
+def analyse(run: Run) -> Result:
+    """Return g2(0) as measured, as dark clicks predict it, and what is left."""
+    found = coincidences(run)
+    return Result(
+        f"HBT g2 of {run.text('scan.node', 'one node')}",
+        estimates={"g2": found.g2(), "g2_of_dark_clicks": found.predicted(), "g2_of_photons": found.left()},
+    )
+
+
+@mpl.rc_context(STYLE)
+def figure(run: Run, result: Result) -> Figure:
+    """Draw coincidences by pair of detectors, beside those of dark clicks and of independent photons."""
+    found = coincidences(run)
+    figure, (axes,) = canvas(run, 9.6, 3.2)
+    at = np.arange(len(PAIRS))
+    axes.bar(at, found.independent, 0.75, color="#e3e8ec", label="independent photons (g2 = 1)")
+    axes.bar(at, found.accidental, 0.75, color=PALE, label="of dark clicks")
+    axes.errorbar(at, found.counted, np.sqrt(found.counted + 0.5), fmt="o", ms=4, color=SIDE_COLOURS[0], ecolor=INK,
+                  label=f"counted, g2(0) = {result.estimates['g2'].number()}")  # fmt: skip
+    axes.set(xticks=at, xticklabels=[f"{DETECTORS[i]} & {DETECTORS[j]}" for i, j in PAIRS], yscale="symlog",
+             ylabel="coincidences in one attempt", ylim=(0, 3 * float(found.independent.max())))  # fmt: skip
+    axes.axhline(0, color=ACCENT, lw=0.6)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
+    return figure
+
+
+def _total(values: npt.ArrayLike, name: str) -> Floats:
+    """Add up the rows of a column."""
+    array = np.asarray(values, dtype=float)
+    width = {"patterns": 16, "attempts": 16, "dark": 4, "dark_gates": 1}[name]
+    return np.asarray(array.reshape(-1, width).sum(axis=0))

@@ -1,0 +1,63 @@
+"""Atom-photon entanglement: what each node's atom is in once a detector of H or V has seen its photon."""
+
+from typing import Any
+
+from artiq.experiment import EnumerationValue, EnvExperiment
+
+from drivers import parameters
+from drivers.rtio.heralder import BACKENDS, make_heralder
+from drivers.rtio.photon_port import PhotonPort, believed_timing
+from experiments.sequences import atom_photon
+from experiments.sequences.conclude import conclude
+from experiments.sequences.photons import PhotonCounter
+from experiments.sequences.readout import Readout
+from experiments.sequences.scan import Point, Scan
+from experiments.sequences.settings import XX, YY, ZZ
+from experiments.sequences.two_nodes import TwoNodes
+
+AXES = {"x": XX, "y": YY, "z": ZZ}  # of the atom; each setting has the same axis for both
+
+
+class AtomPhoton(EnvExperiment):
+    """Atom-photon correlations
+
+    load --[ recool ]--( pump --[ excite one node ]--[ gate, four detectors ] ) until one detector clicks
+         --[ Raman: axis -> z ]--[ microwave: |1> -> F = 2 ]--[ push out ]--[ image that node ]--> next shot
+    once with alice's light, once with bob's, along x, y and z of the atom. Detectors are fixed to H and V.
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(self, (), shots=200, repeats=1)
+        self.setattr_argument(
+            "backend",
+            EnumerationValue(list(BACKENDS), default="entangler"),
+            "Heralding",
+            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
+        )
+        self.nodes = TwoNodes(self)
+        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
+        photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend))
+        self.correlations = atom_photon.AtomPhoton(self, self.nodes, photons, Readout(self, self.nodes))
+
+    def prepare(self) -> None:
+        """Read the beliefs and lay out the timing."""
+        self.call_child_method("prepare")
+        self.correlations.setup(believed_timing(self), tuple(AXES.values()))
+
+    def run(self) -> None:
+        """Take clicks of one node after the other; keep what there is when asked to stop."""
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close)
+
+    def measure(self, _point: Point) -> dict[str, Any]:
+        """Return, for each node and axis, how often which detector came with which outcome (0: gone, 1: still there)."""
+        return {
+            f"{node}_{axis}": self.correlations.measure(node, k, self.scan.shots)
+            for node in parameters.NODES
+            for k, axis in enumerate(AXES)
+        }
+
+    def analyze(self) -> None:
+        """Find the correlations of atom and photon."""
+        self.result = conclude(self, self.scan)

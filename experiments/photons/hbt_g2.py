@@ -1,0 +1,84 @@
+"""Are one node's photons single ones? Coincidences of any two detectors in one attempt."""
+
+from typing import Any
+
+from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue
+
+from drivers import parameters
+from drivers.rtio.heralder import BACKENDS, PSI_MINUS, PSI_PLUS, SAME_POLARISATION, SINGLES, make_heralder
+from drivers.rtio.photon_port import PhotonPort, believed_timing
+from experiments.sequences.conclude import conclude
+from experiments.sequences.photons import PhotonCounter
+from experiments.sequences.scan import Point, Scan
+from experiments.sequences.two_nodes import TwoNodes
+
+
+class HbtG2(EnvExperiment):
+    """HBT g2
+
+    load --[ recool ]--( pump --[ excite one node ]--[ gate, four detectors ] ) x attempts
+    Four passes, since the gateware looks for four patterns at a time: coincidences between the outputs c and d
+    (shots), coincidences of the two polarisations of one output (half as many), single clicks, and single clicks
+    without excitation light.
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(self, (), shots=500_000, repeats=1)
+        self.setattr_argument(
+            "node",
+            EnumerationValue(list(parameters.NODES), default="alice"),
+            "Light",
+            "The node whose photons are looked at; the other one stays dark.",
+        )
+        for name, default, least, tooltip in (
+            ("singles_attempts", 20_000, 1, "Attempts in which single clicks are counted."),
+            ("dark_attempts", 200_000, 1, "Attempts without excitation light."),
+        ):
+            self.setattr_argument(
+                name,
+                NumberValue(default, precision=0, scale=1, step=1000, min=least, max=10**9, type="int"),
+                "Accidentals",
+                tooltip,
+            )
+        self.setattr_argument(
+            "backend",
+            EnumerationValue(list(BACKENDS), default="entangler"),
+            "Heralding",
+            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
+        )
+        self.nodes = TwoNodes(self)
+        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
+        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend))
+
+    def prepare(self) -> None:
+        """Read the beliefs and lay out the timing."""
+        self.call_child_method("prepare")
+        self.timing = believed_timing(self)
+
+    def run(self) -> None:
+        """Take the four passes; keep what there is when asked to stop."""
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close, {"scan.node": self.node})
+
+    def measure(self, _point: Point) -> dict[str, Any]:
+        """Return attempts by pattern (16), those in which each was looked for, and the same for the dark clicks."""
+        counts, attempts = [0] * 16, [0] * 16
+        self.photons.excite(self.node == "alice", self.node == "bob")
+        for patterns, n in (
+            (SAME_POLARISATION + PSI_MINUS, self.scan.shots),
+            (PSI_PLUS, (self.scan.shots + 1) // 2),
+            (SINGLES, self.singles_attempts),
+        ):
+            found = self.photons.count(self.timing, patterns, n, sure=True)
+            for pattern in patterns:
+                counts[pattern], attempts[pattern] = found[pattern], int(self.photons.done)
+        self.photons.excite(False, False)
+        found = self.photons.count(self.timing, SINGLES, self.dark_attempts)
+        dark_gates = int(self.photons.done)
+        self.photons.excite(True, True)
+        return {"patterns": counts, "attempts": attempts, "dark": [found[p] for p in SINGLES], "dark_gates": dark_gates}
+
+    def analyze(self) -> None:
+        """Find g2(0), and what accidental coincidences make of it."""
+        self.result = conclude(self, self.scan)
