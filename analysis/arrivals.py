@@ -47,6 +47,17 @@ class Arrivals:
         value = float(weights @ self.time_s / weights.sum())
         return Estimate(value, spread.value / math.sqrt(self.clicks), self.clicks, "mean of the clicks", "s")
 
+    def quantile(self, share: float) -> Estimate:
+        """Return by when this share of the photons has come, in s; the error is that of counting them."""
+        weights = self._weights()
+        total = float(weights.sum())
+        risen = np.concatenate([[0.0], np.cumsum(weights)]) / total
+        edges = self.time_s[0] + (self.time_s[1] - self.time_s[0]) * (np.arange(len(weights) + 1) - 0.5)
+        # Noise makes the sum fall now and then where there is no light yet: the last time it crosses counts.
+        low, at, high = (_crossing(edges, risen, f * share) for f in (0.5, 1.0, 1.5))
+        error = math.sqrt(share * (1 - share) / self.clicks) * (high - low) / share
+        return Estimate(at, error, self.clicks, f"time by which {share:.0%} of the clicks came", "s")
+
     def width(self) -> Estimate:
         """Return the rms width in s, with the error that follows from the fourth moment (at least that of a flat shape)."""
         weights = self._weights()
@@ -59,6 +70,12 @@ class Arrivals:
 
     def _weights(self) -> npt.NDArray[np.float64]:
         return np.asarray(self.counts.sum(axis=0) - self.dark_per_bin, dtype=float)
+
+
+def _crossing(edges: npt.NDArray[np.float64], risen: npt.NDArray[np.float64], level: float) -> float:
+    """Return where a rising curve passes a level for good, between two edges."""
+    k = int(np.flatnonzero(risen < level)[-1])
+    return float(edges[k] + (level - risen[k]) / (risen[k + 1] - risen[k]) * (edges[k + 1] - edges[k]))
 
 
 def arrivals(run: Run, node: str) -> Arrivals:

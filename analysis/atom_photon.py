@@ -68,11 +68,13 @@ def figure(run: Run, result: Result) -> Figure:
 
 def _length(vector: list[Estimate]) -> Estimate:
     """Return the vector's length; what noise adds to its square is taken off."""
-    square = sum(e.value**2 - e.error**2 for e in vector)
-    length = math.sqrt(max(square, 1e-12))
+    noise = sum(e.error**2 for e in vector)
+    square = sum(e.value**2 for e in vector) - noise
+    if square <= 0:
+        return Estimate(0.0, math.sqrt(noise), vector[0].n, "length of the vector, lost in its noise")
+    length = math.sqrt(square)
     error = math.sqrt(sum((e.value * e.error) ** 2 for e in vector)) / length
-    noise = math.sqrt(sum(e.error**2 for e in vector) / len(vector))
-    return Estimate(length, min(max(error, 1e-9), noise) if square > 0 else noise, vector[0].n, "length of the vector")
+    return Estimate(length, error, vector[0].n, "length of the vector")
 
 
 def _angle(vector: list[Estimate]) -> Estimate:

@@ -1,7 +1,9 @@
 """The delay of each node's photons. Twin of experiments/setup/fibre_delay.py.
 
-delay = mean arrival - t_wavepacket, the believed mean time of a photon after its first light. A belief that is off
-shifts both delays alike where the nodes are alike, which moves the gate and not the overlap.
+delay = time by which a tenth of the photons have come - 0.204 t_wavepacket, the same time after first light. A tenth
+and not the mean: light 10 % stronger makes the mean 14 ns earlier, but the first tenth 2 ns, and its statistical error
+is a third. The ratio 0.204 to the mean t_wavepacket is that of the design's photon (pulse of 0.5 us, g/2pi = 10 MHz,
+kappa/2pi = 2.75 MHz, integrated with the equations of C. K. Law, J. Eberly, PRL 76, 1055 (1996)).
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.result import Result
 from atomlink.errors import DataError
+
+EARLY = 0.1  # share of the photons whose coming is timed
+EARLY_RATIO = 0.204  # time by which they have come over the mean time, both after first light
 
 
 def analyse(run: Run) -> Result:
@@ -37,5 +42,5 @@ def _delay(run: Run, node: str) -> Estimate:
     believed = run.belief(f"param.{node}.t_wavepacket_s")
     if believed is None:
         raise DataError(f"The file has no `param.{node}.t_wavepacket_s`: the delay of {node} needs it.")
-    mean = arrivals(run, node).mean()
-    return Estimate(mean.value - float(believed), mean.error, mean.n, mean.source, "s")
+    early = arrivals(run, node).quantile(EARLY)
+    return Estimate(early.value - EARLY_RATIO * float(believed), early.error, early.n, early.source, "s")

@@ -66,7 +66,7 @@ def best_time(fit: fits.Fit) -> Estimate:
 def _best(tau_s: float, depth: float) -> float:
     """Return the best time for a share that rises as 1 - depth exp(-t/tau)."""
 
-    def per_second(t_s: float) -> float:
-        return -((1 - depth * math.exp(-t_s / tau_s)) ** 2) / (t_s + REST_S)
+    def per_second(x: float) -> float:
+        return -(max(1 - depth * math.exp(-x), 0.0) ** 2) / (x + REST_S / tau_s)
 
-    return float(minimize_scalar(per_second, bounds=(0.1 * tau_s, LONGEST * tau_s), method="bounded").x)
+    return tau_s * float(minimize_scalar(per_second, bounds=(0.1, LONGEST), method="bounded").x)

@@ -9,8 +9,7 @@ linear in a = V cos(beta), b = V sin(beta) cos(gamma), c = V sin(beta) sin(gamma
 clicks leave. t = -beta, p = -gamma undo both. alpha comes behind what mixes H and V: detectors of H and V cannot see
 it, and it does not mix them. It turns the phase of the heralded pair by alpha_alice - alpha_bob, and is measured there.
 Where beta is small, gamma is uncertain and matters as little.
-Fit: least squares, each share weighted by the binomial error that the fit gives it. Source of the parametrisation:
-R. C. Jones, J. Opt. Soc. Am. 31, 488 (1941).
+Fit: binomial maximum likelihood with V <= 1. Source of the matrices: R. C. Jones, J. Opt. Soc. Am. 31, 488 (1941).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from scipy import stats
+from scipy import optimize, stats
 
 from analysis.estimates import Estimate
 from analysis.figures import SIDE_COLOURS, STYLE, canvas
@@ -88,11 +87,8 @@ def fit(run: Run, node: str) -> Fibre:
     if len(np.unique(rows.round(6), axis=0)) < 4 or np.linalg.matrix_rank(rows, tol=0.1) < 3:
         raise FitRefused("Fit of polarisation refused: the points do not tell the angles apart; scan at least two "
                          "voltages of either axis, a quarter turn apart.")  # fmt: skip
-    values, weights = np.zeros(3), n
-    for _ in range(20):
-        information = rows.T @ (rows * weights[:, None])
-        values = np.linalg.solve(information, rows.T @ (weights * y))
-        weights = n / np.maximum(1 - (rows @ values) ** 2, 2 / (n + 2))
+    values = _most_likely(rows, agree, n)
+    weights = n / np.maximum(1 - (rows @ values) ** 2, 2 / (n + 2))
     chi2, dof = float(np.sum(weights * (y - rows @ values) ** 2)), len(y) - 3
     covariance = np.linalg.inv(rows.T @ (rows * weights[:, None]))
     found = Fibre(values, covariance, chi2, dof, int(n.sum()), turn, phase)
@@ -156,6 +152,22 @@ def _fit_all(run: Run) -> tuple[dict[str, Fibre], dict[str, str]]:
     if not found:
         raise FitRefused("; ".join(f"{node}: {why}" for node, why in refusals.items()))
     return found, refusals
+
+
+def _most_likely(rows: Floats, agree: Floats, n: Floats) -> Floats:
+    """Return (a, b, c) of the greatest likelihood within the unit sphere, where every probability is one."""
+
+    def inside(u: Floats) -> Floats:
+        return np.asarray(u / math.sqrt(1 + float(u @ u)))
+
+    def cost(u: Floats) -> float:
+        share = np.clip((1 + rows @ inside(u)) / 2, 1e-9, 1 - 1e-9)
+        return -float(np.sum(agree * np.log(share) + (n - agree) * np.log1p(-share)))
+
+    start = np.linalg.lstsq(rows, 2 * agree / n - 1, rcond=None)[0]
+    start *= min(1.0, 0.9 / float(np.linalg.norm(start)))
+    found = optimize.minimize(cost, start / math.sqrt(1 - float(start @ start)), method="BFGS")
+    return inside(found.x)
 
 
 def _judge(fibre: Fibre) -> None:

@@ -69,6 +69,8 @@ _TEMPLATES = (
     Parameter("param.{n}.f_{beam}_hz", 80e6, "Hz", "DDS carrier of the beam's AOM", "centre of an 80 MHz AOM"),
     Parameter("param.{n}.a_{beam}", 1.0, "1", "DDS amplitude of the beam, fraction of full scale", "AOM saturated"),
     Parameter("param.{n}.att_{beam}_db", 0.0, "dB", "step attenuator of the beam", "AOM saturated"),
+    Parameter("param.{n}.p_excitation_w", 10e-6, "W", "excitation light wanted, at the power meter",
+              "design: 1 % of 1 mW picked off behind the AOM"),
     Parameter("param.{n}.t_frame_s", 20e-3, "s", "exposure of a camera frame", "design: as the counter's image"),
     Parameter("param.{n}.t_readout_s", 5e-3, "s", "end of the exposure to the whole frame", "700 lines of a qCMOS"),
     Parameter("param.{n}.camera_x_px", 9.0, "1", "site (0, 0) on the sensor, pixels to the right", "design"),
@@ -113,6 +115,9 @@ _TEMPLATES = (
               "about 3 events at 0.3 ... 0.8 us"),
     Parameter("param.link.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
     Parameter("param.link.visibility", 0.95, "1", "two-photon interference visibility", "design"),
+    Parameter("param.link.reference_rate_hz", 620.0, "Hz", "heralds per second of attempting of a link as it should be",
+              "scenario `default`"),
+    Parameter("param.link.reference_fidelity", 0.95, "1", "its raw fidelity with Psi+", "scenario `default`"),
 )  # fmt: skip
 
 

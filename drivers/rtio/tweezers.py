@@ -41,6 +41,16 @@ class Tweezers(HasEnvironment):
         self.dac.set_dac([volts], [TRAP_DEPTH])
 
     @kernel
+    def release(self):
+        """Switch the trap off now; leave 10 us of slack, and 10 us until it is restored."""
+        self.set_trap(0.0)
+
+    @kernel
+    def restore(self):
+        """Switch the trap on again, to its set point."""
+        self.set_trap(self.volts[TRAP_DEPTH])
+
+    @kernel
     def set_piezo(self, volts: TFloat):
         """Set the cavity piezo; the write is scheduled before the cursor, so leave 10 us of slack."""
         self.dac.set_dac([volts], [CAVITY_PIEZO])

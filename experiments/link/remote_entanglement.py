@@ -43,4 +43,4 @@ class RemoteEntanglement(EnvExperiment):
     def analyze(self) -> None:
         """Print the headline numbers, if there are enough shots for any."""
         self.shots.explain_vetoes()
-        print_link(self)
+        self.result = print_link(self)

@@ -1,18 +1,19 @@
 """The shot of atom-photon correlations: one node attempts until a detector clicks; then its atom is read out.
 
     load --[ recool ]--( pump --[ excite one node ]--[ gate, four detectors ] ) until one detector clicks
-         --[ Raman: axis -> z ]--[ microwave: |1> -> F = 2 ]--[ push out ]--[ image that node ]--> next shot
+         --[ wait ]--[ Raman: axis -> z ]--[ microwave: |1> -> F = 2 ]--[ push out ]--[ image that node ]--> next shot
 The other node's atom is left alone. Counts: by detector (c_h, c_v, d_h, d_v) and by outcome, 0 = gone, 1 = still there.
 """
 
 from typing import Any
 
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
-from artiq.language.core import kernel
+from artiq.language.core import at_mu, kernel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TBool, TInt32
+from numpy import int64
 
-from atomlink.errors import DeviceError
+from atomlink.errors import DeviceError, TimingError
 from drivers import parameters
 from drivers.rtio.heralder import DETECTORS, SINGLES
 from experiments.sequences.photons import PhotonCounter
@@ -21,12 +22,15 @@ from experiments.sequences.settings import Setting
 from experiments.sequences.two_nodes import TwoNodes
 
 CHECK_ATTEMPTS = 2000  # without a click before the atoms are looked at
+WAIT_S = 30e-6  # from the click to the Raman pulse: the kernel writes phases meanwhile
+MAX_FAILURES = 20  # RTIO errors in succession
+DONE, NO_ATOM, TOO_TIGHT = range(3)  # why the kernel came back
 
 
 class AtomPhoton(HasEnvironment):
     """Clicks of one node's photons, each with what its atom was found in."""
 
-    kernel_invariants = {"core", "nodes", "herald", "readout", "block"}
+    kernel_invariants = {"core", "nodes", "herald", "readout", "block", "wait_mu"}
 
     def build(self, nodes: TwoNodes, photons: PhotonCounter, readout: Readout) -> None:
         self.nodes = nodes
@@ -38,6 +42,7 @@ class AtomPhoton(HasEnvironment):
     def prepare(self) -> None:
         """Read how many attempts an atom bears between two coolings."""
         self.block = int(parameters.get(self, "param.link.n_recooling"))
+        self.wait_mu = int64(self.core.seconds_to_mu(WAIT_S))
         self.counts = [0] * (2 * len(DETECTORS))
 
     def setup(self, timing: Any, settings: tuple[Setting, ...]) -> None:
@@ -50,25 +55,31 @@ class AtomPhoton(HasEnvironment):
         self.photons.excite(node == "alice", node == "bob")
         self.herald.setup(self.timing, SINGLES)
         self.counts = [0] * (2 * len(DETECTORS))
-        if not self.take(node == "bob", setting, shots):
+        reason = self.take(node == "bob", setting, shots)
+        if reason == NO_ATOM:
             raise DeviceError(self.nodes.no_atom_message())
+        if reason == TOO_TIGHT:
+            raise TimingError(f"{MAX_FAILURES} shots in succession had RTIO errors: the kernel needs more than "
+                              f"{WAIT_S * 1e6:g} us from a click to the read-out, or the bus is overloaded.")
         self.photons.excite(True, True)
         return [[int(n) for n in self.counts[2 * k : 2 * k + 2]] for k in range(len(DETECTORS))]
 
     @kernel
-    def take(self, of_bob: TBool, setting: TInt32, shots: TInt32) -> TBool:
-        """Take shots; return False where no atom can be loaded. An RTIO error costs the shot in which it happens."""
+    def take(self, of_bob: TBool, setting: TInt32, shots: TInt32) -> TInt32:
+        """Take shots; return DONE, NO_ATOM or TOO_TIGHT. An RTIO error costs the shot in which it happens."""
         self.core.break_realtime()
         self.herald.arm()
         self.nodes.image()
         done = 0
+        failures = 0
         while done < shots:
             if not self.nodes.load():
-                return False
+                return NO_ATOM
             failed = False
             try:
                 if self.shot(of_bob, setting):
                     done += 1
+                failures = 0
             except RTIOUnderflow:
                 failed = True
             except RTIOOverflow:
@@ -77,7 +88,10 @@ class AtomPhoton(HasEnvironment):
                 self.nodes.recover()
                 self.herald.arm()
                 self.nodes.image()
-        return True
+                failures += 1
+                if failures >= MAX_FAILURES:
+                    return TOO_TIGHT
+        return DONE
 
     @kernel
     def shot(self, of_bob: TBool, setting: TInt32) -> TBool:
@@ -87,6 +101,7 @@ class AtomPhoton(HasEnvironment):
         if detector < 0:
             self.nodes.image()
             return False
+        at_mu(self.herald.t_herald_mu + self.wait_mu)
         self.readout.rotate(setting, self.herald.clicks_mu[detector], 0)
         if of_bob:
             self.nodes.bob.qubit.map_to_f2()

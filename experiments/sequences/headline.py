@@ -33,15 +33,18 @@ def _run_of(experiment: Any, prefixes: tuple[str, ...]) -> Any:
     )
 
 
-def print_link(experiment: Any) -> None:
-    """Print herald rate, fidelity and S of a run of heralded pairs, raw and read-out corrected."""
+def print_link(experiment: Any) -> Any:
+    """Print herald rate, fidelity and S of a run of heralded pairs, raw and read-out corrected; return the first two
+    as a Result for whoever judges the run, or None without data.
+    """
     from analysis import link  # scipy: half a second that only the end of a run needs
+    from analysis.result import Result
 
     try:
         result = link.analyse(_run_of(experiment, ("shots.", "link.")))
     except DataError as error:
         print(f"No estimate yet: {error}")
-        return
+        return None
     print(f"heralds {result.heralds}, vetoed {result.vetoed}, herald probability {result.probability}")
     print(f"heralds per second: {result.rate_attempting} attempting, {result.rate_lab} in the lab")
     for name, title in (("fidelity", "Bell-state fidelity"), ("chsh", "CHSH S")):
@@ -49,6 +52,9 @@ def print_link(experiment: Any) -> None:
         corrected = getattr(result.total.corrected, name) if result.total.corrected else None
         if raw is not None:
             print(f"{title}: {raw} raw" + (f", {corrected} read-out corrected" if corrected else ""))
+    found = {"rate_attempting_hz": result.rate_attempting, "rate_lab_hz": result.rate_lab,
+             "fidelity": result.total.raw.fidelity}  # fmt: skip
+    return Result("Remote entanglement", estimates={name: value for name, value in found.items() if value is not None})
 
 
 def print_hom(experiment: Any) -> None:

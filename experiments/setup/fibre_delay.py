@@ -18,7 +18,7 @@ class FibreDelay(EnvExperiment):
     """Fibre delay matching
 
     load --[ recool ]--( pump --[ excite one node ]--[ gate, four detectors: time stamps ] ) x shots
-    once with each node's light; the mean arrival tells the delay, since both photons have a known shape.
+    once with each node's light; the first tenth of the photons tells the delay, since their shape is known.
     """
 
     def build(self) -> None:

@@ -41,21 +41,25 @@ def potential_k(trap: Trap, position_m: FloatArray) -> FloatArray:
     return np.asarray(-trap.depth_k / spread * np.exp(-2 * radial2 / (trap.waist_m**2 * spread)))
 
 
-def thermal_cloud(rng: np.random.Generator, trap: Trap, mass_kg: float, temperature_k: float, atoms: int) -> Cloud:
-    """Draw atoms at a temperature, all of them bound: what the harmonic approximation puts outside is drawn again."""
-    if not 0 <= temperature_k <= _HOTTEST * trap.depth_k:
+def thermal_cloud(rng: np.random.Generator, trap: Trap, mass_kg: float, temperature_k: npt.ArrayLike,
+                  atoms: int) -> Cloud:  # fmt: skip
+    """Draw atoms at a temperature, or each at its own (n,), all of them bound: what the harmonic approximation puts
+    outside is drawn again.
+    """
+    temperature = np.broadcast_to(np.asarray(temperature_k, dtype=np.float64), (atoms,))
+    if not np.all((temperature >= 0) & (temperature <= _HOTTEST * trap.depth_k)):
         raise ScenarioError(f"Argument `temperature_k` is {temperature_k!r}, but must be in [0, "
                             f"{_HOTTEST * trap.depth_k:g}], a quarter of the trap's depth.")
     radial, axial = (2 * math.pi * hz for hz in frequencies_hz(trap, mass_kg))
-    speed = math.sqrt(BOLTZMANN_J_K * temperature_k / mass_kg)
+    speed = np.sqrt(BOLTZMANN_J_K * temperature / mass_kg)[:, None]
     width = speed / np.array([radial, radial, axial])
-    position, velocity = np.empty((0, 3)), np.empty((0, 3))
-    while len(position) < atoms:
-        missing = atoms - len(position)
-        drawn = Cloud(rng.normal(size=(missing, 3)) * width, rng.normal(size=(missing, 3)) * speed)
-        kept = recaptured(trap, mass_kg, drawn)
-        position = np.concatenate((position, drawn.position_m[kept]))
-        velocity = np.concatenate((velocity, drawn.velocity_m_s[kept]))
+    position, velocity = np.empty((atoms, 3)), np.empty((atoms, 3))
+    missing = np.arange(atoms)
+    while len(missing):
+        drawn = Cloud(rng.normal(size=(len(missing), 3)) * width[missing],
+                      rng.normal(size=(len(missing), 3)) * speed[missing])  # fmt: skip
+        position[missing], velocity[missing] = drawn
+        missing = missing[~recaptured(trap, mass_kg, drawn)]
     return Cloud(position, velocity)
 
 
@@ -66,10 +70,27 @@ def fly(cloud: Cloud, time_s: float, gravity_m_s2: tuple[float, float, float] = 
     return Cloud(position, cloud.velocity_m_s + g * time_s)
 
 
+def energy_k(trap: Trap, mass_kg: float, cloud: Cloud) -> FloatArray:
+    """Return each atom's energy in the trap over k_B in K, negative where it is bound; shape (n,)."""
+    kinetic_k = 0.5 * mass_kg / BOLTZMANN_J_K * (cloud.velocity_m_s**2).sum(axis=-1)
+    return np.asarray(kinetic_k + potential_k(trap, cloud.position_m))
+
+
 def recaptured(trap: Trap, mass_kg: float, cloud: Cloud) -> npt.NDArray[np.bool_]:
     """Return which atoms have a negative energy in the trap; bool, shape (n,)."""
-    kinetic_k = 0.5 * mass_kg / BOLTZMANN_J_K * (cloud.velocity_m_s**2).sum(axis=-1)
-    return np.asarray(kinetic_k + potential_k(trap, cloud.position_m) < 0)
+    return energy_k(trap, mass_kg, cloud) < 0
+
+
+def release_and_catch(rng: np.random.Generator, before: Trap, after: Trap, mass_kg: float, temperature_k: npt.ArrayLike,
+                      time_s: float) -> tuple[npt.NDArray[np.bool_], FloatArray]:  # fmt: skip
+    """Let single atoms, each at its own temperature (n,), fly from one trap to another; return which are caught and
+    their temperatures then: a third of the energy above the trap's bottom. Atoms hotter than a quarter of the depth
+    are taken to be as hot as that.
+    """
+    temperature = np.minimum(np.atleast_1d(np.asarray(temperature_k, dtype=np.float64)), _HOTTEST * before.depth_k)
+    cloud = thermal_cloud(rng, before, mass_kg, temperature, len(temperature))
+    energy = energy_k(after, mass_kg, fly(cloud, time_s))
+    return energy < 0, (energy + after.depth_k) / 3
 
 
 def recapture_probability(rng: np.random.Generator, trap: Trap, mass_kg: float, temperature_k: float,

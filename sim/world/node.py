@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from sim.physics.imaging import Imaging
 from sim.physics.interference import Arm, Complexes, Floats
 from sim.physics.loading import load
 from sim.physics.pumping import generator, transition
+from sim.physics.recapture import release_and_catch
 from sim.physics.rotations import microwave, precession, raman
 from sim.physics.species import Species
 from sim.physics.trap import p_lost, survival_after_heating
@@ -48,6 +49,14 @@ _EMPTYING_S = (
 _GRID_S = 1e-9
 
 
+class Flight(NamedTuple):
+    """An atom whose trap was switched off: its label, when, and how deep the trap was before."""
+
+    label: int
+    start_mu: int
+    depth_k: float
+
+
 class Node:
     """One node. Times are in mu; `changed` is called before the node is touched, so that photons in flight are settled
     first.
@@ -61,6 +70,7 @@ class Node:
         self._cluster: Cluster | None = None
         self._birth: Birth | None = None
         self.trap_k = truth.trap.depth_k
+        self._flight: Flight | None = None  # while the trap is off; nobody sees the atom then, and light loses it
         self.shim_v, self.piezo_v = (0.0, 0.0, 0.0), 0.0
         self.paddle_v = (0.0, 0.0)
         self.larmor_rad_s = self._larmor()
@@ -150,7 +160,7 @@ class Node:
     def lose(self) -> None:
         """The atom is gone."""
         self.leave_cluster()
-        self.label, self.death_mu = ABSENT, math.inf
+        self._flight, self.label, self.death_mu = None, ABSENT, math.inf
 
     @property
     def cluster(self) -> Cluster | None:
@@ -201,6 +211,7 @@ class Node:
     def receive(self, label: int, temperature_k: float, stored: Stored | None) -> None:
         """Take over an atom that a moving tweezer has put down at the port."""
         self.label, self.temperature_k, self._cluster, self._birth = label, temperature_k, None, None
+        self._flight = None
         if stored is not None:
             stored.cluster.members[self.name] = stored.cluster.members.pop(stored.name)
             self._cluster = stored.cluster
@@ -228,7 +239,7 @@ class Node:
         self.epoch += 1
 
     def set_trap(self, volts: float) -> None:
-        """Set the trap depth; a shallower trap may lose the atom."""
+        """Set the trap depth; a shallower trap may lose the atom, none releases it until there is one again."""
         self._trap_v = volts
         self._deepen(max(0.0, volts * self.truth.atom.trap_k_per_v))
 
@@ -255,11 +266,26 @@ class Node:
         before, self.trap_k = self.trap_k, depth_k
         if self.tweezers is not None:
             self.tweezers.set_depth(before, depth_k)
+        if self._flight is not None and depth_k > 0:
+            self._catch(self._flight)
         if self.label == ABSENT or self.trap_k >= before:
             return
-        if self.trap_k == 0 or self.rng.random() * (1 - p_lost(self.temperature_k, before)) >= 1 - p_lost(
+        if depth_k == 0:
+            self._flight, self.label = Flight(self.label, self.now_mu, before), ABSENT
+        elif self.rng.random() * (1 - p_lost(self.temperature_k, before)) >= 1 - p_lost(
             self.temperature_k, self.trap_k
         ):
+            self.lose()
+
+    def _catch(self, flight: Flight) -> None:
+        """The trap is there again: the atom is caught where its energy is below zero in it."""
+        self._flight, traps = None, [replace(self.truth.trap, depth_k=depth) for depth in (flight.depth_k, self.trap_k)]
+        time_s = (self.now_mu - flight.start_mu) * 1e-9
+        caught, temperature_k = release_and_catch(self.rng, traps[0], traps[1], self.species.mass_kg,
+                                                  self.temperature_k, time_s)  # fmt: skip
+        if caught[0]:
+            self.label, self.temperature_k = flight.label, float(temperature_k[0])
+        else:
             self.lose()
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -294,6 +320,8 @@ class Node:
     def _under_light(self, start_mu: int, stop_mu: int) -> None:
         dt = (stop_mu - start_mu) * 1e-9
         beams = self.beams
+        if self._flight is not None:
+            self.lose()
         if self.gate is not None:
             if beams["rydberg_420"].power and beams["rydberg_1013"].power:
                 self.gate.drive(start_mu, stop_mu)
@@ -320,7 +348,7 @@ class Node:
 
     def _load(self, dt: float) -> None:
         before = self.label != ABSENT
-        if load(self.rng, int(before), dt, self.truth.loading):
+        if self.trap_k > 0 and load(self.rng, int(before), dt, self.truth.loading):
             if not before:
                 self.death_mu = self.now_mu + self.rng.exponential(self.truth.atom.vacuum_lifetime_s) * 1e9
             self.leave_cluster()

@@ -9,12 +9,14 @@ light shifts the other sites out of its way.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from sim.physics.aod import p_lost_displaced
 from sim.physics.arrays import Sites, load_sites
+from sim.physics.recapture import release_and_catch
 from sim.world.array_truth import ArrayTruth
 from sim.world.attempt import ABSENT, F1, F2
 from sim.world.camera import ArrayCamera
@@ -45,6 +47,7 @@ class Tweezers:
         self._label = np.full(shape, ABSENT, dtype=np.int8)
         self._death_mu = np.full(shape, np.inf)  # when the vacuum takes the atom, as `Node.death_mu`
         self.next_death_mu = math.inf  # no atom is taken earlier
+        self._released: tuple[int, float] | None = None  # while the tweezers are off: since when, how deep they were
         self._qubits: dict[tuple[int, int], Stored] = {}
 
     @property
@@ -131,7 +134,9 @@ class Tweezers:
     def shine(self, start_mu: int, stop_mu: int, power: float, loading: bool) -> None:
         """Let cooling and repump light of this power act on every site but the port's."""
         self.idle(start_mu)
-        if self.hidden:
+        if self.node.trap_k == 0:  # light finds atoms in flight, and takes them away
+            self._lose(self._occupied)
+        if self.hidden or self.node.trap_k == 0:
             return
         dt, atom = (stop_mu - start_mu) * 1e-9, self.node.truth.atom
         self._forget_qubits(self._occupied)
@@ -156,14 +161,29 @@ class Tweezers:
         self.camera.see_site(*self.port, bright_s)
 
     def set_depth(self, before_k: float, after_k: float) -> None:
-        """Make all tweezers shallower: the hottest atoms leave."""
+        """Make all tweezers shallower, so that the hottest atoms leave, or none: then all fly until there are some."""
+        if self._released is not None and after_k > 0:
+            self._catch(*self._released, after_k)
         if after_k >= before_k or not self._occupied.any():
             return
-        kept = np.zeros(self._occupied.shape)
-        if after_k > 0:
-            warm = np.maximum(self._temperature_k, 1e-9)
-            kept = (1 - p_lost_displaced(0.0, 1.0, warm, after_k)) / (1 - p_lost_displaced(0.0, 1.0, warm, before_k))
+        if after_k == 0:
+            self._released = self.node.now_mu, before_k
+            return
+        warm = np.maximum(self._temperature_k, 1e-9)
+        kept = (1 - p_lost_displaced(0.0, 1.0, warm, after_k)) / (1 - p_lost_displaced(0.0, 1.0, warm, before_k))
         self._lose(self._occupied & (self.rng.random(kept.shape) >= kept))
+
+    def _catch(self, start_mu: int, before_k: float, after_k: float) -> None:
+        """The tweezers are there again: find out which atoms they caught."""
+        self._released, here = None, self._occupied.copy()
+        trap, time_s = self.node.truth.trap, (self.node.now_mu - start_mu) * 1e-9
+        caught, temperature_k = release_and_catch(
+            self.rng, replace(trap, depth_k=before_k), replace(trap, depth_k=after_k), self.node.species.mass_kg,
+            self._temperature_k[here], time_s,
+        )  # fmt: skip
+        self._temperature_k[here] = temperature_k
+        here[here] = ~caught
+        self._lose(here)
 
     def _image(self, dt: float, power: float) -> None:
         loss_hz = self.node.truth.imaging.loss_hz * power

@@ -28,11 +28,21 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
         "singles_attempts=100",
         "dark_attempts=100",
     ),
+    "FibreDelay": ("shots=40",),
     "Idle": (),
+    "ImagingHistogram": ("shots=3", "repeats=1"),
     "LoadAndImage": ("n_shots=3",),
     "MicrowaveRabi": ('t_mw={"ty": "ExplicitScan", "sequence": [0.0, 1e-5]}', "shots=2"),
+    "OpticalPumping": ('t_pump={"ty": "ExplicitScan", "sequence": [1e-6, 4e-6]}', "shots=2"),
+    "PhotonShape": ("shots=40",),
     "Pulse": ("duration=1e-6",),
+    "PushoutFidelity": ('t_pushout={"ty": "ExplicitScan", "sequence": [0.0, 5e-5]}', "shots=2"),
+    "RamanRabi": ('t_raman={"ty": "ExplicitScan", "sequence": [0.0, 2e-6]}', "shots=2"),
+    "Ramsey": ('t_wait={"ty": "ExplicitScan", "sequence": [5e-6, 2e-5]}', "shots=2"),
     "RemoteEntanglement": ("n_pairs=3", "calibration_fraction=0.3"),
+    "SpinEcho": ('t_wait={"ty": "ExplicitScan", "sequence": [2e-5, 1e-4]}', "shots=2"),
+    "TrapLifetime": ('t_hold={"ty": "ExplicitScan", "sequence": [0.0, 1.0]}', "shots=2"),
+    "TweezerLoading": ('t_loading={"ty": "ExplicitScan", "sequence": [1e-2, 5e-2]}', "shots=2"),
 }
 # Its datasets say the time of day; its children are the other experiments. See test_real_artiq_scan.py.
 NOT_HERE = ("Calibrate",)

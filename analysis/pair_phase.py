@@ -1,0 +1,75 @@
+"""The phase of the heralded pairs. Twin of experiments/link/pair_phase.py.
+
+Fed forward, the pairs are (|01> + exp(i phase)|10>)/sqrt(2): measured along azimuths 0 and a, the outcomes agree with
+probability offset + (V/2) cos(a - phase), with V the visibility of what pumping, photons and read-out leave. A retarder
+of H against V in front of alice's fibre turns the phase by its own angle, as far as the fibre does not mix H and V; so
+it takes out what the two fibres and all delays leave, and polarisation alignment need not know it.
+Fit: least squares, linear in offset, cos and sin; each share weighted by its binomial error.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from analysis import fits, scan_figures
+from analysis.estimates import Estimate
+from analysis.load import Run
+from analysis.result import Result, columns
+from atomlink.errors import DataError
+
+LEAST_VISIBILITY = 3.0  # in its standard errors; below, there is no phase to speak of
+
+
+def points(run: Run) -> fits.Points:
+    """Return the share of equal outcomes against bob's azimuth."""
+    azimuth, equal, n = columns(run, "azimuth", "equal", "n")
+    return fits.shares(azimuth, equal, n)
+
+
+def analyse(run: Run) -> Result:
+    """Return phase, visibility, and the voltage of alice's retarder that makes the phase 0."""
+    values, covariance, n = _solved(run)
+    visibility = 2 * math.hypot(values[1], values[2])
+    along = np.array([0.0, values[1], values[2]]) * 2 / visibility
+    across = np.array([0.0, -values[2], values[1]]) * 2 / visibility
+    contrast = Estimate(visibility, 2 * math.sqrt(along @ covariance @ along), n, "least squares")
+    if visibility < LEAST_VISIBILITY * contrast.error:
+        raise DataError(f"The pairs' visibility is {contrast.number()}, must be {LEAST_VISIBILITY:g} of its errors: "
+                        "take more pairs, and look at field, fibre delays and pulses first.")  # fmt: skip
+    error = 2 * math.sqrt(across @ covariance @ across) / visibility
+    phase = Estimate(math.atan2(values[2], values[1]), error, n, "least squares", "rad")
+    return Result(
+        "Pair phase",
+        estimates={"phase_rad": phase, "visibility": contrast},
+        updates={"param.alice.v_paddle_phase_v": _voltage(run, phase)},
+    )
+
+
+def figure(run: Run, result: Result) -> Figure:
+    """Draw the share of equal outcomes against bob's azimuth."""
+    return scan_figures.scan(run, {"pairs": (points(run), None)}, "bob's azimuth", "share of equal outcomes", "rad")
+
+
+def _solved(run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int]:
+    """Return offset, cos and sin parts with their covariance, and the number of pairs."""
+    azimuth, equal, n = (np.asarray(column, dtype=float) for column in columns(run, "azimuth", "equal", "n"))
+    if len(np.unique(np.round(azimuth % (2 * math.pi), 6))) < 3:
+        raise DataError("A pair phase needs three azimuths or more that differ.")
+    design = np.stack([np.ones_like(azimuth), np.cos(azimuth), np.sin(azimuth)], axis=1)
+    share = (equal + 0.5) / (n + 1)
+    weight = np.sqrt(n / (share * (1 - share)))
+    covariance = np.linalg.inv((design * weight[:, None] ** 2).T @ design)
+    values = covariance @ (design * weight[:, None] ** 2).T @ (equal / n)
+    return values, covariance, int(n.sum())
+
+
+def _voltage(run: Run, phase: Estimate) -> Estimate:
+    per_volt, believed = run.belief("param.alice.phase_rad_per_v"), run.belief("param.alice.v_paddle_phase_v")
+    if per_volt is None or believed is None:
+        raise DataError("The file has no `param.alice.phase_rad_per_v` or `…v_paddle_phase_v`: the update needs both.")
+    shift = phase.value / float(per_volt)
+    return Estimate(float(believed) + shift, phase.error / abs(float(per_volt)), phase.n, phase.source, "V")

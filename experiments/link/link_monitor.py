@@ -1,0 +1,188 @@
+"""Look at the link now and then, and have it calibrated when it has fallen."""
+
+from pathlib import Path
+from typing import Any
+
+from artiq.experiment import (
+    BooleanValue,
+    EnumerationValue,
+    EnvExperiment,
+    NumberValue,
+    TBool,
+    TInt64,
+    kernel,
+)
+from numpy import int64
+
+from analysis import health, pair_rows
+from analysis.health import Look, Reference, Verdict
+from drivers import parameters
+from experiments.calibration import calibrate
+from experiments.calibration.nodes import NODES
+from experiments.sequences.conclude import conclude
+from experiments.sequences.fresh import FreshBeliefs
+from experiments.sequences.pairs import Pairs
+from experiments.sequences.scan import Point, Scan
+from experiments.sequences.settings import XX, YY, ZZ
+from experiments.sequences.tally import Tally
+from experiments.sequences.two_nodes import TwoNodes
+
+IDLE_S = 5.0  # between two questions to the scheduler while nothing happens
+SETTINGS = (XX, YY, ZZ)
+
+
+class LinkMonitor(EnvExperiment):
+    """Link monitor
+
+    ( herald and read out a few pairs )--[ charts of rate and fidelity ]--as it was--[ dark, until the next look is due ]
+      ^                                                  +--fallen--[ Calibrate, ahead of this run ]--[ beliefs anew ]--+
+      +----------------------------------------------------------------------------------------------------------------+
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(self, (), shots=150, repeats=6)
+        self._build_arguments()
+        self.beliefs = FreshBeliefs(self)
+        self.nodes = TwoNodes(self.beliefs.managers)
+        self.pairs = Pairs(self.beliefs.managers, self.nodes, choose_feed_forward=False)
+        self.register_child(self.nodes)
+        self.register_child(self.pairs)
+
+    def _build_arguments(self) -> None:
+        self.setattr_argument(
+            "period",
+            NumberValue(600.0, unit="s", precision=0, step=60, min=0, max=86400),
+            "Monitor",
+            "From the start of one look to the start of the next.",
+        )
+        self.setattr_argument(
+            "fraction",
+            NumberValue(0.9, precision=3, step=0.01, min=0.3, max=0.99),
+            "Monitor",
+            "Of rate or fidelity: a fall to this part of the reference is to be found.",
+        )
+        self.setattr_argument(
+            "looks_to_false_alarm",
+            NumberValue(500, precision=0, scale=1, step=100, min=2, max=10**6, type="int"),
+            "Monitor",
+            "An unchanged link raises an alarm once in so many looks, or more seldom.",
+        )
+        self.setattr_argument("calibrate", BooleanValue(True), "Calibration", "Submit a calibration at an alarm.")
+        names = [calibrate.ALL, *(node.name for node in NODES)]
+        self.setattr_argument(
+            "target", EnumerationValue(names, default=calibrate.ALL), "Calibration", "What to calibrate then."
+        )
+
+    def prepare(self) -> None:
+        """Read the beliefs, the references among them."""
+        self.call_child_method("prepare")
+        self.tally = Tally(self.pairs)
+        self.period_mu = int64(self.core.seconds_to_mu(self.period))
+        self.reference = Reference(
+            parameters.get(self, "param.link.reference_rate_hz"),
+            parameters.get(self, "param.link.reference_fidelity"),
+            self.fraction,
+            self.looks_to_false_alarm,
+        )
+        self.looks: list[Look] = []  # since the last calibration
+        self.start_mu = int64(-1)
+        self.taken = 0
+
+    def run(self) -> None:
+        """Look again and again; keep what there is when asked to stop."""
+        self.pairs.setup(SETTINGS)
+        try:
+            self.tally.open()
+            self.scan.run(self.measure, self.begin, self.nodes.close, self._run_level())
+        finally:
+            self.beliefs.file()
+
+    def _run_level(self) -> dict[str, Any]:
+        level = self.pairs.run_level()
+        return {
+            **{f"link.{key}": level[f"link.{key}"] for key in ("setting_names", "herald", "wait_s")},
+            "monitor.period_s": self.period,
+            "monitor.reference_rate_hz": self.reference.rate_hz,
+            "monitor.reference_fidelity": self.reference.fidelity,
+            "monitor.fraction": self.fraction,
+            "monitor.looks_to_false_alarm": self.looks_to_false_alarm,
+        }
+
+    def begin(self) -> None:
+        """Take over what is believed now: others may have run. The nodes stay dark."""
+        self.nodes.prepare()
+        self.pairs.prepare()
+        self.pairs.setup(SETTINGS)
+        self.nodes.close()
+
+    def measure(self, _point: Point) -> dict[str, Any]:
+        """Wait until the next look is due, look, judge, and have the link calibrated if it has fallen."""
+        self.wait()
+        t_mu = self.counter_mu()
+        self.nodes.init()
+        row = self.tally.measure(self.scan.shots)
+        self.nodes.close()
+        self.looks.append(pair_rows.look(row))
+        verdict = health.judge(self.looks, self.reference)
+        submitted = bool(verdict.fallen) and self.calibrate
+        self._say(verdict)
+        if submitted:
+            self.submit()
+        self.taken += 1
+        return {
+            "t_s": int(t_mu - self.start_mu) * self.core.ref_period,
+            **row,
+            "evidence_rate": verdict.rate[-1],
+            "evidence_fidelity": verdict.fidelity[-1],
+            "fallen_rate": int(verdict.fallen == health.RATE),
+            "fallen_fidelity": int(verdict.fallen == health.FIDELITY),
+            "calibrated": int(submitted),
+        }
+
+    def wait(self) -> None:
+        """Let lab time pass until the next look is due; others may run meanwhile."""
+        if self.start_mu < 0:
+            self.start_mu = int64(self.counter_mu())
+        due_mu = self.start_mu + self.taken * self.period_mu
+        while not self.idle_until(due_mu):
+            self.core.comm.close()
+            self.scheduler.pause()
+            self.begin()
+
+    def submit(self) -> None:
+        """Submit a calibration that comes before this run; it has its turn before the next look."""
+        expid = {
+            "log_level": (self.scheduler.expid or {}).get("log_level", 30),
+            "file": str(Path(calibrate.__file__).resolve()),
+            "class_name": "Calibrate",
+            "arguments": {"target": self.target},
+        }
+        rid = self.scheduler.submit(self.scheduler.pipeline_name, expid, self.scheduler.priority + 1)
+        print(f"Calibration of {self.target} submitted, RID {rid}.")
+        self.looks = []
+
+    def _say(self, verdict: Verdict) -> None:
+        look = self.looks[-1]
+        fallen = f": the {verdict.fallen} has fallen" if verdict.fallen else ""
+        rate = look.heralds / look.t_attempting_s
+        print(f"Look {self.taken + 1}: {rate:.0f} heralds per second of attempting, fidelity {look.fidelity:.3f}{fallen}")
+
+    @kernel
+    def idle_until(self, t_mu: TInt64) -> TBool:
+        """Wait until lab time t_mu; return early, False, where another run is due."""
+        while self.core.get_rtio_counter_mu() < t_mu:
+            self.core.wait_until_mu(min(t_mu, self.core.get_rtio_counter_mu() + self.core.seconds_to_mu(IDLE_S)))
+            if self.scheduler.check_pause():
+                return False
+        return True
+
+    @kernel
+    def counter_mu(self) -> TInt64:
+        """Return lab time."""
+        return self.core.get_rtio_counter_mu()
+
+    def analyze(self) -> None:
+        """Say how the link did."""
+        self.result = conclude(self, self.scan)

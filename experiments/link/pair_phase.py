@@ -1,0 +1,56 @@
+"""The phase of the heralded pairs, and the retarder's voltage that takes it out."""
+
+import math
+from typing import Any
+
+from artiq.experiment import EnvExperiment, RangeScan, Scannable
+
+from drivers import parameters
+from experiments.sequences.conclude import conclude
+from experiments.sequences.pairs import Pairs
+from experiments.sequences.scan import Axis, Point, Scan
+from experiments.sequences.settings import HALF, Setting
+from experiments.sequences.tally import Tally
+from experiments.sequences.two_nodes import TwoNodes
+
+
+class PairPhase(EnvExperiment):
+    """Pair phase
+
+    herald --[ wait ]--[ alice along x, bob along azimuth: axis -> z ]--[ map |1>, push out ]--[ image both ]--> next
+    Outcomes agree most often where bob's axis stands at the pair's phase; each azimuth takes `shots` pairs.
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(
+            self,
+            (Axis("azimuth", Scannable(RangeScan(0.0, 1.5 * math.pi, 4), unit="", global_min=-2 * math.pi,
+                                       global_max=2 * math.pi), "", "Azimuth of bob's axis in rad; alice's is 0."),),
+            shares={"": ("equal", "n")},
+            shots=50,
+        )  # fmt: skip
+        self.nodes = TwoNodes(self)
+        self.pairs = Pairs(self, self.nodes, choose_feed_forward=False)
+        self.tally = Tally(self.pairs)
+
+    def prepare(self) -> None:
+        """Read the beliefs and lay out the points."""
+        self.call_child_method("prepare")
+        parameters.get(self, "param.alice.phase_rad_per_v")  # filed with the results: the analysis rests on it
+
+    def run(self) -> None:
+        """Take every point; keep what there is when asked to stop."""
+        self.tally.open()
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close)
+
+    def measure(self, point: Point) -> dict[str, Any]:
+        """Return how often both atoms did the same, of so many pairs."""
+        self.pairs.setup((Setting("phase", HALF, 0.0, HALF, point.azimuth),))
+        neither, bob, alice, both = self.tally.measure(self.scan.shots)["table"]
+        return {"equal": neither + both, "n": neither + bob + alice + both}
+
+    def analyze(self) -> None:
+        """Find the phase; with `apply` the voltage that takes it out becomes what the lab believes."""
+        self.result = conclude(self, self.scan)

@@ -1,0 +1,61 @@
+"""Managers for the parts of a run that outlives a calibration: `prepare` them again, and they read what is believed now.
+
+A belief that nobody has set yet is filed with the run by `parameters.get`, and from then on ARTIQ answers with that
+value, whatever a calibration has set since. Here it is kept beside the run's datasets and filed when the run ends.
+"""
+
+from typing import Any
+
+from drivers import parameters
+
+
+class _Devices:
+    """A device manager that asks the experiment."""
+
+    def __init__(self, experiment: Any) -> None:
+        self._experiment = experiment
+
+    def get_device_db(self) -> Any:
+        return self._experiment.get_device_db()
+
+    def get(self, name: str) -> Any:
+        return self._experiment.get_device(name)
+
+
+class _Arguments:
+    """An argument manager that asks the experiment."""
+
+    def __init__(self, experiment: Any) -> None:
+        self._experiment = experiment
+
+    def get(self, key: str, processor: Any, group: str | None, tooltip: str | None) -> Any:
+        return self._experiment.get_argument(key, processor, group, tooltip)
+
+
+class FreshBeliefs:
+    """A dataset manager that never answers with what was only filed; `managers` go where a parent would."""
+
+    def __init__(self, experiment: Any) -> None:
+        self._experiment = experiment
+        self._filed: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self.managers = (_Devices(experiment), self, _Arguments(experiment), {})
+
+    def set(
+        self, key: str, value: Any, metadata: dict[str, Any], broadcast: bool, persist: bool, archive: bool
+    ) -> None:
+        """Keep a default for the file; set everything else."""
+        if key in parameters.TABLE and not (broadcast or persist):
+            self._filed[key] = (value, metadata)
+        else:
+            self._experiment.set_dataset(key, value, **metadata, broadcast=broadcast, persist=persist, archive=archive)
+
+    def get(self, key: str, archive: bool = False) -> Any:
+        """Return what is set now."""
+        value = self._experiment.get_dataset(key, archive=archive)
+        self._filed.pop(key, None)
+        return value
+
+    def file(self) -> None:
+        """Write the defaults that were believed to the end into the run's datasets."""
+        for key, (value, metadata) in self._filed.items():
+            self._experiment.set_dataset(key, value, **metadata)

@@ -1,0 +1,68 @@
+"""Add heralded pairs up into a row of a scan: outcomes by setting, the read-out calibration, time and attempts.
+
+A row holds, for m settings: `table` (4 m counts: not/not, not/seen, seen/not, seen/seen of alice/bob, setting after
+setting), `unpushed` (the same four of the shots without push-out), `heralds`, `vetoed`, `attempts`, `t_attempting_s`,
+`t_lab_s`. The pairs must be fed forward in the kernel. `analysis/pair_rows.py` reads it.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from analysis.veto import is_vetoed
+from experiments.sequences.pairs import Pairs
+
+
+class Tally:
+    """Take rows of heralded pairs."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self._pairs = pairs
+        self._veto_mu: list[tuple[int, int]] = []
+        self._shots: list[dict[str, Any]] = []
+        self._lab_s = 0.0
+
+    def open(self) -> None:
+        """Open the locks that are watched, before the first row."""
+        self._pairs.open(self.veto)
+
+    def veto(self, intervals_mu: list[tuple[int, int]]) -> None:
+        """Veto the shots heralded in these times; a new list takes the place of the last."""
+        self._veto_mu = intervals_mu
+
+    def add(self, row: dict[str, Any], totals: dict[str, Any]) -> None:
+        """Keep one shot of the row under way."""
+        self._shots.append(row)
+        self._lab_s = totals["link.t_lab_s"]
+
+    def measure(self, wanted: int) -> dict[str, Any]:
+        """Take so many pairs and return the row; DeviceError or TimingError where that cannot be done."""
+        pairs = self._pairs
+        self._shots, self._lab_s = [], 0.0
+        before_mu = int(pairs.herald.t_attempting_mu)
+        pairs.explain(pairs.take(wanted, self.add))
+        if pairs.locks.watching:
+            pairs.locks.check(pairs.locks.counter_mu())  # the last shots are known to be good or not
+        return {
+            **self._counted(),
+            "heralds": len(self._shots),
+            "attempts": pairs.total_attempts,
+            "t_attempting_s": (int(pairs.herald.t_attempting_mu) - before_mu) * pairs.core.ref_period,
+            "t_lab_s": self._lab_s,
+        }
+
+    def _counted(self) -> dict[str, Any]:
+        """Return the counts of the shots that are valid, and how many are not."""
+        vetoed = is_vetoed([shot["t_herald_mu"] for shot in self._shots], self._veto_mu)
+        table = np.zeros((len(self._pairs.settings), 4), dtype=int)
+        unpushed = np.zeros(4, dtype=int)
+        bad = 0
+        for shot, spoiled in zip(self._shots, vetoed, strict=True):
+            cell = 2 * shot["present"][0] + shot["present"][1]
+            if spoiled or not shot["valid"]:
+                bad += 1
+            elif shot["pushout"]:
+                table[shot["setting"], cell] += 1
+            else:
+                unpushed[cell] += 1
+        return {"table": table.ravel().tolist(), "unpushed": unpushed.tolist(), "vetoed": bad}

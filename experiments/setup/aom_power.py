@@ -1,0 +1,84 @@
+"""How much excitation light each AOM lets through, and the amplitude that gives the power wanted."""
+
+from typing import Any
+
+from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, TFloat, delay, kernel, ms, now_mu
+
+from drivers import parameters
+from experiments.sequences.conclude import conclude
+from experiments.sequences.scan import Axis, Point, Scan
+from experiments.sequences.two_nodes import TwoNodes
+
+
+class AomPower(EnvExperiment):
+    """AOM power calibration
+
+    excitation, both nodes  |‾‾‾‾‾ DDS amplitude ‾‾‾‾‾|‾‾ next amplitude ‾‾
+    power meters                 ^ ^ ^ ^  x shots          ^ ^ ^ ^
+    The meters look at the light behind the AOM, shutter open; they are zeroed in the dark first. No atoms.
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(
+            self,
+            (Axis("amplitude", Scannable(RangeScan(0.1, 1.0, 10), global_min=0.0, global_max=1.0, precision=3),
+                  "", "DDS amplitude of both excitation beams, of full scale."),),
+            shots=16,
+        )  # fmt: skip
+        self.setattr_argument(
+            "wavelength",
+            NumberValue(780.241e-9, unit="nm", scale=1e-9, step=1e-9, precision=3, min=400e-9, max=1100e-9),
+            "Light",
+            "What the meters correct their reading for.",
+        )
+        self.nodes = TwoNodes(self)
+
+    def prepare(self) -> None:
+        """Read the beliefs and lay out the points."""
+        self.call_child_method("prepare")
+        for node in parameters.NODES:  # filed with the results: what the analysis aims at
+            parameters.get(self, f"param.{node}.p_excitation_w")
+
+    def run(self) -> None:
+        """Take every point; keep what there is when asked to stop."""
+        self.meters = {node: self.get_device(f"{node}_power_meter") for node in parameters.NODES}
+        for meter in self.meters.values():
+            meter.set_wavelength(self.wavelength * 1e9)
+            meter.set_auto_range(True)
+        self.nodes.init()
+        for meter in self.meters.values():
+            meter.zero()
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close)
+
+    def measure(self, point: Point) -> dict[str, Any]:
+        """Return so many readings of each meter."""
+        self.light(point.amplitude)
+        readings = {f"p_{node}_w": [meter.power_w() for _ in range(self.scan.shots)]
+                    for node, meter in self.meters.items()}  # fmt: skip
+        self.dark()
+        return readings
+
+    def analyze(self) -> None:
+        """Fit both curves; with `apply` the amplitudes become what the lab believes."""
+        self.result = conclude(self, self.scan)
+
+    @kernel
+    def light(self, amplitude: TFloat):
+        """Switch both excitation beams on; returns when the light has settled."""
+        self.core.break_realtime()
+        self.nodes.alice.excitation.set(self.nodes.alice.excitation.frequency, amplitude)
+        self.nodes.bob.excitation.set(self.nodes.bob.excitation.frequency, amplitude)
+        self.nodes.alice.excitation.on()
+        self.nodes.bob.excitation.on()
+        delay(5 * ms)
+        self.core.wait_until_mu(now_mu())
+
+    @kernel
+    def dark(self):
+        """Switch both beams off."""
+        self.core.break_realtime()
+        self.nodes.alice.excitation.off()
+        self.nodes.bob.excitation.off()
+        delay(1 * ms)

@@ -1,0 +1,172 @@
+"""Run every estimator for many seeds and write down how often its 68 % intervals cover the truth: `make sweep`.
+
+    python tests/sweeps/sweep.py [--seeds 400] [--jobs 2] [--only ROW …] [--folder results/sweep] [--analyse]
+What a seed gave is kept in FOLDER/ROW.jsonl, so that a second call takes the seeds that are missing, and an estimator
+that was changed is judged anew by the data there are (`--analyse` takes no more). The table is FOLDER/coverage.md.
+Exit code 1 where a verdict is bad.
+"""
+
+import argparse
+import sys
+import time
+import zlib
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from sim.artiq_runtime import install  # noqa: E402
+
+install()
+
+from coverage import Coverage, coverage  # noqa: E402
+from rows import ROWS, Row, row_named  # noqa: E402
+from swept_lab import SweptLab, from_json, to_json  # noqa: E402
+
+from analysis.load import Run  # noqa: E402
+from analysis.twins import twin_of  # noqa: E402
+from atomlink.errors import DataError  # noqa: E402
+from sim.world.scenario import load_scenario  # noqa: E402
+from sim.world.world import World  # noqa: E402
+
+CHUNK = 10  # seeds that one process takes at a time
+NODES = ("alice", "bob")
+
+
+def take(name: str, seeds: list[int]) -> list[tuple[int, str]]:
+    """Return what each of these seeds gives, as a line."""
+    row = row_named(name)
+    if row.draw is not None:
+        return [(seed, to_json(row.draw(seed))) for seed in seeds]
+    lab = _labs.get(name) or _labs.setdefault(
+        name, SweptLab(row.experiment, row.arguments, row.scenario, row.believed, row.fresh)
+    )
+    return [(seed, to_json(lab.run(seed))) for seed in seeds]
+
+
+_labs: dict[str, SweptLab] = {}
+
+
+def kept(path: Path, row: Row) -> dict[int, str]:
+    """Return what earlier calls left; a row that has changed begins anew."""
+    head = f"# {fingerprint(row)}"
+    lines = path.read_text().splitlines() if path.exists() else []
+    if not lines or lines[0] != head:
+        path.write_text(head + "\n")
+        return {}
+    found = (line.partition("\t") for line in lines[1:])
+    return {int(seed): text for seed, tab, text in found if tab and text.endswith("}")}
+
+
+def fingerprint(row: Row) -> str:
+    """Return what tells whether a row's data are still those of its description."""
+    arguments = {key: value.describe() if hasattr(value, "describe") else value for key, value in row.arguments.items()}
+    said = f"{row.experiment} {arguments} {row.scenario} {sorted(row.believed.items())} {row.version}"
+    return f"{zlib.crc32(said.encode()):08x}"
+
+
+def judge(row: Row, runs: Mapping[int, Run]) -> dict[str, Coverage]:
+    """Analyse every run anew; return the coverage of each estimate, both nodes together."""
+    world = World(load_scenario(row.scenario), 1)
+    names = [(key, name) for key in row.truths for name in _names(key)]
+    values: dict[str, list[Any]] = {key: [] for key in row.truths}
+    analyse = row.analyse or _twin_of(row)
+    for run in runs.values():
+        try:
+            estimates = analyse(run)
+        except DataError:
+            estimates = {}
+        for key, name in names:
+            estimate, truth = estimates.get(name), row.truths[key]
+            expected = truth(world, run, name) if callable(truth) else truth
+            values[key].append(None if estimate is None else (estimate.value, estimate.error, expected))
+    return {key: coverage(entries) for key, entries in values.items()}
+
+
+def _twin_of(row: Row) -> Any:
+    def analyse(run: Run) -> Any:
+        twin = twin_of(run.class_name)
+        assert twin is not None, run.class_name
+        return twin.analyse(run).estimates
+
+    return analyse
+
+
+def _names(key: str) -> list[str]:
+    return [key.replace("*", node) for node in NODES] if "*" in key else [key]
+
+
+def line(row: Row, key: str, found: Coverage, seeds: int) -> str:
+    """Return a line of the table."""
+    return (
+        f"| {row.name} | {key} | {seeds} | {found.n} | {100 * found.share:.1f} ± {100 * found.error:.1f} % "
+        f"| {found.mean:+.2f} | {found.rms:.2f} | {100 * found.refused:.1f} % | {found.verdict()} "
+        f"| {row.source}{'; ' + row.notes[key] if key in row.notes else ''} |"
+    )
+
+
+HEAD = """# How often 68 % intervals cover the truth
+
+Written by `make sweep`. Good: the share lies within 57 … 79 %; open: outside by no more than two binomial errors; bad:
+by more. Both nodes of a run count as two estimates. A pull is (estimate - truth)/error.
+
+| row | estimate | seeds | estimates | covered | mean pull | rms pull | refused | verdict | truth |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def write(folder: Path, rows: list[Row]) -> int:
+    """Write the table of all data there are; return how many verdicts are bad."""
+    lines, bad = [], 0
+    for row in rows:
+        path = folder / f"{row.name}.jsonl"
+        runs = {seed: from_json(text) for seed, text in sorted(kept(path, row).items())} if path.exists() else {}
+        if not runs:
+            continue
+        for key, found in judge(row, runs).items():
+            lines.append(line(row, key, found, len(runs)))
+            bad += found.verdict() == "bad"
+    (folder / "coverage.md").write_text(HEAD + "\n".join(lines) + "\n")
+    return bad
+
+
+def collect(folder: Path, rows: list[Row], seeds: int, jobs: int) -> None:
+    """Take the seeds that are missing, row after row."""
+    with ProcessPoolExecutor(jobs) as pool:
+        for row in rows:
+            path = folder / f"{row.name}.jsonl"
+            missing = [seed for seed in range(1, min(seeds, row.most) + 1) if seed not in kept(path, row)]
+            if not missing:
+                continue
+            start_s, size = time.monotonic(), max(1, min(CHUNK, -(-len(missing) // jobs)))
+            chunks = [missing[k : k + size] for k in range(0, len(missing), size)]
+            with path.open("a") as file:
+                for done in as_completed([pool.submit(take, row.name, chunk) for chunk in chunks]):
+                    file.writelines(f"{seed}\t{text}\n" for seed, text in done.result())
+                    file.flush()
+            print(f"{row.name}: {len(missing)} seeds in {time.monotonic() - start_s:.0f} s", flush=True)
+
+
+def main() -> int:
+    """Take what is missing, write the table, say what is bad."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=400)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=[], metavar="ROW", help=", ".join(row.name for row in ROWS))
+    parser.add_argument("--folder", type=Path, default=ROOT / "results" / "sweep")
+    parser.add_argument("--analyse", action="store_true", help="take no more seeds")
+    options = parser.parse_args()
+    rows = [row_named(name) for name in options.only] or list(ROWS)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if not options.analyse:
+        collect(options.folder, rows, options.seeds, options.jobs)
+    bad = write(options.folder, list(ROWS))
+    print((options.folder / "coverage.md").read_text())
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
