@@ -117,6 +117,7 @@ def add_midpoint() -> None:
         add_ttl(detector, i, "TTLInOut")
         add_counter(f"{detector}_counter", 4 + i)
     add_ttl("port_switch", 8)
+    add_ttl("midpoint_probe", 10)
     add("entangler", "drivers.rtio.entangler", "Entangler", channel=9, inputs=list(DETECTORS), reference_output=1)
 
 

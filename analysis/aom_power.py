@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate
@@ -61,7 +62,9 @@ def figure(run: Run, result: Result) -> Figure:
         fit = result.fits.get(node)
         name = f"{node}, {fit['amplitude'].quantity()} at full diffraction" if fit else node
         series[name] = (data, fit)
-    return scan_figures.scan(run, series, "DDS amplitude (of full scale)", "power at the meter (W)")
+    figure = scan_figures.scan(run, series, "DDS amplitude (of full scale)", "power at the meter (µW)")
+    figure.axes[0].yaxis.set_major_formatter(FuncFormatter(lambda power_w, _: f"{power_w * 1e6:g}"))
+    return figure
 
 
 def amplitude(fit: fits.Fit, wanted_w: float) -> Estimate:

@@ -1,9 +1,12 @@
 """Two levels in a histogram of counts: where the threshold goes, and how often it errs.
 
-A mixture of two Poisson or two normal laws by maximum likelihood (expectation maximisation, then errors from the
-curvature of the likelihood). The threshold minimises the mean of the two error probabilities. Atoms that leave during
-the exposure fill the gap between the levels; the laws do not know them, so `errors_seen` should be checked against
-repeated images. Source: A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1 (1977).
+A mixture of two Poisson or two normal laws and of the shelf between them: an atom that leaves at some moment of the
+exposure shines until then, so its mean count lies anywhere between the levels with equal chance (losses during an
+exposure are rare). Without the shelf a few such atoms would pull at the levels. Found by expectation maximisation, the
+errors from the curvature of the likelihood, that of the share lost no smaller than so few atoms allow (Jeffreys). The
+threshold minimises the mean of the two error probabilities, which are those of the laws: repeated images check them.
+Sources: A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1 (1977); A. Fuhrmanek et al., PRL 106, 133003
+(2011) for the shelf.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
+from scipy.special import gammainc, ndtr
 
 from analysis.estimates import Estimate
 from analysis.fits import FitRefused
@@ -24,16 +28,20 @@ Floats = npt.NDArray[np.float64]
 FEWEST = 20  # counts, and five in each level
 FEWEST_IN_LEVEL = 5
 _STEPS = 500
+_NO_SHELF = 0.2  # atoms: fewer are none
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Both levels, the share of bright counts, the threshold (bright is above it), and its error probabilities."""
+    """Both levels, the share that began bright, the share of these that was lost during the exposure, the threshold
+    (bright is above it), and its error probabilities.
+    """
 
     law: str  # "Poisson" or "normal"
     dark: Estimate
     bright: Estimate
     share: Estimate
+    lost: Estimate
     threshold: float
     p_dark_seen_bright: Estimate
     p_bright_seen_dark: Estimate
@@ -46,11 +54,10 @@ class Levels:
 
     def density(self, counts: Any) -> Floats:
         """Return the probability of each count, for the figure."""
-        dark, bright = _laws(self.law, self._theta())
-        return np.asarray((1 - self.share.value) * dark(counts) + self.share.value * bright(counts))
+        return np.asarray(sum(_parts(self.law, self._theta(), np.asarray(counts, dtype=float))))
 
     def _theta(self) -> Floats:
-        means = [self.share.value, self.dark.value, self.bright.value]
+        means = [self.share.value, self.dark.value, self.bright.value, self.lost.value]
         return np.array(means + ([] if self.law == "Poisson" else list(self.spreads)))
 
 
@@ -64,15 +71,15 @@ def two_levels(counts: Any, law: str = "Poisson") -> Levels:
     covariance = _covariance(n, law, theta)
     error = np.sqrt(np.diag(covariance))
     threshold = _threshold(law, theta)
-    in_level = (len(n) * (1 - theta[0]), len(n) * theta[0])
-    wrong = [_error_probability(law, theta, covariance, threshold, level, in_level[level]) for level in (0, 1)]
-    spreads = (math.sqrt(theta[1]), math.sqrt(theta[2])) if law == "Poisson" else (float(theta[3]), float(theta[4]))
+    wrong = [_error_probability(law, theta, covariance, threshold, level, len(n)) for level in (0, 1)]
+    spreads = (math.sqrt(theta[1]), math.sqrt(theta[2])) if law == "Poisson" else (float(theta[4]), float(theta[5]))
     source = f"two {law} levels"
     return Levels(
         law,
         dark=Estimate(float(theta[1]), float(error[1]), len(n), source, "counts"),
         bright=Estimate(float(theta[2]), float(error[2]), len(n), source, "counts"),
         share=Estimate(float(theta[0]), float(error[0]), len(n), source),
+        lost=Estimate(float(theta[3]), float(error[3]), round(len(n) * theta[0]), source),
         threshold=threshold,
         p_dark_seen_bright=wrong[0],
         p_bright_seen_dark=wrong[1],
@@ -80,38 +87,50 @@ def two_levels(counts: Any, law: str = "Poisson") -> Levels:
     )
 
 
-def _laws(law: str, theta: Floats) -> tuple[Callable[[Any], Floats], Callable[[Any], Floats]]:
+def _parts(law: str, theta: Floats, n: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return how probable each count is with no atom, with one that stays, and with one that is lost."""
+    share, low, high, lost = theta[:4]
     if law == "Poisson":
-        low, high = float(theta[1]), float(theta[2])
-        return (lambda c: stats.poisson.pmf(np.round(c), low)), (lambda c: stats.poisson.pmf(np.round(c), high))
-    return (lambda c: stats.norm.pdf(c, theta[1], theta[3])), (lambda c: stats.norm.pdf(c, theta[2], theta[4]))
+        n = np.round(n)
+        dark, bright = stats.poisson.pmf(n, low), stats.poisson.pmf(n, high)
+        shelf = gammainc(n + 1, high) - gammainc(n + 1, low)
+    else:
+        dark, bright = stats.norm.pdf(n, low, theta[4]), stats.norm.pdf(n, high, theta[5])
+        shelf = ndtr((n - low) / theta[4]) - ndtr((n - high) / theta[5])
+    shelf = np.maximum(shelf, 0.0) / (high - low)
+    return (1 - share) * dark, share * (1 - lost) * bright, share * lost * shelf
 
 
 def _maximise(n: Floats, law: str) -> Floats:
-    """Return (share of bright, dark mean, bright mean[, dark spread, bright spread])."""
+    """Return (share of bright, dark mean, bright mean, share lost[, dark spread, bright spread])."""
     split = _first_split(n)
     low, high = n[n <= split], n[n > split]
-    theta = [len(high) / len(n), max(float(low.mean()), 1e-3), float(high.mean())]
+    # Medians: lost atoms are among both.
+    theta = [len(high) / len(n), max(float(np.median(low)), 1e-3), float(np.median(high)), 0.01]
     if law != "Poisson":
         theta += [max(float(low.std()), 0.5), max(float(high.std()), 0.5)]
     now = np.array(theta)
     for _ in range(_STEPS):
-        before = now
-        dark, bright = _laws(law, now)
-        p_bright, p_dark = now[0] * bright(n), (1 - now[0]) * dark(n)
-        weight = p_bright / np.maximum(p_bright + p_dark, 1e-300)
-        total = max(float(weight.sum()), 1e-9), max(float((1 - weight).sum()), 1e-9)
-        means = [max(float(((1 - weight) * n).sum()) / total[1], 1e-3), float((weight * n).sum()) / total[0]]
-        now = np.array([total[0] / len(n), *means, *([] if law == "Poisson" else _spreads(n, weight, means, total))])
-        if np.allclose(now, before, rtol=1e-9, atol=1e-12):
+        before, parts = now, np.stack(_parts(law, now, n))
+        now = _next(n, law, parts / np.maximum(parts.sum(axis=0), 1e-300))
+        if np.allclose(now, before, rtol=1e-9, atol=1e-9):
             break
+    if now[3] * now[0] * len(n) < _NO_SHELF:
+        now[3] = 0.0
     return now
 
 
-def _spreads(n: Floats, weight: Floats, means: list[float], total: tuple[float, float]) -> list[float]:
-    dark = math.sqrt(float(((1 - weight) * (n - means[0]) ** 2).sum()) / total[1])
-    bright = math.sqrt(float((weight * (n - means[1]) ** 2).sum()) / total[0])
-    return [max(dark, 0.3), max(bright, 0.3)]
+def _next(n: Floats, law: str, weight: Floats) -> Floats:
+    """Return what follows from how much of each count is dark, bright and lost (3, counts)."""
+    dark, bright, shelf = np.maximum(weight.sum(axis=1), 1e-9)
+    # The shelf's edges are the levels, too, but what it says of them is nothing beside what their own counts say.
+    low, high = float(weight[0] @ n) / dark, float(weight[1] @ n) / bright
+    theta = [(bright + shelf) / len(n), max(low, 1e-3), max(high, low + 1e-3), shelf / (bright + shelf)]
+    if law != "Poisson":
+        spreads = (math.sqrt(float(weight[k] @ (n - mean) ** 2) / size)
+                   for k, mean, size in ((0, low, dark), (1, high, bright)))  # fmt: skip
+        theta += [max(spread, 0.3) for spread in spreads]
+    return np.array(theta)
 
 
 def _first_split(n: Floats) -> float:
@@ -124,8 +143,7 @@ def _first_split(n: Floats) -> float:
 
 
 def _log_likelihood(n: Floats, law: str, theta: Floats) -> float:
-    dark, bright = _laws(law, theta)
-    return float(np.log(np.maximum(theta[0] * bright(n) + (1 - theta[0]) * dark(n), 1e-300)).sum())
+    return float(np.log(np.maximum(sum(_parts(law, theta, n)), 1e-300)).sum())
 
 
 def _check(n: Floats, law: str, theta: Floats) -> None:
@@ -146,54 +164,60 @@ def _check(n: Floats, law: str, theta: Floats) -> None:
 
 
 def _covariance(n: Floats, law: str, theta: Floats) -> Floats:
-    size = len(theta)
-    step = 1e-3 * np.maximum(np.abs(theta), 1e-2)
-    hessian = np.zeros((size, size))
-    for i in range(size):
-        for j in range(i, size):
-            to_i, to_j = step * (np.arange(size) == i), step * (np.arange(size) == j)
+    """Return the inverse of the likelihood's curvature; a share lost of 0 is held, its error that of so few atoms."""
+    free = [i for i in range(len(theta)) if i != 3 or theta[3] > 0]
+    step = 1e-3 * np.maximum(np.abs(theta), 1e-3)
+    hessian = np.zeros((len(theta), len(theta)))
+    for i in free:
+        for j in (k for k in free if k >= i):
+            to_i, to_j = step * (np.arange(len(theta)) == i), step * (np.arange(len(theta)) == j)
             corners = (a * b * _log_likelihood(n, law, theta + a * to_i + b * to_j) for a in (1, -1) for b in (1, -1))
             hessian[i, j] = hessian[j, i] = sum(corners) / (4 * step[i] * step[j])
+    out = np.zeros_like(hessian)
     try:
-        return np.asarray(np.linalg.inv(-hessian))
+        out[np.ix_(free, free)] = np.linalg.inv(-hessian[np.ix_(free, free)])
     except np.linalg.LinAlgError:
         raise FitRefused("Two levels refused: they are not determined by these counts; take more images.") from None
+    out[3, 3] = max(out[3, 3], _jeffreys(theta[3], len(n) * theta[0]))
+    return out
 
 
-def _wrong(law: str, theta: Floats, threshold: float) -> tuple[float, float]:
-    """Return the chances that a dark count lies above the threshold, and a bright one at or below it."""
+def _jeffreys(share: float, n: float) -> float:
+    """Return the variance of a share of n."""
+    return (share * n + 0.5) * (n - share * n + 0.5) / ((n + 2) * (n + 1) ** 2)
+
+
+def _wrong(law: str, theta: Floats, threshold: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Return the chances that a dark count lies above the threshold, and a bright or lost one at or below it."""
+    at, low, high, lost = np.asarray(threshold, dtype=float), theta[1], theta[2], theta[3]
     if law == "Poisson":
-        return float(stats.poisson.sf(threshold, theta[1])), float(stats.poisson.cdf(threshold, theta[2]))
-    return (
-        float(stats.norm.sf(threshold, theta[1], theta[3])),
-        float(stats.norm.cdf(threshold, theta[2], theta[4])),
-    )
+        up_to = np.cumsum(gammainc(m := np.arange(1, math.ceil(high) + 3), high) - gammainc(m, low))
+        shelf = up_to[np.clip(np.floor(at), 0, len(up_to) - 1).astype(int)] / (high - low)
+        return stats.poisson.sf(at, low), (1 - lost) * stats.poisson.cdf(at, high) + lost * shelf
+    # The integral of the normal distribution function Phi from -inf to u is u Phi(u) + phi(u).
+    edges = [(at - mean) * ndtr((at - mean) / spread) + spread**2 * stats.norm.pdf(at, mean, spread)
+             for mean, spread in ((low, theta[4]), (high, theta[5]))]  # fmt: skip
+    shelf = (edges[0] - edges[1]) / (high - low)
+    return stats.norm.sf(at, low, theta[4]), (1 - lost) * stats.norm.cdf(at, high, theta[5]) + lost * shelf
 
 
 def _threshold(law: str, theta: Floats) -> float:
     """Return the threshold with the least mean error, half a count above the last dark one."""
     at = np.arange(math.floor(theta[1]), math.ceil(theta[2]) + 1) + 0.5
-    mean = [sum(_wrong(law, theta, t)) for t in at]
-    best = np.flatnonzero(np.isclose(mean, min(mean), rtol=1e-6, atol=1e-15))
+    mean = np.add(*_wrong(law, theta, at))
+    best = np.flatnonzero(np.isclose(mean, mean.min(), rtol=1e-6, atol=1e-15))
     return float(at[best[len(best) // 2]])
 
 
 def _error_probability(
-    law: str, theta: Floats, covariance: Floats, threshold: float, level: int, in_level: float
+    law: str, theta: Floats, covariance: Floats, threshold: float, level: int, n: int
 ) -> Estimate:
-    """Return how often a level's counts fall on the wrong side.
-
-    The error is what the levels' errors give, but no less than what so many counts can say of a probability: tails far
-    beyond the last count are the law's and not the data's.
-    """
-    value = _wrong(law, theta, threshold)[level]
-    step = 1e-3 * np.maximum(np.abs(theta), 1e-2)
+    """Return how often a level's counts fall on the wrong side, with the error that the levels' errors give it."""
+    step = 1e-3 * np.maximum(np.abs(theta), 1e-3)
     slope = np.zeros(len(theta))
     for i in range(len(theta)):
         to_i = step * (np.arange(len(theta)) == i)
         rise = _wrong(law, theta + to_i, threshold)[level] - _wrong(law, theta - to_i, threshold)[level]
-        slope[i] = rise / (2 * step[i])
-    n = max(in_level, 1.0)
-    counted = math.sqrt((value * n + 0.5) * (n - value * n + 0.5) / (n + 2)) / (n + 1)
-    error = max(math.sqrt(max(float(slope @ covariance @ slope), 0.0)), counted)
-    return Estimate(value, error, round(n), "overlap of two levels")
+        slope[i] = float(rise) / (2 * step[i])
+    error = math.sqrt(max(float(slope @ covariance @ slope), 0.0))
+    return Estimate(float(_wrong(law, theta, threshold)[level]), error, n, "overlap of two levels and their shelf")

@@ -54,6 +54,9 @@ _TEMPLATES = (
     Parameter("param.{n}.t_coil_s", 1e-3, "s", "the quadrupole field decays",
               "coils of some 100 uH behind a fast switch"),
     Parameter("param.{n}.v_trap_v", 5.0, "V", "trap depth set point", "5 V give 1 mK"),
+    Parameter("param.{n}.trap_depth_k", 1e-3, "K", "depth of the trap at its set point", "design: 5 V, 0.2 mK/V"),
+    Parameter("param.{n}.trap_waist_m", 1e-6, "m", "waist of the trap", "design: NA 0.5 at 852 nm"),
+    Parameter("param.{n}.trap_wavelength_m", 852e-9, "m", "wavelength of the trap", "design"),
     Parameter("param.{n}.v_shim_x_v", 0.0, "V", "shim coil x", "bias field alone"),
     Parameter("param.{n}.v_shim_y_v", 0.0, "V", "shim coil y", "bias field alone"),
     Parameter("param.{n}.v_shim_z_v", 0.0, "V", "shim coil z", "bias field alone"),
@@ -115,9 +118,9 @@ _TEMPLATES = (
               "about 3 events at 0.3 ... 0.8 us"),
     Parameter("param.link.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
     Parameter("param.link.visibility", 0.95, "1", "two-photon interference visibility", "design"),
-    Parameter("param.link.reference_rate_hz", 620.0, "Hz", "heralds per second of attempting of a link as it should be",
+    Parameter("param.link.reference_rate_hz", 655.0, "Hz", "heralds per second of attempting of a link as it should be",
               "scenario `default`"),
-    Parameter("param.link.reference_fidelity", 0.95, "1", "its raw fidelity with Psi+", "scenario `default`"),
+    Parameter("param.link.reference_fidelity", 0.948, "1", "its raw fidelity with Psi+", "scenario `default`"),
 )  # fmt: skip
 
 

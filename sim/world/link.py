@@ -54,6 +54,7 @@ class Link:
         self, truth: MidpointTruth, nodes: tuple[Node, Node], counters: tuple[Counter, ...], rng: np.random.Generator
     ) -> None:
         self.nodes, self.counters, self.rng = nodes, counters, rng
+        self.probed_mu: int | None = None  # the calibration light is on, and has reached the detectors up to this time
         self._epoch = 0
         self._derive(truth)
         self._pending: list[Pulse] = []
@@ -75,7 +76,9 @@ class Link:
         self.truth, self._epoch = truth, self._epoch + 1
         seeing = [0.0 if counter.latched else 1.0 for counter in self.counters]
         efficiency = [sees * each.efficiency for sees, each in zip(seeing, truth.detectors, strict=True)]
-        self._dark_hz = tuple(sees * each.dark_rate_hz for sees, each in zip(seeing, truth.detectors, strict=True))
+        light = truth.probe_hz if self.probed_mu is not None else 0.0  # clicks as dark ones do, whatever the atoms do
+        self._dark_hz = tuple(sees * (each.dark_rate_hz + light * each.efficiency)
+                              for sees, each in zip(seeing, truth.detectors, strict=True))  # fmt: skip
         best = max(efficiency)
         self._throughput = truth.transmission * best
         relative = tuple(each / best if best else 0.0 for each in efficiency)
@@ -96,10 +99,25 @@ class Link:
 
     def look(self, t_mu: int) -> None:
         """Somebody looks at a detector at t_mu: decide what could have been seen by then."""
+        self._shine(t_mu)
         for pulse in self._pending:
             if pulse.start_mu + self.nodes[pulse.node].flight_s * 1e9 <= t_mu:
                 self.settle()
                 return
+
+    def probe(self, t_mu: int, on: bool) -> None:
+        """Switch the calibration light that falls on all four detectors."""
+        self._shine(t_mu)
+        self.probed_mu = t_mu if on else None
+        self._derive(self.truth)
+
+    def _shine(self, t_mu: int) -> None:
+        """Let the calibration light reach the counters until t_mu, if it is on."""
+        if self.probed_mu is None or t_mu <= self.probed_mu:
+            return
+        for counter, detector in zip(self.counters, self.truth.detectors, strict=True):
+            counter.shine(self.probed_mu, t_mu, self.truth.probe_hz * detector.efficiency)
+        self.probed_mu = t_mu
 
     @property
     def in_flight(self) -> bool:
@@ -206,6 +224,8 @@ class Link:
     def _skip(self, t_mu: int) -> None:
         for counter in self.counters:
             counter.skip(t_mu)
+        if self.probed_mu is not None:
+            self.probed_mu = max(self.probed_mu, t_mu)
         for node in self.nodes:
             node.evolve(t_mu)
 

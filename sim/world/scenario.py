@@ -174,18 +174,21 @@ class NodeTruth:
 @dataclass(frozen=True)
 class MidpointTruth:
     """Beam splitter and detectors. `overlap` |<m_A|m_B>|^2 of the spatial modes, `detuning_rad_s` rms frequency
-    difference of the photons.
+    difference of the photons, `probe_hz` photons per second that a calibration laser sends to each detector while it
+    is switched on.
     """
 
     transmission: float
     overlap: float
     detuning_rad_s: float
     detectors: tuple[Detector, Detector, Detector, Detector]
+    probe_hz: float = 0.0
 
     def __post_init__(self) -> None:
         require(self, "transmission", 0, 1)
         require(self, "overlap", 0, 1)
         require(self, "detuning_rad_s", 0)
+        require(self, "probe_hz", 0)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ _SHIMS = ("shim_x", "shim_y", "shim_z")
 _PADDLES = ("paddle_turn", "paddle_phase")
 
 
+OF_AN_ARRAY = ("awg_trigger", "camera_trigger", "hiding")  # spare where a node has none
+
+
 class Wire(NamedTuple):
     """Where a port leads: node, what ("switch", "dds", "mot_coil", "mw_switch", "shutter", "awg_trigger",
     "camera_trigger", "hiding", or a Zotino role) and, for beams, the role.
@@ -31,7 +34,7 @@ def find(port: str) -> Wire | None:
         if not port.startswith(f"{node}_"):
             continue
         rest = port.removeprefix(f"{node}_")
-        if rest in ("mot_coil", "mw_switch", "shutter", "awg_trigger", "camera_trigger", "hiding"):
+        if rest in ("mot_coil", "mw_switch", "shutter", *OF_AN_ARRAY):
             return Wire(node, rest)
         if rest.startswith("zotino/"):
             what = ZOTINO.get(int(rest.removeprefix("zotino/")))
@@ -51,7 +54,7 @@ def effect(node: Node, link: Link, wire: Wire, kind: str) -> tuple[float, Callab
         return 0.0, lambda _t, level: setattr(node, "mot_coil", bool(level))
     if wire.what == "mw_switch":
         return 0.0, lambda _t, level: setattr(node, "microwave_on", bool(level))
-    if wire.what in ("awg_trigger", "camera_trigger", "hiding"):
+    if wire.what in OF_AN_ARRAY:
         return 0.0, lambda t, level: _array(node, wire.what, t, bool(level))
     if wire.what == "shutter":
         return node.truth.shutter_s, lambda t, level: _shutter(node, link, index, t, bool(level))

@@ -80,6 +80,8 @@ class World:
         if wire is None:
             return _nothing
         node = self.nodes[wire.node]
+        if wire.what in wiring.OF_AN_ARRAY and node.tweezers is None:
+            return _nothing
         latency, act = wiring.effect(node, self.link, wire, kind)
         return self._sink(node, round(latency * 1e9), act, wire)
 
