@@ -56,8 +56,9 @@ def figure(run: Run, result: Result) -> Figure:
     at = np.arange(len(AXES))
     for shift, node, colour in zip((-0.2, 0.2), NODES, SIDE_COLOURS, strict=True):
         found = [result.estimates[f"{node}.e_{axis}"] for axis in AXES]
+        label = f"{node}, visibility {result.estimates[f'{node}.visibility'].number()}"
         axes.bar(at + shift, [e.value for e in found], 0.36, color=colour, yerr=[e.error for e in found],
-                 error_kw={"elinewidth": 0.9}, label=f"{node}, visibility {result.estimates[f'{node}.visibility'].number()}")  # fmt: skip
+                 error_kw={"elinewidth": 0.9}, label=label)  # fmt: skip
     axes.hlines([0.0, 0.0, 1.0], at - 0.4, at + 0.4, color=ACCENT, lw=1.1, label="(|0⟩H + |1⟩V)/√2")
     axes.axhline(0, color=PALE, lw=0.8)
     axes.set(xticks=at, xticklabels=[f"⟨σ{axis} Z⟩" for axis in AXES], ylim=(-1.05, 1.05),

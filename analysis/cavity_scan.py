@@ -61,7 +61,8 @@ def dark(run: Run) -> float:
 
 def _of_node(run: Run, node: str, fit: fits.Fit) -> dict[str, Estimate]:
     width = fit["width"]
-    out = {"v_centre_v": fit["centre"], "v_linewidth_v": _scaled(width, 2.0, "V"), "clicks_per_attempt": fit["amplitude"]}
+    out = {"v_centre_v": fit["centre"], "v_linewidth_v": _scaled(width, 2.0, "V")}
+    out["clicks_per_attempt"] = fit["amplitude"]
     slope = float(run.belief(f"param.{node}.cavity_hz_per_v") or 0.0)
     kappa = float(run.belief(f"param.{node}.f_kappa_hz") or 0.0)
     if slope:

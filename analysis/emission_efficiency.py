@@ -7,8 +7,8 @@ amplitude a makes behind the AOM, x = sin^2(pi/2 a), the adiabatic Raman transfe
     efficiency = top (1 - exp(-k x))/sqrt(1 + overdrive (k x)^2)
 The first factor is that of adiabatic emission (A. Kuhn, M. Hennrich, G. Rempe, PRL 89, 067901 (2002)), the second one
 describes, it does not explain: against the integrated wavepackets of cavities with 0.7 to 2 times the design's drive
-it is right to 1 %. Fit: binomial maximum likelihood, without overdrive unless the points ask for it. The best amplitude is the lowest with 99.5 % of the highest
-efficiency: the maximum itself is too flat to be found twice at the same place.
+it is right to 1 %. Fit: binomial maximum likelihood, without overdrive unless the points ask for it. The best amplitude
+is the lowest with 99.5 % of the highest efficiency: the maximum itself is too flat to be found twice at one place.
 
 Attempts in which a second detector clicks are not counted; with one photon per attempt these need a dark click, and
 what they take, 3/4 of `dark` of the photons (1e-4), is left out.

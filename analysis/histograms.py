@@ -12,7 +12,6 @@ Sources: A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1 (197
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +69,7 @@ def two_levels(counts: Any, law: str = "Poisson") -> Levels:
     _check(n, law, theta)
     covariance = _covariance(n, law, theta)
     error = np.sqrt(np.diag(covariance))
-    threshold = _threshold(law, theta)
+    threshold = _threshold(law, theta, len(n))
     wrong = [_error_probability(law, theta, covariance, threshold, level, len(n)) for level in (0, 1)]
     spreads = (math.sqrt(theta[1]), math.sqrt(theta[2])) if law == "Poisson" else (float(theta[4]), float(theta[5]))
     source = f"two {law} levels"
@@ -201,9 +200,11 @@ def _wrong(law: str, theta: Floats, threshold: npt.ArrayLike) -> tuple[Floats, F
     return stats.norm.sf(at, low, theta[4]), (1 - lost) * stats.norm.cdf(at, high, theta[5]) + lost * shelf
 
 
-def _threshold(law: str, theta: Floats) -> float:
+def _threshold(law: str, theta: Floats, n: int) -> float:
     """Return the threshold with the least mean error, half a count above the last dark one."""
     at = np.arange(math.floor(theta[1]), math.ceil(theta[2]) + 1) + 0.5
+    # No atom was lost in so few images: half of one might have been, and that is why a low threshold is best.
+    theta = np.concatenate((theta[:3], [max(theta[3], 0.5 / (theta[0] * n + 1))], theta[4:]))
     mean = np.add(*_wrong(law, theta, at))
     best = np.flatnonzero(np.isclose(mean, mean.min(), rtol=1e-6, atol=1e-15))
     return float(at[best[len(best) // 2]])

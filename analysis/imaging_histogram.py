@@ -7,6 +7,8 @@ contains losses during the first image, and both errors.
 
 from __future__ import annotations
 
+import math
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
@@ -69,6 +71,6 @@ def figure(run: Run, result: Result) -> Figure:
 
 
 def _threshold(level: Levels) -> Estimate:
-    """Return the threshold; between two levels far apart a tenth of their distance changes nothing."""
-    tolerance = 0.1 * (level.bright.value - level.dark.value)
+    """Return the threshold; it lies at the foot of the dark level, and half of that one's spread changes little."""
+    tolerance = math.hypot(2 * level.dark.error, 0.5 * math.sqrt(level.dark.value))
     return Estimate(level.threshold, tolerance, level.dark.n, "least mean error of two levels", "counts")

@@ -139,6 +139,13 @@ def _decay(x: Floats, y: Floats, error: Floats) -> dict[str, Start]:
     }
 
 
+def _recovery(x: Floats, y: Floats, error: Floats) -> dict[str, Start]:
+    order = np.argsort(x)
+    top = float(y[order[-1]]) or float(y.max()) or 1.0
+    risen = x[order][np.argmax(y[order] > top / 2)]
+    return {"rate": (top, 0.0, INF), "recovery": (max(float(risen) / math.log(2), _step(x) / 4), 0.0, 10 * _span(x))}
+
+
 def _line(x: Floats, y: Floats, error: Floats) -> dict[str, Start]:
     slope, offset = np.polyfit(x, y, 1, w=1 / error) if len(np.unique(x)) > 1 else (0.0, float(y.mean()))
     return {"offset": (float(offset), -INF, INF), "slope": (float(slope), -INF, INF)}
@@ -235,6 +242,14 @@ DECAY = Model(
     _decay,
     _units(offset="y", amplitude="y", decay="x"),
     key="decay",
+)
+# rate (1 - exp(-x/recovery)): what a detector clicks at time x after its last click, in steady light
+RECOVERY = Model(
+    "recovery",
+    lambda x, rate, recovery: -rate * np.expm1(-x / recovery),
+    _recovery,
+    _units(rate="y", recovery="x"),
+    key="recovery",
 )
 # offset + amplitude sin^2(pi/2 x/saturation): light behind an AOM against the amplitude of its drive
 SATURATION = Model(

@@ -91,7 +91,7 @@ def fit(run: Run, node: str) -> Fibre:
     weights = n / np.maximum(1 - (rows @ values) ** 2, 2 / (n + 2))
     chi2, dof = float(np.sum(weights * (y - rows @ values) ** 2)), len(y) - 3
     covariance = np.linalg.inv(rows.T @ (rows * weights[:, None]))
-    found = Fibre(values, covariance, chi2, dof, int(n.sum()), turn, phase)
+    found = Fibre(values, np.asarray(covariance, dtype=float), chi2, dof, int(n.sum()), turn, phase)
     _judge(found)
     return found
 

@@ -3,8 +3,9 @@
     python benchmarks/bench_instruments.py
 
 In process: the microwave source's driver over its twin in a lab whose RTIO counter is looked at before each request,
-beside the same PyVISA backend with a constant for a twin. Over loopback: the daemon's own line server in a second
-process, with the twin and with a constant. Short runs in turns: the best rate of each, and the median of the ratios
+beside the same PyVISA backend with a constant for a twin. Over loopback: the daemon's instruments in a second process,
+lab time looked at before each request, beside the barest server that asyncio has, which answers whatever comes with a
+constant. Short runs in turns: the best rate of each, and the median of the ratios
 within a turn, which other load on the machine hardly moves.
 """
 
@@ -28,9 +29,9 @@ from artiq.master.worker_db import DeviceManager  # noqa: E402  (found by what t
 
 from drivers.instruments.microwave import Driver  # noqa: E402
 from drivers.instruments.transport import LineTransport, VisaTransport  # noqa: E402
+from sim.daemon.daemon import Daemon  # noqa: E402
+from sim.daemon.service import Service  # noqa: E402
 from sim.instruments import visa_backend  # noqa: E402
-from sim.instruments.in_process import make_twin  # noqa: E402
-from sim.instruments.server.lines import LineServer  # noqa: E402
 from sim.world.scenario import load_scenario  # noqa: E402
 from sim.world.world import World  # noqa: E402
 
@@ -88,14 +89,28 @@ def serve(ports: Connection) -> None:
     asyncio.run(_serve(ports))
 
 
+class Constant(asyncio.Protocol):
+    """One connection of the bare server."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Remember the way back."""
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer, whatever it was."""
+        self.transport.write(REPLY.encode() + b"\n")
+
+
 async def _serve(ports: Connection) -> None:
-    twin = make_twin(World(load_scenario("default"), 1), "alice_microwave", "microwave")
-    servers = [LineServer("constant", lambda _request: REPLY), LineServer("twin", twin.handle)]
-    ports.send([await server.start("127.0.0.1", 0) for server in servers])
+    bare = await asyncio.get_running_loop().create_server(Constant, "127.0.0.1", 0)
+    rows = {"alice_microwave": {"driver": "microwave"}}
+    daemon = Daemon(Service(World(load_scenario("default"), 1), "default"), "127.0.0.1", 0, rows)
+    await daemon.start()
+    ports.send((bare.sockets[0].getsockname()[1], daemon.instruments.served["alice_microwave"].port))
     while not ports.poll():
         await asyncio.sleep(0.1)
-    for server in servers:
-        await server.stop()
+    await daemon.stop()
+    bare.close()
 
 
 def over_loopback() -> dict[str, tuple[float, float]]:

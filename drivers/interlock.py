@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
@@ -70,7 +70,8 @@ class Reading(NamedTuple):
 class LockLimits:
     """Deviations from which a lock is degraded or lost; it recovers below `hysteresis` times these.
 
-    A reading older than `stale_s` is none. After `relocks` attempts in a row that did not help the monitor trips.
+    A reading older than `stale_s` is none. The monitor trips after `relocks` attempts in a row that did not help, and
+    when it is lost more than `losses` times, however often it came back.
     """
 
     degraded: float
@@ -78,11 +79,14 @@ class LockLimits:
     stale_s: float
     hysteresis: float = 0.8
     relocks: int = 3
+    losses: int = 10
 
     def __post_init__(self) -> None:
         if not (0 < self.degraded <= self.lost < math.inf and 0 < self.hysteresis <= 1 and 0 < self.stale_s < math.inf
-                and self.relocks >= 0):  # fmt: skip
-            raise DeviceError(f"{self} must have 0 < degraded <= lost, 0 < hysteresis <= 1, stale_s > 0, relocks >= 0.")
+                and self.relocks >= 0 and self.losses >= 0):  # fmt: skip
+            raise DeviceError(
+                f"{self} must have 0 < degraded <= lost, 0 < hysteresis <= 1, stale_s > 0, relocks, losses >= 0."
+            )
 
 
 class LockMonitor:
@@ -98,7 +102,7 @@ class LockMonitor:
         self.state, self.reason = LockState.LOST, "it has not been read yet"
         self.latch = Latch(name, log)
         self._read, self._relock, self._on_lost, self._log = read, relock, on_lost, log
-        self._attempts = 0
+        self._attempts = self._losses = 0
         self._was_lost = False
 
     def check(self, now_s: float) -> LockState:
@@ -118,6 +122,9 @@ class LockMonitor:
     def recover(self, now_s: float) -> LockState:
         """Try to relock a lost lock, up to the bound in all since it last held; trip when that is used up."""
         while self.check(now_s) is LockState.LOST and self.latch.cause is None:
+            if self._losses > self.limits.losses:
+                self.latch.trip(f"{self.reason}; lost {self._losses} times, may be at most {self.limits.losses}")
+                continue
             if self._relock is None or self._attempts >= self.limits.relocks:
                 tried = f"{self._attempts} relocks did not help" if self._attempts else "nothing relocks it"
                 self.latch.trip(f"{self.reason}; {tried}")
@@ -133,7 +140,7 @@ class LockMonitor:
     def reset(self, who: str) -> None:
         """Reset a tripped monitor by a person; the next check says how the lock is."""
         self.latch.reset(who)
-        self._attempts = 0
+        self._attempts = self._losses = 0
 
     def _judged(self, now_s: float) -> LockState:
         try:
@@ -162,6 +169,7 @@ class LockMonitor:
         return LockState.LOCKED if size < degraded else LockState.DEGRADED
 
     def _lose(self) -> None:
+        self._losses += 1
         self._note(f"lost: {self.reason}")
         try:
             if self._on_lost is not None:
@@ -241,8 +249,8 @@ class DetectorElectronics(Protocol):
     def set_bias_ua(self, channel: int, value: float) -> float:
         """Set the bias in uA."""
 
-    def rates_hz(self) -> list[float]:
-        """Return the count rate of each detector."""
+    def latched(self, channel: int) -> bool:
+        """Tell from its resistance whether a wire is normal."""
 
     def delatch(self, channel: int) -> bool:
         """Take the bias to zero and back; say whether the wire is superconducting again."""
@@ -251,48 +259,40 @@ class DetectorElectronics(Protocol):
 class DetectorGuard:
     """Nanowire detectors: no change of bias in the light, and a latched wire is found and reset.
 
-    A wire that has latched is normal: biased, but without a count, dark counts included, in `readings` periods in a row
-    (with 5 dark counts expected in one, three empty ones are chance once in 3 million).
+    A latched wire is found by its resistance, not by its silence: while the gateware repeats attempts nobody else sees
+    a click. `shutter` keeps the light off while a bias changes. A `LockMonitor` bounds how often `delatch` tries.
     """
 
-    def __init__(self, electronics: DetectorElectronics, shutter: Shutter, log: InterlockLog | None = None,
-                 attempts: int = 3, readings: int = 3) -> None:  # fmt: skip
+    def __init__(self, electronics: DetectorElectronics, shutter: Shutter, channels: Iterable[int] = range(4),
+                 log: InterlockLog | None = None) -> None:  # fmt: skip
         self._electronics, self._shutter, self._log = electronics, shutter, log
-        self._attempts, self._readings = attempts, readings
-        self.latch = Latch("detectors", log)
+        self._bias_ua = {channel: electronics.bias_ua(channel) for channel in channels}
 
     def set_bias_ua(self, channel: int, value: float) -> float:
         """Set a bias in uA behind a closed shutter; return what reads back."""
-        self.latch.require()
         self._require_dark(f"biasing detector {channel}")
-        return self._electronics.set_bias_ua(channel, value)
+        self._bias_ua[channel] = self._electronics.set_bias_ua(channel, value)
+        return self._bias_ua[channel]
 
-    def silent(self, lowest_hz: float = 0.0) -> list[int]:
-        """Return the detectors that are biased but count no more than lowest_hz: they have latched."""
-        readings = [self._electronics.rates_hz() for _ in range(self._readings)]
-        highest = [max(rates) for rates in zip(*readings, strict=True)]
-        return [k for k, rate in enumerate(highest) if not rate > lowest_hz and self._electronics.bias_ua(k) != 0]
+    def blind(self) -> list[int]:
+        """Return the detectors that have latched, or are left without the bias they had: a reset failed half-way."""
+        return [channel for channel, bias in self._bias_ua.items()
+                if self._electronics.latched(channel) or (bias and not self._electronics.bias_ua(channel))]  # fmt: skip
 
-    def delatch(self, lowest_hz: float = 0.0) -> list[int]:
-        """Close the shutter and reset every latched wire; return which were reset. Trips if one stays silent."""
-        self.latch.require()
-        found = self.silent(lowest_hz)
-        if not found:
-            return []
-        self._shutter.close()
-        self._require_dark("resetting a latched wire")
+    def delatch(self) -> bool:
+        """Close the shutter and reset every blind detector once; return whether all see again."""
+        found = self.blind()
+        if found:
+            self._shutter.close()
+            self._require_dark("resetting a latched wire")
         for channel in found:
-            self._reset_wire(channel)
-        return found
-
-    def _reset_wire(self, channel: int) -> None:
-        for attempt in range(1, self._attempts + 1):
-            if self._electronics.delatch(channel):
-                if self._log is not None:
-                    self._log.event("detectors", f"detector {channel} had latched, reset at attempt {attempt}")
-                return
-        self.latch.trip(f"detector {channel} stays latched after {self._attempts} resets")
-        self.latch.require()
+            self._electronics.delatch(channel)
+            if not self._electronics.bias_ua(channel):
+                self._electronics.set_bias_ua(channel, self._bias_ua[channel])
+        left = self.blind()
+        if found and self._log is not None:
+            self._log.event("detectors", f"reset {found}, still blind {left}")
+        return not left
 
     def _require_dark(self, what: str) -> None:
         if not self._shutter.is_closed():

@@ -13,7 +13,7 @@ SHIM_X, SHIM_Y, SHIM_Z, TRAP_DEPTH, CAVITY_PIEZO, PADDLE_TURN, PADDLE_PHASE = ra
 class Tweezers(HasEnvironment):
     """Trap depth, shims, piezo and polarisation of a node."""
 
-    kernel_invariants = {"core", "dac", "volts", "channels"}
+    kernel_invariants = {"core", "dac", "channels"}
 
     def build(self, node: str) -> None:
         self.node = node
@@ -52,10 +52,13 @@ class Tweezers(HasEnvironment):
 
     @kernel
     def set_piezo(self, volts: TFloat):
-        """Set the cavity piezo; the write is scheduled before the cursor, so leave 10 us of slack."""
+        """Set the cavity piezo, from now on at `init`, too; the write is scheduled before the cursor: leave 10 us."""
+        self.volts[CAVITY_PIEZO] = volts
         self.dac.set_dac([volts], [CAVITY_PIEZO])
 
     @kernel
     def set_paddles(self, turn: TFloat, phase: TFloat):
-        """Set the polarisation compensator, rotator and retarder; leave 10 us of slack, too."""
+        """Set the polarisation compensator, rotator and retarder, from now on at `init`, too; leave 10 us of slack."""
+        self.volts[PADDLE_TURN] = turn
+        self.volts[PADDLE_PHASE] = phase
         self.dac.set_dac([turn, phase], [PADDLE_TURN, PADDLE_PHASE])

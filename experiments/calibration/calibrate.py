@@ -17,6 +17,7 @@ from experiments.calibration.nodes import NODES
 from experiments.sequences.recorder import provenance
 
 LOG = "calibration.log"
+CLOCK = "calibration.clock"
 ALL = "all"
 
 
@@ -45,8 +46,8 @@ class Calibrate(EnvExperiment):
     def run(self) -> None:
         """Walk; what was reached is kept when the run is asked to stop."""
         self.store = ParameterStore.of(self)
-        self.started_s = time.time()
-        self.started_mu = 0 if self.dry_run else self.counter()
+        self.started_mu = 0 if self.dry_run else int(self.counter())
+        self.started_s = time.time() if self.dry_run else self._time_at(self.started_mu)
         self.states = {name: self._stored(name) for name in self.graph.nodes}
         walk = Pass(self.graph, self, self.states, self._record)
         if self.dry_run:
@@ -101,6 +102,17 @@ class Calibrate(EnvExperiment):
             return State()
         return State(**row)
 
+    def _time_at(self, counter_mu: int) -> float:
+        """Return UTC, not before what the lab's clock says has passed since the last step of a pass: a simulated lab
+        may live through hours in a second.
+        """
+        try:
+            last = json.loads(self.get_dataset(CLOCK, archive=False))
+        except KeyError:
+            return time.time()
+        since_s = (counter_mu - last["counter_mu"]) * self.core.ref_period
+        return max(time.time(), last["time_s"] + since_s) if since_s >= 0 else time.time()  # else it was reset
+
     def _record(self, visit: Visit) -> None:
         """Keep one step: state first, then the history."""
         self.visits.append(visit)
@@ -116,6 +128,8 @@ class Calibrate(EnvExperiment):
         state = self.states[name]
         text = json.dumps({**vars(state), "verdict": str(state.verdict), "beliefs": dict(state.beliefs)})
         self.set_dataset(f"calibration.{name}.state", text, persist=True, archive=False)
+        clock = json.dumps({"time_s": self.now_s(), "counter_mu": int(self.counter())})
+        self.set_dataset(CLOCK, clock, persist=True, archive=False)
 
     def _archive(self, complete: bool) -> None:
         now_s = self.now_s()

@@ -2,7 +2,8 @@
 
     maintain(target)   first what it depends on; a node that is fresh is left alone; one that is stale is checked, and
                        calibrated where the check says so. Data that make no sense (bad) say that something it depends
-                       on has gone without notice: that is diagnosed first.
+                       on has gone without notice: that is diagnosed first. So is all that a node depends on which sets
+                       no belief of its own and is out of spec.
     diagnose(node)     check without trusting the time-out; calibrate it, or what it depends on
 
 A check that this pass has made already is not made again, unless something the node depends on was calibrated since:
@@ -197,6 +198,9 @@ class Pass:
         outcome = self._check(node, why)
         if outcome.verdict == Verdict.BAD_DATA:
             self._diagnose_below(node)
+        elif outcome.verdict == Verdict.OUT_OF_SPEC and not node.tolerances:
+            for below in self.graph.order(node.name)[:-1]:  # it only watches: the fault may be anywhere below
+                self.diagnose(below)
         if outcome.verdict != Verdict.IN_SPEC:
             self._calibrate(node)
 

@@ -17,7 +17,7 @@ NODES = (
         timeout_s=6 * HOUR,
         check={"shots": 60, "repeats": 1},
         measure={"shots": 100, "repeats": 3},
-        tolerances={"param.alice.image_threshold": 40.0, "param.bob.image_threshold": 40.0},
+        tolerances={"param.alice.image_threshold": 15.0, "param.bob.image_threshold": 15.0},
     ),
     Node(
         "pumping",
@@ -33,8 +33,8 @@ NODES = (
         "setup.cavity_scan:CavityScan",
         depends=("pumping",),
         timeout_s=HOUR,
-        check={"shots": 2000},
-        measure={"shots": 8000},
+        check={"shots": 3000},
+        measure={"shots": 15_000},
         tolerances={"param.alice.v_piezo_v": 1.0, "param.bob.v_piezo_v": 1.0},
     ),
     Node(
@@ -60,9 +60,9 @@ NODES = (
         "atoms.microwave_rabi:MicrowaveRabi",
         depends=("pumping",),
         timeout_s=6 * HOUR,
-        check={"t_mw": RangeScan(0.0, 30e-6, 13), "shots": 25},
+        check={"t_mw": RangeScan(0.0, 30e-6, 13), "shots": 40},
         measure={"t_mw": RangeScan(0.0, 40e-6, 21), "shots": 40},
-        tolerances={"param.alice.t_mw_pi_s": 0.4e-6, "param.bob.t_mw_pi_s": 0.4e-6},
+        tolerances={"param.alice.t_mw_pi_s": 0.3e-6, "param.bob.t_mw_pi_s": 0.3e-6},
     ),
     Node(
         "larmor",

@@ -39,6 +39,8 @@ class LinkMonitor(EnvExperiment):
       +----------------------------------------------------------------------------------------------------------------+
     """
 
+    calibration = Path(calibrate.__file__).resolve()  # the file of `Calibrate`
+
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
@@ -78,6 +80,7 @@ class LinkMonitor(EnvExperiment):
     def prepare(self) -> None:
         """Read the beliefs, the references among them."""
         self.call_child_method("prepare")
+        self.pairs.setup(SETTINGS)
         self.tally = Tally(self.pairs)
         self.period_mu = int64(self.core.seconds_to_mu(self.period))
         self.reference = Reference(
@@ -92,7 +95,6 @@ class LinkMonitor(EnvExperiment):
 
     def run(self) -> None:
         """Look again and again; keep what there is when asked to stop."""
-        self.pairs.setup(SETTINGS)
         try:
             self.tally.open()
             self.scan.run(self.measure, self.begin, self.nodes.close, self._run_level())
@@ -155,7 +157,7 @@ class LinkMonitor(EnvExperiment):
         """Submit a calibration that comes before this run; it has its turn before the next look."""
         expid = {
             "log_level": (self.scheduler.expid or {}).get("log_level", 30),
-            "file": str(Path(calibrate.__file__).resolve()),
+            "file": str(self.calibration),
             "class_name": "Calibrate",
             "arguments": {"target": self.target},
         }

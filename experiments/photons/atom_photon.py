@@ -38,7 +38,7 @@ class AtomPhoton(EnvExperiment):
         )
         self.nodes = TwoNodes(self)
         port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend))
+        photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend), watch=True)
         self.correlations = atom_photon.AtomPhoton(self, self.nodes, photons, Readout(self, self.nodes))
 
     def prepare(self) -> None:
@@ -51,7 +51,7 @@ class AtomPhoton(EnvExperiment):
         self.scan.run(self.measure, self.nodes.init, self.nodes.close)
 
     def measure(self, _point: Point) -> dict[str, Any]:
-        """Return, for each node and axis, how often which detector came with which outcome (0: gone, 1: still there)."""
+        """Return, for each node and axis, clicks by detector and outcome of its atom (0: gone, 1: still there)."""
         return {
             f"{node}_{axis}": self.correlations.measure(node, k, self.scan.shots)
             for node in parameters.NODES

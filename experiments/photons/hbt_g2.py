@@ -50,7 +50,7 @@ class HbtG2(EnvExperiment):
         )
         self.nodes = TwoNodes(self)
         port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend))
+        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend), watch=True)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""

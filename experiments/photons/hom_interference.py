@@ -68,7 +68,7 @@ class HomInterference(EnvExperiment):
         )
         self.nodes = TwoNodes(self)
         self.port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, self.port, self.backend))
+        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, self.port, self.backend), watch=True)
 
     def prepare(self) -> None:
         """Read beliefs and lay out the timing of every delay."""

@@ -32,7 +32,8 @@ class PhotonShape(EnvExperiment):
         )
         self.nodes = TwoNodes(self)
         port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.arrivals = Arrivals(self, PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend)))
+        photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend), watch=True)
+        self.arrivals = Arrivals(self, photons)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""

@@ -53,9 +53,13 @@ class AtomPhoton(HasEnvironment):
     def measure(self, node: str, setting: int, shots: int) -> list[list[int]]:
         """Return counts (detector, outcome) of so many clicks of a node; DeviceError where no atom can be loaded."""
         self.photons.excite(node == "alice", node == "bob")
+        self.photons.open()
         self.herald.setup(self.timing, SINGLES)
-        self.counts = [0] * (2 * len(DETECTORS))
-        reason = self.take(node == "bob", setting, shots)
+        reason, held = DONE, False
+        while reason == DONE and not held:
+            self.counts = [0] * (2 * len(DETECTORS))
+            reason = int(self.take(node == "bob", setting, shots))
+            held = self.photons.held()
         if reason == NO_ATOM:
             raise DeviceError(self.nodes.no_atom_message())
         if reason == TOO_TIGHT:

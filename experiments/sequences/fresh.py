@@ -37,7 +37,8 @@ class FreshBeliefs:
 
     def __init__(self, experiment: Any) -> None:
         self._experiment = experiment
-        self._filed: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._read: dict[str, None] = {}
+        self._defaults: dict[str, tuple[Any, dict[str, Any]]] = {}
         self.managers = (_Devices(experiment), self, _Arguments(experiment), {})
 
     def set(
@@ -45,17 +46,22 @@ class FreshBeliefs:
     ) -> None:
         """Keep a default for the file; set everything else."""
         if key in parameters.TABLE and not (broadcast or persist):
-            self._filed[key] = (value, metadata)
+            self._defaults[key] = (value, metadata)
         else:
             self._experiment.set_dataset(key, value, **metadata, broadcast=broadcast, persist=persist, archive=archive)
 
     def get(self, key: str, archive: bool = False) -> Any:
-        """Return what is set now."""
-        value = self._experiment.get_dataset(key, archive=archive)
-        self._filed.pop(key, None)
-        return value
+        """Return what is set now; `file` archives it."""
+        if archive:
+            self._read[key] = None
+        return self._experiment.get_dataset(key, archive=False)
 
     def file(self) -> None:
-        """Write the defaults that were believed to the end into the run's datasets."""
-        for key, (value, metadata) in self._filed.items():
-            self._experiment.set_dataset(key, value, **metadata)
+        """Let the results file say what was believed last."""
+        for key in self._read:
+            try:
+                self._experiment.get_dataset(key, archive=True)
+            except KeyError:  # nobody has set it
+                if key in self._defaults:
+                    value, metadata = self._defaults[key]
+                    self._experiment.set_dataset(key, value, **metadata)

@@ -62,7 +62,7 @@ class Pairs(HasEnvironment):
         self.feed_forward = "kernel"
         self._build_shot_arguments()
         self._build_herald_arguments(wait, choose_feed_forward)
-        self.locks = Locks(self)
+        self.locks = Locks(self, nodes)
         self.herald = make_heralder(self, self.port, self.backend)
 
     def _build_shot_arguments(self) -> None:
@@ -157,7 +157,7 @@ class Pairs(HasEnvironment):
         }
 
     def open(self, veto: Veto) -> None:
-        """Open the locks that are watched, before the first `take`; `veto` is told the times that they spoil."""
+        """Open what is watched, before `nodes.init` and the first `take`; `veto` is told the times that are spoiled."""
         self.locks.open(veto)
 
     def take(self, wanted: int, sink: Sink) -> int:
@@ -172,10 +172,10 @@ class Pairs(HasEnvironment):
             reason = int(self.take_shots())
             if reason not in (PAUSE, LOCK_LOST):
                 return reason
-            self.nodes.close()
             if reason == LOCK_LOST:
                 self.locks.recover()
             else:
+                self.nodes.close()
                 self.core.comm.close()
                 self.scheduler.pause()
             self.nodes.init()

@@ -3,6 +3,8 @@
     load --[ recool ]--( pump --[ excite ]--[ gate, four detectors ] ) x attempts --[ still there? ]--+
       ^-----------------------------------------------------------------------------------------------+
 `count` gives how often each pattern came; with `keep_times` also when each click came after alice's excitation edge.
+With `watch` the run has the argument `watch_locks`: what is watched is read after each block of attempts, and a block
+at whose end something is lost is forgotten and taken again.
 """
 
 from typing import Any
@@ -15,12 +17,13 @@ from numpy import int32, int64
 
 from atomlink.errors import DeviceError
 from drivers import parameters
+from experiments.sequences.locks import Locks
 from experiments.sequences.two_nodes import TwoNodes
 
 CHECK_ATTEMPTS = 2000  # between two looks at the atoms and the scheduler
 MAX_TIMES = 4096  # click times kept in one `count`
 MAX_DROPPED = 50  # blocks in succession whose atoms were gone at their end
-DONE, PAUSE, NO_ATOM, LOST = range(4)  # why the kernel came back
+DONE, PAUSE, NO_ATOM, LOST, LOCK_LOST = range(5)  # why the kernel came back
 
 
 class PhotonCounter(HasEnvironment):
@@ -28,14 +31,16 @@ class PhotonCounter(HasEnvironment):
 
     kernel_invariants = {"core", "nodes", "herald", "scheduler", "block"}
 
-    def build(self, nodes: TwoNodes, herald: Any) -> None:
+    def build(self, nodes: TwoNodes, herald: Any, watch: bool = False) -> None:
         self.nodes = nodes
         self.herald = herald
+        self.locks = Locks(self, nodes, watch)
         self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")
 
     def prepare(self) -> None:
         """Read how many attempts an atom bears between two coolings."""
+        self.call_child_method("prepare")
         self.block = int(parameters.get(self, "param.link.n_recooling"))
         self.counts = [0] * 16  # by pattern
         self.done = int64(0)  # attempts
@@ -59,12 +64,13 @@ class PhotonCounter(HasEnvironment):
         loaded or kept.
         """
         self.herald.setup(timing, patterns)
+        self.open()
         self.counts = [0] * 16
         self.done = int64(0)
         self.keeping, self.n_times = keep_times, 0
         self.sure, self.dropped = sure, 0
         reason = PAUSE
-        while reason == PAUSE:
+        while reason in (PAUSE, LOCK_LOST):
             reason = self.attempt(attempts)
             if reason == NO_ATOM:
                 raise DeviceError(self.nodes.no_atom_message())
@@ -73,13 +79,34 @@ class PhotonCounter(HasEnvironment):
                     f"An atom was lost in each of {MAX_DROPPED} blocks of {CHECK_ATTEMPTS} attempts in succession, "
                     "must stay for a block: check trap depth, and pumping light, which heats."
                 )
+            if reason == LOCK_LOST:
+                self.locks.recover()
+                self.resume()
             if reason == PAUSE:
+                self.nodes.close()
                 self.core.comm.close()
                 self.scheduler.pause()
-                self.nodes.init()
-                if self.amplitudes is not None:
-                    self.set_excitation(*self.amplitudes)
+                self.resume()
         return [int(n) for n in self.counts]
+
+    def open(self) -> None:
+        """Open what is watched, the first time; `count` does so by itself."""
+        if self.locks.watching and not self.locks.opened:
+            self.locks.open()
+            self.resume()
+
+    def held(self) -> bool:
+        """Return whether what is watched has held since the last look; bring it back if not."""
+        good = self.locks.good()
+        if not good:
+            self.resume()
+        return good
+
+    def resume(self) -> None:
+        """Initialise the nodes and give the excitation beams the amplitudes that they had."""
+        self.nodes.init()
+        if self.amplitudes is not None:
+            self.set_excitation(*self.amplitudes)
 
     def times(self) -> tuple[list[int], list[int]]:
         """Return times (mu after alice's excitation edge) and detectors of the clicks that were kept."""
@@ -105,7 +132,7 @@ class PhotonCounter(HasEnvironment):
 
     @kernel
     def attempt(self, n: TInt32) -> TInt32:
-        """Attempt until `done` is n; return DONE, PAUSE or NO_ATOM. An RTIO error costs the block it happens in."""
+        """Attempt until `done` is n; return why it ended. An RTIO error costs the block it happens in."""
         self.core.break_realtime()
         self.herald.arm()
         self.nodes.image()
@@ -119,7 +146,7 @@ class PhotonCounter(HasEnvironment):
             except RTIOOverflow:
                 failed = True
             if failed:
-                if self.sure:
+                if self.sure or self.locks.watching:
                     self.drop()
                 self.nodes.recover()
                 self.herald.arm()
@@ -147,6 +174,9 @@ class PhotonCounter(HasEnvironment):
             since_check += self.herald.n_attempts
             since_cooling += self.herald.n_attempts
             self.core.break_realtime()
+        if self.lock_lost():
+            self.drop()
+            return LOCK_LOST
         if self.done >= n and not self.sure:
             return DONE
         if not self.sure and self.pause_due():
@@ -197,6 +227,15 @@ class PhotonCounter(HasEnvironment):
                 self.time_mu[self.n_times] = self.herald.clicks_mu[k] - edge_mu
                 self.detector[self.n_times] = k
                 self.n_times += 1
+
+    @kernel
+    def lock_lost(self) -> TBool:
+        """Look at what is watched, if anything is."""
+        lost = False
+        if self.locks.watching:
+            lost = not self.locks.hold()
+            self.core.break_realtime()
+        return lost
 
     @kernel
     def pause_due(self) -> TBool:

@@ -58,6 +58,7 @@ class ShotRecorder:
         self._progress = Progress(total, "heralded pairs")
         self._veto_mu: list[tuple[int, int]] = []
         self.pairs = 0
+        self.datasets: dict[str, Any] = {}  # of the results file, once archived
         self._journal = open_journal(experiment, self._run_level)
         self._publish()
 
@@ -94,8 +95,9 @@ class ShotRecorder:
             self._rows[k]["valid"] = 0
         columns = {f"shots.{name}": [row[name] for row in self._rows] for name in COLUMNS}
         everything = {**self._run_level, **self._totals, "run.complete": int(complete), **columns}
-        for key, value in everything.items():
-            self._experiment.set_dataset(key, schema.array(key, value), unit=schema.BY_KEY[key].unit, scale=1.0)
+        self.datasets = {key: schema.array(key, value) for key, value in everything.items()}
+        for key, value in self.datasets.items():
+            self._experiment.set_dataset(key, value, unit=schema.BY_KEY[key].unit, scale=1.0)
 
     def _publish(self) -> None:
         """Broadcast what the applets plot."""

@@ -42,6 +42,8 @@ CHSH = (
     Setting("CHSH10", HALF, HALF, HALF, QUARTER),
     Setting("CHSH11", HALF, HALF, HALF, -QUARTER),
 )
+_AXES = {"X": (HALF, 0.0), "Y": (HALF, HALF), "Z": (0.0, 0.0)}
+TOMOGRAPHY = tuple(Setting(a + b, *_AXES[a], *_AXES[b]) for a in _AXES for b in _AXES)
 CHOICES: dict[str, tuple[Setting, ...]] = {
     "bell+CHSH": (XX, YY, ZZ, *CHSH),
     "bell (XX YY ZZ)": (XX, YY, ZZ),

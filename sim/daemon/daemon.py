@@ -33,7 +33,7 @@ class Daemon:
         self.service, self.world = service, service.world
         self.host, self.port = host, port
         self.clock = WallClock(service) if realtime else None
-        self.instruments = Instruments(self.world, rows, self._sync)
+        self.instruments = Instruments(self.world, rows, self._sync if realtime else service.sync)
         self._server: asyncio.Server | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._clients: set[asyncio.Task[None]] = set()
@@ -97,9 +97,9 @@ class Daemon:
                 await writer.wait_closed()
 
     def _sync(self) -> None:
+        assert self.clock is not None
         self.service.sync()
-        if self.clock is not None:
-            self.clock.follow()
+        self.clock.follow()
 
     def _reply(self, session: Session, line: bytes) -> messages.Message:
         try:

@@ -32,16 +32,20 @@ class Connection:
         self._socket.settimeout(_TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lines = self._socket.makefile("rb")
+        self.lost = ""  # why nothing more can be asked; a late reply must not be taken for the answer to another question
 
     def ask(self, **request: Any) -> messages.Message:
         """Send one request and return its reply; DeviceError with the lab's own words where it refuses."""
-        try:
-            self._socket.sendall(messages.encode(request))
-            line = self._lines.readline(messages.LONGEST_LINE)
-        except OSError as error:
-            raise DeviceError(f"the lab at {self.address} does not answer ({error}): is it still running?") from None
-        if not line.endswith(b"\n"):
-            raise DeviceError(f"the lab at {self.address} closed the connection: start it again, then the run")
+        line = b""
+        if not self.lost:
+            try:
+                self._socket.sendall(messages.encode(request))
+                line = self._lines.readline(messages.LONGEST_LINE)
+                self.lost = "" if line.endswith(b"\n") else "it closed the connection"
+            except OSError as error:
+                self.lost = str(error)
+        if self.lost:
+            raise DeviceError(f"the lab at {self.address} is lost ({self.lost}): start it again, then the run")
         reply = messages.decode(line)
         if "error" in reply:
             raise DeviceError(f"lab at {self.address}: {reply['error']}")
@@ -66,23 +70,28 @@ class RemoteWorld:
         self._connection = Connection(address)
         self._who = who
         self._events: list[tuple[int, int, Any]] = []
-        self.leased = False
+        self._leased = False
         self._idle_mu = -1
         self.now_mu = 0
         self.lease()
+
+    @property
+    def leased(self) -> bool:
+        """Whether this run holds the timeline; of a lab that is lost nobody does."""
+        return self._leased and not self._connection.lost
 
     def lease(self) -> int:
         """Take the RTIO timeline, if it is not held already; return the lab time in mu."""
         if not self.leased:
             self.now_mu = max(self.now_mu, self._connection.ask(op="lease", who=self._who)["now_mu"])
-            self.leased = True
+            self._leased = True
         return self.now_mu
 
     def release(self) -> None:
         """Let others have the timeline."""
         if self.leased:
             self._ask(op="release")
-            self.leased = False
+            self._leased = False
 
     def close(self) -> None:
         """Release and hang up."""

@@ -43,7 +43,7 @@ class Service:
         self.world, self.scenario = world, scenario
         self.addresses: Callable[[str], dict[str, str]] = lambda _host: {}
         self.instrument: Callable[[messages.Message], messages.Message] = _no_instrument
-        self._told_mu = 0
+        self._told_mu = self._synced_mu = 0
         self._holder: Session | None = None
         self._operations: dict[str, Callable[[Session, messages.Message], messages.Message]] = {
             "hello": self._hello, "addresses": lambda session, _request: {"addresses": self.addresses(session.host)},
@@ -79,8 +79,9 @@ class Service:
 
     def sync(self) -> None:
         """Let lab time reach what the run with the lease has reached: first thing of an instrument's request."""
-        if self._told_mu > self.world.now_mu:
-            self.world.reach(self._told_mu)
+        if self._told_mu > self._synced_mu:
+            self._synced_mu = self._told_mu
+            self.world.reach(max(self._told_mu, self.world.now_mu))
 
     def close_shutters(self) -> None:
         """Close the laser shutters at the present lab time, as the watchdog of a real lab does."""

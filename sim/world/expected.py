@@ -1,4 +1,4 @@
-"""What a link run would yield now with given beliefs: heralds per second of attempting, and how good the pairs are born.
+"""What a link run would yield now with given beliefs: heralds per second of attempting, and how good new pairs are.
 
 For tests and validation only, like `optimum`: it reads the truth. The world is one of its own (same scenario and seed,
 brought to the time in question), since powers, compensators and piezos are set as the beliefs say.
@@ -25,7 +25,7 @@ BEAMS = ("pumping", "repump", "excitation")
 
 
 class Attempting(NamedTuple):
-    """Heralds per second of attempting, and the mean fidelity of the pairs as they are born (no memory, no read-out)."""
+    """Heralds per second of attempting, and the mean fidelity of new pairs (before memory and read-out)."""
 
     herald_hz: float
     fidelity: float

@@ -121,8 +121,8 @@ class Link:
 
     @property
     def in_flight(self) -> bool:
-        """Whether emissions are still open."""
-        return bool(self._pending)
+        """Whether emissions are still open, or calibration light is on its way."""
+        return bool(self._pending) or self.probed_mu is not None
 
     def settle(self) -> None:
         """Decide every emission that is still open, those of both nodes together."""

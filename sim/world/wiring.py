@@ -15,6 +15,7 @@ _SHIMS = ("shim_x", "shim_y", "shim_z")
 _PADDLES = ("paddle_turn", "paddle_phase")
 
 
+PROBE = "midpoint_probe"  # level: the calibration light on the midpoint's detectors
 OF_AN_ARRAY = ("awg_trigger", "camera_trigger", "hiding")  # spare where a node has none
 
 

@@ -76,6 +76,8 @@ class World:
         """Return what gateware calls when the signal at a port changes; a spare port leads nowhere."""
         if kind == "entangler":
             return EntanglerPort(self)
+        if port == wiring.PROBE:
+            return self._probe
         wire = wiring.find(port)
         if wire is None:
             return _nothing
@@ -239,6 +241,9 @@ class World:
             heapq.heappush(self._effects, (t_mu + latency_mu, self._order, effect, value, wire))
 
         return sink
+
+    def _probe(self, t_mu: int, level: int) -> None:
+        self._queue(t_mu, lambda when_mu, on: self.link.probe(when_mu, bool(on)), level, _NO_WIRE)
 
     def next_effect_mu(self) -> int | None:
         """Return when the next signal that is on its way acts; None if there is none."""

@@ -1,4 +1,4 @@
-"""A laser unlocks during a run: the run ends safe, says why, and mislabels no shot."""
+"""An instrument fails during a run: the run ends safe, says why, and mislabels no shot."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def labels(found: Run) -> tuple[np.ndarray, np.ndarray]:
     return found.datasets["shots.t_herald_mu"], found.datasets["shots.valid"]
 
 
-def test_one_relock_brings_it_back_and_the_time_in_between_is_vetoed(tmp_path: Path) -> None:
-    outcome, found, slammed = run(tmp_path, "DoorSlams")
+@pytest.mark.parametrize("name", ["DoorSlams", "WireLatches", pytest.param("MirrorTurns", marks=pytest.mark.slow)])
+def test_what_comes_back_lets_the_run_go_on_and_the_time_in_between_is_vetoed(tmp_path: Path, name: str) -> None:
+    outcome, found, slammed = run(tmp_path, name)
     assert outcome.code == 0 and "shutters open: 0 of" in outcome.text, outcome.text
     times, valid = labels(found)
     start, stop = found.datasets["link.veto_mu"][0]
@@ -41,6 +42,13 @@ def test_one_relock_brings_it_back_and_the_time_in_between_is_vetoed(tmp_path: P
     assert valid[times > stop].all() and (times > stop).sum() > 8
     journal = next(tmp_path.glob("results/*/*/*.journal"))
     assert np.array_equal(fold(journal)["shots.valid"], valid)  # what `atomlink recover` would say
+    if name == "WireLatches":
+        assert bias_changes(outcome) == [("[20.0, 0.0, 20.0, 20.0]", 0), ("[20.0, 20.0, 20.0, 20.0]", 0)]
+
+
+def bias_changes(outcome: Outcome) -> list[tuple[str, int]]:
+    """Return the bias currents that were set, and how many shutters of the world were open then."""
+    return [(bias, int(n)) for bias, n in re.findall(r"bias (.*), shutters open then: (\d+)", outcome.text)]
 
 
 @pytest.mark.parametrize(
@@ -48,11 +56,11 @@ def test_one_relock_brings_it_back_and_the_time_in_between_is_vetoed(tmp_path: P
     [
         ("DiodeAges", "alice_laser has tripped: it is LOST: .*3 relocks did not help"),
         pytest.param("ControllerDies", "alice_laser has tripped: it cannot be read", marks=pytest.mark.slow),
+        ("WireStaysLatched", "snspd_electronics has tripped: it is LOST: .*3 relocks did not help"),
+        ("MirrorSticks", "fibre_switch has tripped: it is LOST: .*3 relocks did not help"),
     ],
 )
-def test_a_lock_that_stays_lost_ends_the_run_dark_with_its_data_and_one_line(
-    tmp_path: Path, name: str, why: str
-) -> None:
+def test_what_stays_lost_ends_the_run_dark_with_its_data_and_one_line(tmp_path: Path, name: str, why: str) -> None:
     outcome, found, slammed = run(tmp_path, name)
     assert outcome.code == 2 and "shutters open: 0 of" in outcome.text, outcome.text
     assert re.match(f"atomlink: error: {why}", outcome.text.splitlines()[-1])
@@ -60,6 +68,16 @@ def test_a_lock_that_stays_lost_ends_the_run_dark_with_its_data_and_one_line(
     assert len(times) == 24 and found.datasets["run.complete"] == 0
     assert np.array_equal(valid == 0, times > found.datasets["link.veto_mu"][0][0]) and valid.sum() == 16
     assert times.max() < slammed
+    assert {opened for _, opened in bias_changes(outcome)} <= {0}
+
+
+def test_a_switch_that_sticks_ends_the_run_before_its_first_shot(tmp_path: Path) -> None:
+    outcome, found, _ = run(tmp_path, "MirrorStuckAtStart")
+    assert outcome.code == 2 and "shutters open: 0 of" in outcome.text, outcome.text
+    assert re.match("atomlink: error: fibre_switch has tripped", outcome.text.splitlines()[-1])
+    assert len(found.datasets["shots.valid"]) == 0 and found.datasets["run.complete"] == 0
+    (log,) = tmp_path.glob("results/*/*/*.interlock.jsonl")
+    assert "port 1 was set to 17 but reads back 30" in log.read_text()
 
 
 def test_the_idle_kernel_closes_every_shutter(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from lab_runs import execute
 
 from analysis import atom_photon, emission_efficiency, hbt_g2
+from analysis.load import Run
 from analysis.report import main_report
 from atomlink.errors import DataError
 from drivers.parameter_log import read
@@ -64,8 +65,8 @@ def test_efficiency_is_that_of_the_emission_model_and_becomes_the_belief(tmp_pat
 
 
 def test_light_too_weak_to_see_a_photon_gives_no_efficiency(tmp_path: Path) -> None:
-    scan = 'amplitude={"ty": "RangeScan", "start": 0.0, "stop": 0.01, "npoints": 4, "randomize": false, "seed": null}'
-    done = execute(tmp_path, "photons/emission_efficiency.py", "--seed", "5", "shots=100", scan, "apply=True")
+    scan = 'amplitude={"ty": "RangeScan", "start": 0.0, "stop": 0.01, "npoints": 3, "randomize": false, "seed": null}'
+    done = execute(tmp_path, "photons/emission_efficiency.py", "--seed", "5", "shots=40", scan, "apply=True")
     assert done.code == 0 and done.run is not None, done.text
     assert "No estimate" in done.text
     assert done.run.datasets["param.alice.a_excitation"] == 1.0 and not (tmp_path / "params.log").exists()
@@ -74,8 +75,8 @@ def test_light_too_weak_to_see_a_photon_gives_no_efficiency(tmp_path: Path) -> N
 def test_coincidences_of_single_photons_are_those_with_dark_clicks(tmp_path: Path) -> None:
     dark_hz = 20e3
     scenario = written(tmp_path, f"[midpoint.detector]\ndark_rate_hz = {dark_hz}\n")
-    done = execute(tmp_path, "photons/hbt_g2.py", "--scenario", scenario, "--seed", "5", "shots=8000",
-                   "singles_attempts=2000", "dark_attempts=8000")  # fmt: skip
+    done = execute(tmp_path, "photons/hbt_g2.py", "--scenario", scenario, "--seed", "5", "shots=4000",
+                   "singles_attempts=2000", "dark_attempts=4000")  # fmt: skip
     assert done.code == 0 and done.run is not None, done.text
     found = hbt_g2.analyse(done.run).estimates
     photon, dark = efficiency("alice", 1.0) / 4, dark_hz * GATE_S
@@ -102,10 +103,8 @@ def test_a_dark_lab_has_no_g2(tmp_path: Path) -> None:
         hbt_g2.analyse(synthetic(np.zeros(16, dtype=int), 1000))
 
 
-def synthetic(counts: np.ndarray, attempts: int):  # type: ignore[no-untyped-def]
+def synthetic(counts: np.ndarray, attempts: int) -> Run:
     """Return a run of HbtG2 with these counts by pattern."""
-    from analysis.load import Run
-
     data = {"scan.patterns": counts[None, :], "scan.attempts": np.full((1, 16), attempts), "scan.node": "alice",
             "scan.dark": np.zeros((1, 4), dtype=int), "scan.dark_gates": np.array([attempts])}  # fmt: skip
     return Run(path=Path(), rid=1, class_name="HbtG2", start_time=0.0, run_time=0.0, artiq_version="", expid={},

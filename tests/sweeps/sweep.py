@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from sim.artiq_runtime import install  # noqa: E402
 
 install()
 
+import numpy as np  # noqa: E402
 from coverage import Coverage, coverage  # noqa: E402
-from rows import ROWS, Row, row_named  # noqa: E402
+from rows import ROWS, Row, pooled, row_named  # noqa: E402
 from swept_lab import SweptLab, from_json, to_json  # noqa: E402
 
 from analysis.load import Run  # noqa: E402
@@ -71,9 +73,12 @@ def fingerprint(row: Row) -> str:
 def judge(row: Row, runs: Mapping[int, Run]) -> dict[str, Coverage]:
     """Analyse every run anew; return the coverage of each estimate, both nodes together."""
     world = World(load_scenario(row.scenario), 1)
+    together: Mapping[str, Any] = {}
     names = [(key, name) for key in row.truths for name in _names(key)]
     values: dict[str, list[Any]] = {key: [] for key in row.truths}
     analyse = row.analyse or _twin_of(row)
+    if pooled in row.truths.values():
+        together = analyse(merged(list(runs.values())))
     for run in runs.values():
         try:
             estimates = analyse(run)
@@ -81,9 +86,28 @@ def judge(row: Row, runs: Mapping[int, Run]) -> dict[str, Coverage]:
             estimates = {}
         for key, name in names:
             estimate, truth = estimates.get(name), row.truths[key]
-            expected = truth(world, run, name) if callable(truth) else truth
-            values[key].append(None if estimate is None else (estimate.value, estimate.error, expected))
+            if estimate is None:
+                values[key].append(None)
+                continue
+            expected = truth(world, run, name) if callable(truth) and truth is not pooled else truth
+            expected = together[name].value if truth is pooled else expected
+            values[key].append((estimate.value, estimate.error, expected))
     return {key: coverage(entries) for key, entries in values.items()}
+
+
+def merged(runs: list[Run]) -> Run:
+    """Return one run with the data of all: rows one after another, counts of equal HOM delays added up."""
+    first = runs[0]
+    datasets = dict(first.datasets)
+    for key, value in first.datasets.items():
+        columns = [np.asarray(run.datasets[key]) for run in runs]
+        if key.startswith(("scan.", "shots.")) and np.ndim(value):
+            datasets[key] = np.concatenate(columns)
+        elif key.startswith("hom.") and key not in ("hom.delay_s", "hom.t_gate_s"):
+            datasets[key] = np.sum(columns, axis=0)
+        elif key in ("link.attempts", "link.t_lab_s", "link.t_attempting_s"):
+            datasets[key] = np.sum(columns)
+    return replace(first, datasets=datasets)
 
 
 def _twin_of(row: Row) -> Any:

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,62 @@ def test_the_same_seed_gives_the_same_atoms_in_a_fresh_lab_as_in_process(checkou
     with over, here:
         names = [name for name in here["datasets"] if not name.startswith(("run.", "param"))]
         assert names and all((over["datasets"][name][()] == here["datasets"][name][()]).all() for name in names)
+
+
+LOSING = """
+import os, signal, sys
+from artiq.experiment import *
+
+
+class Losing(EnvExperiment):
+    def build(self):
+        self.setattr_device("core")
+        self.setattr_device("alice_shutter")
+        self.setattr_argument("pid", NumberValue(precision=0, step=1))
+
+    @kernel
+    def toggle(self):
+        self.core.reset()
+        self.alice_shutter.on()
+        self.core.wait_until_mu(now_mu() + 1000)
+
+    def run(self):
+        try:
+            self.set_dataset("kept", 1)
+            self.toggle()
+            os.kill(int(self.pid), signal.SIGKILL)
+            while True:
+                self.toggle()
+        finally:
+            self.toggle()
+"""
+
+
+def test_a_run_whose_lab_is_killed_says_so_in_one_line_and_keeps_its_data(
+    checkout: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (checkout / "losing.py").write_text(LOSING)
+    with started() as (process, address):
+        assert main(["run", "losing.py", f"pid={process.pid}", "--lab", address]) == 2
+    kept_line, error = capsys.readouterr().err.splitlines()[-2:]
+    assert kept_line.startswith("data kept") and f"the lab at {address} is lost" in error
+    assert not caplog.records
+    with h5py.File(next(checkout.glob("results/*/*/*.h5"))) as found:
+        assert found["datasets/kept"][()] == 1
+
+
+@contextmanager
+def started() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the command in a process of its own; give it, and the lab's address."""
+    command = [sys.executable, "-m", "sim.cli", "lab", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            line = next((text for text in process.stdout if text.startswith("runs:")), "")
+            assert line, process.stderr.read()
+            yield process, line.split("--lab ")[1].split()[0]
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("words", ["--port 70000", "--bind ::1", "--bind everywhere", "--scenario no"])

@@ -80,7 +80,7 @@ class TcpServer:
                 await writer.wait_closed()
 
 
-async def start_pair(first: TcpServer, second: TcpServer, offset: int, host: str, port: int) -> int:
+async def start_pair(first: Server, second: Server, offset: int, host: str, port: int) -> int:
     """Start two servers whose ports lie `offset` apart; return the first's port."""
     for left in reversed(range(1 if port else _ATTEMPTS)):
         found = await first.start(host, port)

@@ -81,12 +81,18 @@ class CavityLock(Element):
 
     def error_v(self) -> float:
         """Measure the error signal in V."""
-        return self._error_at(self.detuning_rad_s) + NOISE_V * self.rng.standard_normal()
+        return self._error_at(self._present_rad_s()) + NOISE_V * self.rng.standard_normal()
 
     def transmission_v(self) -> float:
         """Measure the light behind the cavity in V."""
-        bright = TRANSMITTED_V / (1 + (self.detuning_rad_s / self._kappa) ** 2) if self.port is not None else 0.0
+        bright = TRANSMITTED_V / (1 + (self._present_rad_s() / self._kappa) ** 2) if self.port is not None else 0.0
         return bright + NOISE_V * self.rng.standard_normal()
+
+    def _present_rad_s(self) -> float:
+        """Draw the detuning of this moment: the lock's residual noise is faster than two readings follow each other."""
+        rms = self.value(f"{self.node}.port.lock_rms_rad_s") if self.port is not None else 0.0
+        noise = rms * float(self.rng.standard_normal()) if rms else 0.0
+        return self.detuning_rad_s + noise
 
     # -- set points and events -----------------------------------------------------------------------------------------
 

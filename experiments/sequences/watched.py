@@ -1,0 +1,82 @@
+"""What a run can watch: lasers, cavity locks, detectors and the fibre switch; how each is read and brought back.
+
+Each becomes a `LockMonitor`: 0 says that it is as it must be, infinity that it is not; a cavity lock says how far off.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from drivers.instruments import Instrument
+from drivers.interlock import DetectorGuard, LockLimits, LockMonitor, Reading, Shutter
+from drivers.interlock_log import InterlockLog
+
+PERIOD_S = 0.5  # of a cavity lock's telemetry while it is watched
+HOLDS = LockLimits(degraded=0.5, lost=1.0, stale_s=10.0)  # it does (0) or not
+CAVITY = LockLimits(degraded=0.1, lost=0.5, stale_s=10.0)  # part of the light behind the cavity that is missing
+ROUTES = {1: 17, 2: 18}  # how the lab is cabled: input of the switch of each node's fibre, output to the midpoint
+
+Device = Callable[[str], Any]
+
+
+def monitors(device: Device, bright_v: Mapping[str, float], shutter: Shutter, log: InterlockLog) -> list[LockMonitor]:
+    """Open the instruments; return a monitor of each. `bright_v`: light behind a locked cavity, V, by node.
+
+    `shutter` keeps the light off while the bias of a detector changes.
+    """
+
+    def opened(name: str) -> Any:
+        instrument = device(name)
+        if isinstance(instrument, Instrument):  # one that a controller serves logs there
+            log.simulated = instrument.simulated
+            log.watch(instrument)
+        return instrument
+
+    found = []
+    for node in bright_v:
+        found.append(_laser(opened(f"{node}_laser"), node, log))
+        found.append(_cavity(opened(f"{node}_cavity_lock"), node, bright_v, log))
+    found.append(_detectors(opened("snspd_electronics"), shutter, log))
+    found.append(_switch(opened("fibre_switch"), log))
+    return found
+
+
+def _laser(laser: Any, node: str, log: InterlockLog) -> LockMonitor:
+    return LockMonitor(f"{node}_laser", HOLDS, lambda: _reading(laser.is_locked()), laser.relock, log=log)
+
+
+def _cavity(cavity: Any, node: str, bright_v: Mapping[str, float], log: InterlockLog) -> LockMonitor:
+    cavity.set_telemetry_period_s(PERIOD_S)
+
+    def read() -> Reading:
+        # A servo that was held when the lock was lost does not lock, however bright the cavity is by chance.
+        missing = 1 - cavity.transmission_v() / bright_v[node] if cavity.mode() != "Hold" else math.inf
+        return Reading(missing, time.monotonic())
+
+    def relock() -> bool:
+        return bool(cavity.relock(0.5 * bright_v[node]))
+
+    return LockMonitor(f"{node}_cavity_lock", CAVITY, read, relock, cavity.hold, log)
+
+
+def _detectors(electronics: Any, shutter: Shutter, log: InterlockLog) -> LockMonitor:
+    guard = DetectorGuard(electronics, shutter, log=log)
+    return LockMonitor("snspd_electronics", HOLDS, lambda: _reading(not guard.blind()), guard.delatch, log=log)
+
+
+def _switch(switch: Any, log: InterlockLog) -> LockMonitor:
+    def leads() -> bool:
+        connections = switch.connections()
+        return all(connections.get(source) == sink for source, sink in ROUTES.items())
+
+    def route() -> bool:
+        for source, sink in ROUTES.items():
+            switch.route(source, sink)
+        return leads()
+
+    return LockMonitor("fibre_switch", HOLDS, lambda: _reading(leads()), route, log=log)
+
+
+def _reading(good: bool) -> Reading:
+    return Reading(0.0 if good else math.inf, time.monotonic())

@@ -1,0 +1,109 @@
+"""How well the servos hold the cavities: residual detuning, volts per linewidth, and whether they catch again."""
+
+import time
+from typing import Any
+
+from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, TFloat, V, delay, kernel, ms, now_mu
+
+from drivers import parameters
+from drivers.interlock import LockMonitor, LockState, Reading
+from experiments.sequences.conclude import conclude
+from experiments.sequences.scan import Axis, Point, Scan
+from experiments.sequences.watched import CAVITY
+
+
+class CavityLockQuality(EnvExperiment):
+    """Cavity lock quality
+
+    servo at v_setpoint |‾‾‾ run ‾‾‾|____ hold: t_hold ____|‾ run ‾|
+    readings                ^ ^ ^ ^ x shots               ^       ^      error signal, light behind the cavity
+    The set point moves the cavity along its resonance: the light tells by how many linewidths.
+    """
+
+    def build(self) -> None:
+        self.setattr_device("core")
+        self.setattr_device("scheduler")
+        self.scan = Scan(
+            self,
+            (Axis("v_setpoint", Scannable(RangeScan(-1.2 * V, 1.2 * V, 9), unit="V", global_min=-2 * V,
+                                          global_max=2 * V), "V", "Set point of both error signals."),),
+            shots=30,
+        )  # fmt: skip
+        self.setattr_argument("t_step", NumberValue(100 * ms, unit="ms", precision=1, min=1 * ms, max=10_000 * ms),
+                              "Readings", "From reading to reading.")  # fmt: skip
+        self.setattr_argument("t_hold", NumberValue(1000 * ms, unit="ms", precision=1, min=1 * ms, max=60_000 * ms),
+                              "Readings", "The servo is held so long, then let run again.")  # fmt: skip
+        whole = {"precision": 3, "scale": 1.0, "step": 0.1, "min": -1e6, "max": 1e6}
+        self.setattr_argument("gain", NumberValue(-0.1, **whole), "Servo", "Proportional gain in V/V, as in a run.")
+        self.setattr_argument("integral", NumberValue(-1000.0, **whole), "Servo", "Integral gain in 1/s, as in a run.")
+
+    def prepare(self) -> None:
+        """Read what the lab believes of the light behind a locked cavity."""
+        self.call_child_method("prepare")
+        self.bright_v = {node: parameters.get(self, f"param.{node}.v_transmitted_v") for node in parameters.NODES}
+
+    def run(self) -> None:
+        """Take every point; keep what there is when asked to stop."""
+        self.locks = {node: self.get_device(f"{node}_cavity_lock") for node in parameters.NODES}
+        self.monitors = {node: LockMonitor(f"{node}_cavity_lock", CAVITY, self.reader(node)) for node in self.locks}
+        self.scan.run(self.measure, self.begin, self.end)
+
+    def begin(self) -> None:
+        """Reset the timeline."""
+        self.reset()
+
+    def end(self) -> None:
+        """Leave both servos running, on resonance."""
+        for lock in self.locks.values():
+            lock.set_pid(self.gain, self.integral)
+            lock.run()
+
+    def reader(self, node: str) -> Any:
+        """Return the function that reads by how much light one cavity falls short."""
+        lock, bright_v = self.locks[node], self.bright_v[node]
+        return lambda: Reading(1 - lock.transmission_v() / bright_v, time.monotonic())
+
+    def measure(self, point: Point) -> dict[str, Any]:
+        """Return one row: error signals and light of both cavities, running, held and running again."""
+        for lock in self.locks.values():
+            lock.set_pid(self.gain, self.integral, point.v_setpoint)
+            lock.run()
+        self.wait(self.t_step)
+        row: dict[str, Any] = {}
+        for node in self.locks:
+            row |= {f"error_{node}_v": [], f"light_{node}_v": [], f"states_{node}": [0] * len(LockState)}
+        for _ in range(self.scan.shots):
+            for node, lock in self.locks.items():
+                seen = lock.telemetry(0.0)
+                row[f"error_{node}_v"].append(seen.adc_v[0])
+                row[f"light_{node}_v"].append(seen.adc_v[1])
+                row[f"states_{node}"][self.monitors[node].check(time.monotonic())] += 1
+            self.wait(self.t_step)
+        return row | self.held()
+
+    def held(self) -> dict[str, Any]:
+        """Hold both servos, let them run again; return the light at the end of either."""
+        for lock in self.locks.values():
+            lock.hold()
+        self.wait(self.t_hold)
+        row = {f"held_{node}_v": lock.transmission_v() for node, lock in self.locks.items()}
+        for lock in self.locks.values():
+            lock.run()
+        self.wait(self.t_step)
+        return row | {f"again_{node}_v": lock.transmission_v() for node, lock in self.locks.items()}
+
+    def analyze(self) -> None:
+        """Fit light against set point; with `apply` the light of a locked cavity becomes what the lab believes."""
+        self.result = conclude(self, self.scan)
+
+    @kernel
+    def reset(self):
+        """Begin a new timeline."""
+        self.core.reset()
+
+    @kernel
+    def wait(self, t_s: TFloat):
+        """Return after so much lab time."""
+        self.core.break_realtime()
+        delay(t_s)
+        self.core.wait_until_mu(now_mu())
