@@ -14,12 +14,13 @@ TOO_OLD = Python 3.11 or newer is needed, but $(PYTHON) is $(VERSION): install o
 DEMO := experiments/link/remote_entanglement.py
 DEMO_ARGUMENTS := --scenario default --seed 1
 
-.PHONY: help demo test test-slow bench lint types layers install install-dev clean
+.PHONY: help demo test test-slow sweep bench lint types layers install install-dev clean
 
 help:
 	@echo "make demo       install and run the main job: two nodes share a heralded Bell pair, with a report"
 	@echo "make test       install, lint, types, layers, tests"
 	@echo "make test-slow  the long statistical tests"
+	@echo "make sweep      do 68 % intervals cover the truth? 400 seeds of every estimator; hours"
 	@echo "make bench      the speed table"
 	@echo "make clean      remove the environment and the caches (results stay)"
 
@@ -32,6 +33,9 @@ test: install-dev lint types layers
 
 test-slow: install-dev
 	$(BIN)/python -m pytest -q -m slow
+
+sweep: install-dev
+	$(BIN)/python tests/sweeps/sweep.py
 
 bench: install-dev
 	$(BIN)/python benchmarks

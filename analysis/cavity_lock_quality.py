@@ -1,7 +1,7 @@
 """What the servos leave. Twin of experiments/setup/cavity_lock_quality.py.
 
 The light behind a cavity detuned by D is T/(1 + (D/kappa)^2), and near resonance the error signal is proportional to
-D. So light against set point is a Lorentzian: its width is the error signal of one kappa, its centre the set point of
+D. So light against set point is a Lorentzian, averaged over what the lock leaves (to second order): its width is the error signal of one kappa, its centre the set point of
 most light (an offset of the electronics). The spread of the error signal at the set point nearest to 0, over that
 width, is the residual detuning in kappa; it contains the noise of the photodiode and says nothing of what is slower
 than the readings last or is not in the error signal (residual amplitude modulation: the cavity scan sees that).
@@ -11,6 +11,8 @@ LOCKED, DEGRADED and LOST are the interlock's verdicts there. Sources: E. Black,
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,7 +23,7 @@ from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial
 from analysis.figures import SIDE_COLOURS, STYLE, canvas
 from analysis.load import Run
-from analysis.models import LORENTZIAN
+from analysis.models import LORENTZIAN, Model
 from analysis.result import Result, columns
 from atomlink.errors import DataError
 
@@ -32,22 +34,23 @@ CAUGHT = 0.5  # of the full light: the servo has caught the cavity again
 
 
 def points(run: Run) -> dict[str, fits.Points]:
-    """Return the light behind each cavity against the set point: the mean of each row's readings and its error."""
+    """Return the light behind each cavity against the set point: the mean of each row's readings, with the error of all
+    rows together. One row's own spread goes with its mean, since the light is skewed on resonance.
+    """
     found = {}
     for node in NODES:
         setpoint, light = columns(run, "v_setpoint", f"light_{node}_v")
         if light.ndim != 2 or light.shape[1] < FEWEST:
             raise DataError(f"Run {run.label} has {np.shape(light)[1:]} readings at a set point, must be {FEWEST} at "
                             "least: raise `shots`.")  # fmt: skip
-        error = np.array([_error(readings) for readings in light])
-        found[node] = fits.values(setpoint, light.mean(axis=1), error)
+        error = math.sqrt(float(np.mean(light.var(axis=1, ddof=1))) / light.shape[1])
+        found[node] = fits.values(setpoint, light.mean(axis=1), np.full(len(setpoint), error))
     return found
 
 
 def analyse(run: Run) -> Result:
     """Return residual detuning, volts per kappa, light, verdicts, and what holding and catching again did."""
-    found, refusals = fits.fit_each(LORENTZIAN, points(run), unit_x="V", unit_y="V", fixed={"offset": 0.0},
-                                    start={"width": 2.0, "centre": 0.0})  # fmt: skip
+    found, refusals = _fits(run)
     estimates: dict[str, Estimate] = {}
     for node, fit in found.items():
         rms, states = residual(run, node), _states(run, node)
@@ -88,6 +91,31 @@ def figure(run: Run, result: Result) -> Figure:
     right.set(xlabel="reading", ylabel="error signal (κ)")
     right.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     return figure
+
+
+def averaged(rms_v: float) -> Model:
+    """Return a Lorentzian averaged over a Gaussian spread of x, rms_v small against its width."""
+
+    def light(x: Any, offset: float, amplitude: float, centre: float, width: float, rms: float) -> Any:
+        u2, s2 = ((x - centre) / width) ** 2, (rms / width) ** 2
+        return offset + amplitude * (1 / (1 + u2) + s2 * (3 * u2 - 1) / (1 + u2) ** 3)
+
+    return replace(LORENTZIAN, name="averaged Lorentzian", function=light, constants={"rms": rms_v})
+
+
+def _fits(run: Run) -> tuple[dict[str, fits.Fit], dict[str, str]]:
+    """Fit each cavity, whose spread is its own; none left: FitRefused."""
+    found: dict[str, fits.Fit] = {}
+    refusals: dict[str, str] = {}
+    for node, data in points(run).items():
+        try:
+            found[node] = fits.fit(averaged(residual(run, node).value), data, unit_x="V", unit_y="V",
+                                   fixed={"offset": 0.0}, start={"width": 2.0, "centre": 0.0})  # fmt: skip
+        except fits.FitRefused as error:
+            refusals[node] = str(error)
+    if not found:
+        raise fits.FitRefused("; ".join(f"{node}: {why}" for node, why in refusals.items()))
+    return found, refusals
 
 
 def residual(run: Run, node: str) -> Estimate:

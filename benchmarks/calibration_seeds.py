@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def carry_out(folder: Path, pairs: int) -> dict[str, Any]:
     first, second = (run.datasets for run in runs if run.class_name == "Calibrate")
     calibrated, best = (link.analyse(run) for run in runs if run.class_name == "RemoteEntanglement")
     nodes = [visit["node"] for visit in _visits(first)]
-    values = {"rate_attempting": [], "rate_lab": [], "fidelity": []}
+    values: dict[str, list[Any]] = {"rate_attempting": [], "rate_lab": [], "fidelity": []}
     for arm in (calibrated, best):
         values["rate_attempting"].append(arm.rate_attempting)
         values["rate_lab"].append(arm.rate_lab)
@@ -100,7 +101,7 @@ def carry_out(folder: Path, pairs: int) -> dict[str, Any]:
     }
 
 
-def _visits(data: dict[str, Any]) -> list[dict[str, Any]]:
+def _visits(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what a pass did, but for nodes that it left alone."""
     return [visit for visit in json.loads(data["calibration.visits"]) if visit["action"] != "skip"]
 

@@ -11,11 +11,13 @@ Exit code 1 if the mean rate of the arm with the loop is below 90 % of the optim
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -221,8 +223,10 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         root = args.keep or Path(scratch)
-        arms = {name: live(root / name.replace(" ", "_"), args, name == "health loop")
-                for name in ("health loop", "left alone")}  # fmt: skip
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+            jobs = {name: pool.submit(live, root / name.replace(" ", "_"), args, name == "health loop")
+                    for name in ("health loop", "left alone")}  # fmt: skip
+            arms = {name: job.result() for name, job in jobs.items()}
     print("\n".join(table(arms)))
     took_s = time.monotonic() - began
     print(f"{took_s:.0f} s of wall time; scenario {args.scenario}, seed {args.seed}, {args.hours:g} h")

@@ -60,10 +60,11 @@ class LockState(IntEnum):
 
 
 class Reading(NamedTuple):
-    """How far a lock is from perfect (0; infinite or NaN: it does not hold), and when that was measured."""
+    """How far a lock is from perfect (0; infinite or NaN: it does not hold), when that was measured, and why it is."""
 
     deviation: float
     t_s: float
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,13 @@ class LockMonitor:
                 self.latch.trip(f"{self.reason}; lost {self._losses} times, may be at most {self.limits.losses}")
                 continue
             if self._relock is None or self._attempts >= self.limits.relocks:
-                tried = f"{self._attempts} relocks did not help" if self._attempts else "nothing relocks it"
+                tried = f"{self._attempts} attempts to bring it back did not help" if self._attempts else "nothing brings it back"
                 self.latch.trip(f"{self.reason}; {tried}")
                 continue
             self._attempts += 1
-            text = f"relock {self._attempts} of {self.limits.relocks}"
+            text = f"attempt {self._attempts} of {self.limits.relocks} to bring it back"
             try:
-                self._note(f"{text}: {'locked' if self._relock() else 'failed'}")
+                self._note(f"{text}: {'done' if self._relock() else 'failed'}")
             except Exception as error:  # noqa: BLE001 - whatever it is, the lock is still lost
                 self._note(f"{text}: {error}")
         return self.state
@@ -144,7 +145,7 @@ class LockMonitor:
 
     def _judged(self, now_s: float) -> LockState:
         try:
-            deviation, t_s = self._read()
+            deviation, t_s, why = self._read()
         except Exception as error:  # noqa: BLE001 - a controller's have no class of ours; nobody knows now
             self.reason = f"it cannot be read ({error})"
             return LockState.LOST
@@ -155,7 +156,7 @@ class LockMonitor:
             return LockState.LOST
         state = self._by_deviation(deviation)
         if state is not LockState.LOCKED:
-            self.reason = f"it is {state.name}: deviation {deviation:.3g}, lost from {self.limits.lost:g} on"
+            self.reason = why or f"it is {state.name}: deviation {deviation:.3g}, lost from {self.limits.lost:g} on"
         return state
 
     def _by_deviation(self, deviation: float) -> LockState:

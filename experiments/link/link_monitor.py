@@ -169,7 +169,8 @@ class LinkMonitor(EnvExperiment):
         look = self.looks[-1]
         fallen = f": the {verdict.fallen} has fallen" if verdict.fallen else ""
         rate = look.heralds / look.t_attempting_s
-        print(f"Look {self.taken + 1}: {rate:.0f} heralds per second of attempting, fidelity {look.fidelity:.3f}{fallen}")
+        what = f"{rate:.0f} heralds per second of attempting, fidelity {look.fidelity:.3f}"
+        print(f"Look {self.taken + 1}: {what}{fallen}")
 
     @kernel
     def idle_until(self, t_mu: TInt64) -> TBool:

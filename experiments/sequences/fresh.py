@@ -1,4 +1,4 @@
-"""Managers for the parts of a run that outlives a calibration: `prepare` them again, and they read what is believed now.
+"""Managers for the parts of a run that outlives a calibration: prepared again, they read what is believed now.
 
 A belief that nobody has set yet is filed with the run by `parameters.get`, and from then on ARTIQ answers with that
 value, whatever a calibration has set since. Here it is kept beside the run's datasets and filed when the run ends.
@@ -39,7 +39,7 @@ class FreshBeliefs:
         self._experiment = experiment
         self._read: dict[str, None] = {}
         self._defaults: dict[str, tuple[Any, dict[str, Any]]] = {}
-        self.managers = (_Devices(experiment), self, _Arguments(experiment), {})
+        self.managers: tuple[Any, ...] = (_Devices(experiment), self, _Arguments(experiment), {})
 
     def set(
         self, key: str, value: Any, metadata: dict[str, Any], broadcast: bool, persist: bool, archive: bool

@@ -43,7 +43,10 @@ def monitors(device: Device, bright_v: Mapping[str, float], shutter: Shutter, lo
 
 
 def _laser(laser: Any, node: str, log: InterlockLog) -> LockMonitor:
-    return LockMonitor(f"{node}_laser", HOLDS, lambda: _reading(laser.is_locked()), laser.relock, log=log)
+    def read() -> Reading:
+        return _reading("" if laser.is_locked() else "it is not locked")
+
+    return LockMonitor(f"{node}_laser", HOLDS, read, laser.relock, log=log)
 
 
 def _cavity(cavity: Any, node: str, bright_v: Mapping[str, float], log: InterlockLog) -> LockMonitor:
@@ -62,21 +65,29 @@ def _cavity(cavity: Any, node: str, bright_v: Mapping[str, float], log: Interloc
 
 def _detectors(electronics: Any, shutter: Shutter, log: InterlockLog) -> LockMonitor:
     guard = DetectorGuard(electronics, shutter, log=log)
-    return LockMonitor("snspd_electronics", HOLDS, lambda: _reading(not guard.blind()), guard.delatch, log=log)
+
+    def read() -> Reading:
+        blind = ", ".join(map(str, guard.blind()))
+        return _reading(blind and f"detector {blind} has latched or has no bias")
+
+    return LockMonitor("snspd_electronics", HOLDS, read, guard.delatch, log=log)
 
 
 def _switch(switch: Any, log: InterlockLog) -> LockMonitor:
-    def leads() -> bool:
+    def read() -> Reading:
         connections = switch.connections()
-        return all(connections.get(source) == sink for source, sink in ROUTES.items())
+        wrong = [f"port {source} leads to {connections.get(source, 'nothing')}, must to {sink}"
+                 for source, sink in ROUTES.items() if connections.get(source) != sink]  # fmt: skip
+        return _reading("; ".join(wrong))
 
     def route() -> bool:
         for source, sink in ROUTES.items():
-            switch.route(source, sink)
-        return leads()
+            switch.route(source, sink)  # DeviceError where that does not read back
+        return True
 
-    return LockMonitor("fibre_switch", HOLDS, lambda: _reading(leads()), route, log=log)
+    return LockMonitor("fibre_switch", HOLDS, read, route, log=log)
 
 
-def _reading(good: bool) -> Reading:
-    return Reading(0.0 if good else math.inf, time.monotonic())
+def _reading(why: str) -> Reading:
+    """Return a reading that is bad for a reason, or good without."""
+    return Reading(math.inf if why else 0.0, time.monotonic(), why)

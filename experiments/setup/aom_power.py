@@ -47,10 +47,13 @@ class AomPower(EnvExperiment):
         for meter in self.meters.values():
             meter.set_wavelength(self.wavelength * 1e9)
             meter.set_auto_range(True)
+        self.scan.run(self.measure, self.begin, self.nodes.close)
+
+    def begin(self) -> None:
+        """Initialise the nodes, and take the room's light off the meters while all beams are off."""
         self.nodes.init()
         for meter in self.meters.values():
             meter.zero()
-        self.scan.run(self.measure, self.nodes.init, self.nodes.close)
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return so many readings of each meter."""

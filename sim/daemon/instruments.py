@@ -68,12 +68,19 @@ class Instruments:
             yield name, served.kind, served.problem or addresses[name]
 
     def ask(self, request: messages.Message) -> messages.Message:
-        """Answer a request to an instrument without a wire: `name`, `request`."""
+        """Answer requests to an instrument without a wire: `name`, `requests`. The first that it refuses is the last;
+        the reply is what it said last.
+        """
         name = str(request["name"])
         served = self.served.get(name)
         if served is None or served.handle is None or served.server is not None:
             raise DeviceError(f"instrument is {name!r}, must be one without a wire of its own; the others have ports")
-        return {"reply": messages.packed(served.handle(messages.unpacked(request["request"])))}
+        reply = None
+        for one in messages.unpacked(request["requests"]):
+            reply = served.handle(one)
+            if messages.is_refusal(reply):
+                break
+        return {"reply": messages.packed(reply)}
 
     def _make(self, world: World, name: str, kind: str) -> Served:
         try:

@@ -60,6 +60,11 @@ def cycle_result(value: Any) -> CycleResult:
     return CycleResult(cycles, pattern, (stamps[0], stamps[1], stamps[2], stamps[3]), t_end_mu, triggers)
 
 
+def is_refusal(value: Any) -> bool:
+    """Tell whether an instrument without a wire refuses a request."""
+    return isinstance(value, tuple(said for said, _ in _SAID.values()))
+
+
 def packed(value: Any) -> Any:
     """Return a request to an instrument without a wire, or its reply, as JSON can carry it."""
     if isinstance(value, np.ndarray):

@@ -32,7 +32,8 @@ class Connection:
         self._socket.settimeout(_TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lines = self._socket.makefile("rb")
-        self.lost = ""  # why nothing more can be asked; a late reply must not be taken for the answer to another question
+        # Why nothing more can be asked: a late reply must not be taken for the answer to another question.
+        self.lost = ""
 
     def ask(self, **request: Any) -> messages.Message:
         """Send one request and return its reply; DeviceError with the lab's own words where it refuses."""

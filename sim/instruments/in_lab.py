@@ -1,4 +1,8 @@
-"""Instruments without a wire in a lab that `atomlink lab` keeps: their requests travel through the lab's own port."""
+"""Instruments without a wire in a lab that `atomlink lab` keeps: their requests travel through the lab's own port.
+
+A block of the AWG is thousands of registers, which the card takes without a word: they wait here for the command that
+sends them off, or for a question. What the card has to say against one of them comes then.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,12 @@ import numpy as np
 
 from atomlink.errors import DeviceError
 
+from .dds_card import COMMAND, M2CMD
 from .in_process import twin_class
 
 PREFIX = "lab:"
+_LONGEST = 2000  # requests that wait
+_SENDS_OFF = 0x01 | 0x08  # commands: reset, write to card
 _ADDRESS = re.compile(r"^lab:([^/]+)/([^/]+)$")
 
 
@@ -22,7 +29,8 @@ def transport(address: str, kind: str) -> Any:
     if match is None:
         raise DeviceError(f"The address is {address!r} but must be lab:HOST:PORT/NAME, as a lab gives it.")
     wire = Wire(match[1], match[2])
-    made = twin_class(kind)(None, np.random.default_rng(0)).in_process(wire.handle)
+    handle = wire.handle_register if kind == "spectrum_awg" else wire.handle
+    made = twin_class(kind)(None, np.random.default_rng(0)).in_process(handle)
     weakref.finalize(made, wire.close)
     return made
 
@@ -33,19 +41,31 @@ class Wire:
     def __init__(self, lab: str, name: str) -> None:
         self._lab, self._name = lab, name
         self._connection: Any = None
+        self._waiting: list[Any] = []
+
+    def handle_register(self, request: tuple[str, str, int, float]) -> Any:
+        """Return the reply to a request of the AWG's; None at once for a register that may wait."""
+        _, what, register, value = request
+        sends_off = register == M2CMD or (register == COMMAND and int(value) & _SENDS_OFF)
+        if what == "set" and not sends_off and len(self._waiting) < _LONGEST:
+            self._waiting.append(request)
+            return None
+        return self.handle(request)
 
     def handle(self, request: Any) -> Any:
-        """Return the reply of the twin in the lab."""
+        """Return the reply of the twin in the lab; what waits goes first."""
         from sim.daemon import messages
         from sim.daemon.remote import Connection
 
         if self._connection is None:
             self._connection = Connection(self._lab)
-        reply = self._connection.ask(op="instrument", name=self._name, request=messages.packed(request))
+        requests, self._waiting = [*self._waiting, request], []
+        reply = self._connection.ask(op="instrument", name=self._name, requests=messages.packed(requests))
         return messages.unpacked(reply["reply"])
 
     def close(self) -> None:
-        """Close the connection; the next request opens another."""
+        """Close the connection, and drop what waits; the next request opens another."""
+        self._waiting.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -151,7 +151,7 @@ class Core:
 
     def _resume(self) -> None:
         """Time has passed in a lab that is kept elsewhere while this run did not hold its timeline."""
-        if self.comm.lab is not None:
+        if self.comm.lab is not None and not self.comm.lab.leased:
             self.bus.counter = max(self.bus.counter, self._take_lab())
 
     def _ended(self) -> None:

@@ -1,60 +1,194 @@
-"""A killed run keeps every shot that reached the journal, and leaves no unreadable file."""
+"""kill -9 at any instant: what was acknowledged is kept, no file is unreadable, the beliefs are consistent.
 
+The killed process says what it has acknowledged: a row when `Journal.append` has returned, a revision when
+`ParameterStore.set_all` has.
+"""
+
+import json
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytest
-from lab_runs import start
+from lab_runs import ROOT, make_lab
 
-from analysis.journal import read_journal, recover
+from analysis.journal import read_journal
 from analysis.load import load
+from drivers.parameter_log import read
 
-FILE = "link/remote_entanglement.py"
+TOLD = """
+import sys
+from sim.artiq_runtime import install
+install()
+from analysis.journal import Journal
+from drivers.parameter_store import ParameterStore
+append, set_all = Journal.append, ParameterStore.set_all
+def told_append(self, row):
+    append(self, row)
+    self.told = getattr(self, "told", 0) + 1
+    print(f"\\nrow {self.told} {self.path.name}", flush=True)
+def told_set(self, *arguments, **options):
+    made = set_all(self, *arguments, **options)
+    if made is not None:
+        print(f"\\nrevision {made.revision}", flush=True)
+    return made
+Journal.append, ParameterStore.set_all = told_append, told_set
+from sim.cli import main
+sys.exit(main())
+"""
+AFTER = """
+import contextlib, io, json, sys
+from sim.cli import main
+said = {}
+for words in json.loads(sys.argv[1]):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = main(words)
+    assert code == 0, (words, code, out.getvalue())
+    said[" ".join(words)] = out.getvalue()
+print(json.dumps(said))
+"""
+ENVIRONMENT = {**{key: value for key, value in os.environ.items() if not key.startswith("ATOMLINK_")},
+               "PYTHONPATH": str(ROOT)}  # fmt: skip
+RABI = 't_mw={"ty": "RangeScan", "start": 0.0, "stop": 3e-5, "npoints": 12, "randomize": false, "seed": null}'
+THRESHOLD = "param.alice.image_threshold"
 
 
-def kill_after(folder: Path, seconds: float, seed: int, size: int = 0) -> None:
-    """Start a run, wait for its journal (of at least so many bytes), kill it a while later."""
-    before = set(folder.rglob("*.journal"))
-    process = start(folder, FILE, "--scenario", "bright", "--seed", str(seed), "n_pairs=100000")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        new = set(folder.rglob("*.journal")) - before
-        if any(path.stat().st_size >= size for path in new):
-            break
-        time.sleep(0.02)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+@dataclass(frozen=True)
+class Job:
+    """What is run, and which belief it sets; `before`: commands that make the lab what it is to begin with."""
+
+    file: str
+    words: tuple[str, ...]
+    belief: str = ""
+    before: tuple[tuple[str, ...], ...] = ()
 
 
-def check(folder: Path, kills: int) -> int:
-    """Recover all; return how many shots there were."""
-    rows = {path: read_journal(path)[1] for path in folder.rglob("*.journal")}
-    assert len(rows) == kills
-    recover(folder)
-    shots = 0
-    for path, kept in rows.items():
-        run = load(path.with_suffix(".h5"))
-        kept = [row for row in kept if "pattern" in row]
-        found = run.datasets.get("shots.pattern", np.zeros(0))  # killed before its first shot: none
-        assert [row["pattern"] for row in kept] == found.tolist()
-        shots += len(kept)
-    return shots
+JOBS = {
+    "scan": Job("atoms/microwave_rabi.py", ("run", "microwave_rabi.py", "shots=16", "apply=True", RABI),
+                "param.alice.t_mw_pi_s"),
+    "link": Job("link/remote_entanglement.py",
+                ("run", "remote_entanglement.py", "--scenario", "bright", "n_pairs=300")),
+    "calibrate": Job("atoms/microwave_rabi.py", ("calibrate", "imaging"), THRESHOLD,
+                     (("params", "set", THRESHOLD, "250"),)),
+}  # fmt: skip
+
+
+@dataclass
+class Told:
+    """What a killed process had acknowledged."""
+
+    rows: dict[str, int] = field(default_factory=dict)  # by journal
+    revision: int = 0
+    ended: bool = False
+
+    def take(self, line: str) -> None:
+        """Read a line of its output; one that the kill cut short is none."""
+        match line.split():
+            case ["row", n, name] if line.endswith(".journal\n"):
+                self.rows[name] = int(n)
+            case ["revision", n] if line.endswith("\n"):
+                self.revision = int(n)
+
+
+def killed(folder: Path, job: Job, seed: int, wait_s: float, from_row: int = 0) -> Told:
+    """Start a job, kill it `wait_s` after its start, or after it has acknowledged so many rows."""
+    told = Told()
+    words = [sys.executable, "-u", "-c", TOLD, *job.words, "--seed", str(seed)]
+    with subprocess.Popen(words, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True) as process:  # fmt: skip
+        assert process.stdout is not None
+        lines: Iterator[str] = iter(process.stdout)
+        while sum(told.rows.values()) < from_row:
+            told.take(next(lines))
+        time.sleep(wait_s)
+        told.ended = process.poll() is not None
+        process.send_signal(signal.SIGKILL)
+        for line in lines:
+            told.take(line)
+    return told
+
+
+def check(folder: Path, job: Job, told: Told) -> None:
+    """Everything acknowledged is there, every file can be read, what the lab believes follows from its history."""
+    said = commands(folder, ("recover",), ("params", "list"), ("params", "log"))
+    assert "failed" not in said["recover"]
+    journals = {path.name: path for path in folder.rglob("*.journal")}
+    for name, n in told.rows.items():
+        _, rows, _ = read_journal(journals[name])
+        assert len(rows) >= n, (name, len(rows), n)
+        kept = load(journals[name].with_suffix(".h5")).datasets
+        shots = [row for row in rows if any("." not in key for key in row)]
+        names = [f"{kind}.{key}" for key in (shots or [{}])[0] for kind in ("shots", "scan")]
+        columns = [name for name in names if name in kept]
+        assert all(len(kept[key]) == len(shots) for key in columns) and (columns or not shots)
+    for path in folder.rglob("*.h5"):
+        load(path)
+    revisions = read(folder / "params.log")
+    assert [row.revision for row in revisions] == list(range(1, len(revisions) + 1)) and len(revisions) >= told.revision
+    if job.belief:
+        believe(folder, job.belief, revisions)
+
+
+def believe(folder: Path, name: str, revisions: list) -> None:
+    """What is believed is what the history said last, and can be set again."""
+    changed = [row.changes[name].value for row in revisions if name in row.changes]
+    get, set_it = ("params", "get", name), ("params", "set", name, "77")
+    if changed:
+        assert f"= {changed[-1]:.8g}" in commands(folder, get)[" ".join(get)].replace(",", "")
+    assert "= 77" in commands(folder, set_it, get)[" ".join(get)]
+    assert len(read(folder / "params.log")) == len(revisions) + 1
+
+
+def commands(folder: Path, *words: tuple[str, ...]) -> dict[str, str]:
+    """Give commands in a lab, all of which must succeed; return what each printed."""
+    done = subprocess.run([sys.executable, "-c", AFTER, json.dumps(words)], cwd=folder, env=ENVIRONMENT,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    said: dict[str, str] = json.loads(done.stdout)
+    return said
+
+
+def lab(folder: Path, job: Job) -> Path:
+    """Make a lab for a job."""
+    folder.mkdir()
+    make_lab(folder, job.file)
+    if job.before:
+        commands(folder, *job.before)
+    return folder
 
 
 def test_one_killed_run_is_recovered(tmp_path: Path) -> None:
-    kill_after(tmp_path, 0.1, 1, size=20_000)
-    assert check(tmp_path, 1) > 20
+    job = JOBS["link"]
+    told = killed(lab(tmp_path / "lab", job), job, 1, 0.05, from_row=25)
+    assert sum(told.rows.values()) > 20 and not told.ended
+    check(tmp_path / "lab", job, told)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_kill_9_at_20_random_instants_loses_no_flushed_shot(tmp_path: Path) -> None:
-    """Instants drawn with a fixed seed, from the birth of the journal on."""
-    delays = random.Random(20)
-    for k in range(20):
-        kill_after(tmp_path, delays.uniform(0.0, 3.0), k)
-    assert check(tmp_path, 20) > 500
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", JOBS)
+def test_kill_9_at_50_random_instants_loses_nothing_acknowledged(tmp_path: Path, name: str) -> None:
+    """Instants drawn with a fixed seed, anywhere from the start of the command to its end."""
+    job, delays = JOBS[name], random.Random(50)
+    start_s = time.monotonic()
+    whole = lab(tmp_path / "whole", job)
+    subprocess.run([sys.executable, "-u", "-c", TOLD, *job.words], cwd=whole, env=ENVIRONMENT, check=True,
+                   capture_output=True)  # fmt: skip
+    whole_s = time.monotonic() - start_s
+    found = []
+    for k in range(50):
+        folder = lab(tmp_path / str(k), job)
+        told = killed(folder, job, k, delays.uniform(0.0, whole_s))
+        check(folder, job, told)
+        found.append(told)
+        print(k, sum(told.rows.values()), told.revision, told.ended, flush=True)
+    rows = [sum(told.rows.values()) for told in found]
+    assert sum(n > 0 for n in rows) > 10  # instants in the middle of it
+    assert not all(told.ended for told in found)

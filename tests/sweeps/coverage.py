@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 COVERED = (0.57, 0.79)  # of the intervals: what the project asks for
-SURE = 2.0  # binomial errors beyond the limits, where fewer than all draws were made
-MOST_REFUSED = 0.05
+BY_CHANCE = 0.02  # how probable a share beyond the limits must be to stay open, where few runs were made
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,15 @@ class Coverage:
         return self.missing / max(self.n + self.missing, 1)
 
     def verdict(self) -> str:
-        """Return `good`, `bad` (outside the limits by more than chance explains), or `open`."""
+        """Return `good`, `bad` (beyond the limits, and not by chance), or `open` (beyond them, perhaps by chance)."""
         low, high = COVERED
         if not self.n:
             return "bad"
         if low <= self.share <= high:
             return "good"
-        margin = SURE * self.error
-        return "bad" if self.share < low - margin or self.share > high + margin else "open"
+        k = round(self.share * self.n)
+        chance = stats.binom.cdf(k, self.n, low) if self.share < low else stats.binom.sf(k - 1, self.n, high)
+        return "bad" if chance < BY_CHANCE else "open"
 
 
 def coverage(values: Sequence[tuple[float, float, float] | None]) -> Coverage:

@@ -159,7 +159,7 @@ ROWS = (
         {"*.f_larmor_hz": best("param.*.f_larmor_hz")}, "optimum",
     ),
     Row(
-        "spin_echo", "atoms.spin_echo:SpinEcho", {"shots": 40},
+        "spin_echo", "atoms.spin_echo:SpinEcho", {"shots": 40, "t_wait": RangeScan(20e-6, 5020e-6, 15)},
         {"*.t2_s": of_node(lambda node, _run: node.truth.memory.t2_s)}, "scenario",
     ),
     Row(
@@ -238,6 +238,25 @@ ROWS = (
     Row(
         "detector_characterisation", "setup.detector_characterisation:DetectorCharacterisation", {},
         {"dark_rate_hz": 50.0, "c_h.dark_rate_hz": 50.0, "c_h.t_recovery_s": 30e-9}, "scenario", most=40,
+    ),
+    Row(
+        "release_recapture", "atoms.release_recapture:ReleaseRecapture", {"shots": 40},
+        {"*.temperature_k": of_node(lambda node, _run: node.truth.atom.temperature_k), "*.kept": pooled},
+        "scenario; all seeds together for kept",
+    ),
+    Row(
+        "pair_lifetime", "link.pair_lifetime:PairLifetime", {"shots": 60, "t_wait": RangeScan(30e-6, 330e-6, 5)},
+        {"pair.t2_star_s": pooled, "coherence_at_0": pooled, "zz": pooled, "fidelity_first": pooled},
+        "all seeds together", "bright", most=100,
+    ),
+    Row(
+        "aom_power", "setup.aom_power:AomPower", {"shots": 8}, {"*.a_excitation": pooled}, "all seeds together",
+        fresh=True, most=100,
+    ),
+    Row(
+        "cavity_lock_quality", "setup.cavity_lock_quality:CavityLockQuality", {"shots": 12},
+        {"*.rms_kappa": pooled, "*.v_per_kappa_v": pooled, "*.v_offset_v": pooled, "*.v_transmitted_v": pooled},
+        "all seeds together", fresh=True, most=100,
     ),
 )  # fmt: skip
 

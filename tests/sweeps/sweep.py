@@ -134,8 +134,8 @@ def line(row: Row, key: str, found: Coverage, seeds: int) -> str:
 
 HEAD = """# How often 68 % intervals cover the truth
 
-Written by `make sweep`. Good: the share lies within 57 … 79 %; open: outside by no more than two binomial errors; bad:
-by more. Both nodes of a run count as two estimates. A pull is (estimate - truth)/error.
+Written by `make sweep`. Good: the share lies within 57 … 79 %; open: outside, but that may be chance; bad: outside.
+Both nodes of a run count as two estimates. A pull is (estimate - truth)/error.
 
 | row | estimate | seeds | estimates | covered | mean pull | rms pull | refused | verdict | truth |
 |---|---|---|---|---|---|---|---|---|---|

@@ -19,6 +19,7 @@ import numpy as np
 from artiq.language.scan import ScanObject
 from artiq.master.worker_db import DatasetManager, DeviceManager
 
+from analysis import schema
 from analysis.load import Run
 from experiments.calibration.child import load_class
 from experiments.sequences.conclude import run_of
@@ -179,6 +180,12 @@ def to_json(run: Run) -> str:
 def from_json(text: str) -> Run:
     """Return the run again."""
     kept = json.loads(text)
-    datasets = {key: np.asarray(v) if isinstance(v, list) else v for key, v in kept["datasets"].items()}
+    datasets = {key: _value(key, value) for key, value in kept["datasets"].items()}
     return Run(path=Path(), rid=1, class_name=kept["class_name"], start_time=0.0, run_time=0.0, artiq_version="",
                expid={}, datasets=datasets, archive={}, metadata={})  # fmt: skip
+
+
+def _value(key: str, value: Any) -> Any:
+    if key in schema.BY_KEY:
+        return schema.array(key, value)
+    return np.asarray(value) if isinstance(value, list) else value

@@ -30,7 +30,8 @@ def looks_to_alarm(rng: np.random.Generator, most: int, **link: float) -> tuple[
     seen = looks(rng, most, **link)
     verdict = judge(seen, REFERENCE)
     charts = {RATE: verdict.rate, FIDELITY: verdict.fidelity}
-    above = [(k + 1, name) for name, sums in charts.items() for k, value in enumerate(sums) if value > REFERENCE.threshold]
+    above = [(k + 1, name) for name, sums in charts.items() for k, value in enumerate(sums)
+             if value > REFERENCE.threshold]  # fmt: skip
     return min(above, default=(most, ""))
 
 

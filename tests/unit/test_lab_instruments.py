@@ -92,12 +92,12 @@ def test_a_request_without_end_loses_its_connection(lab: Kept) -> None:
 
 
 @pytest.mark.parametrize("bad", [
-    {"op": "instrument"}, {"op": "instrument", "name": "nobody", "request": ["identity", None]},
-    {"op": "instrument", "name": "alice_laser", "request": ["(param-ref 'ul)"]},
-    {"op": "instrument", "name": "alice_camera"}, {"op": "instrument", "name": "alice_camera", "request": 5},
-    {"op": "instrument", "name": "alice_camera", "request": ["arm", "many"]},
-    {"op": "instrument", "name": "alice_camera", "request": {"dtype": "O", "shape": [1], "base64": "AAAAAAAAAAA="}},
-    {"op": "instrument", "name": "alice_camera", "request": {"dtype": "<u8", "shape": [9], "base64": "AAAAAAAAAAA="}},
+    {"op": "instrument"}, {"op": "instrument", "name": "nobody", "requests": [["identity", None]]},
+    {"op": "instrument", "name": "alice_laser", "requests": ["(param-ref 'ul)"]},
+    {"op": "instrument", "name": "alice_camera"}, {"op": "instrument", "name": "alice_camera", "requests": 5},
+    {"op": "instrument", "name": "alice_camera", "requests": [["arm", "many"]]},
+    {"op": "instrument", "name": "alice_camera", "requests": {"dtype": "O", "shape": [1], "base64": "AAAAAAAAAAA="}},
+    {"op": "instrument", "name": "alice_camera", "requests": {"dtype": "<u8", "shape": [9], "base64": "AAAAAAAAAAA="}},
 ])  # fmt: skip
 def test_a_malformed_request_to_an_instrument_without_a_wire_is_refused(lab: Kept, bad: dict[str, Any]) -> None:
     with Connection(lab.address) as connection:
@@ -138,6 +138,19 @@ def test_a_camera_in_the_lab_gives_the_frames_of_its_array() -> None:
             awg.set_tones("rows", [95e6, 105e6], [0.3, 0.3])
             with pytest.raises(DeviceError):
                 awg.set_tones("rows", [1e6], [0.3])  # out of band: refused before it is sent
+
+
+def test_what_the_card_has_to_say_against_a_register_comes_with_the_next_question() -> None:
+    with kept(World(load_scenario("array"), 2), hardware_rows("alice_awg")) as lab:
+        with driver(lab, "alice_awg") as awg:
+            cards = awg.transport
+            cards.rows.freq(0, 100e6)
+            cards.rows.freq(1, -5.0)  # refused: what follows is not carried out
+            cards.rows.freq(2, 101e6)
+            with pytest.raises(cards.errors, match="value -5"):
+                cards.rows.write_to_card()
+            assert cards.rows.get_freq(0) == pytest.approx(100e6, abs=1.0) and cards.rows.get_freq(2) != 101e6
+        assert lab.do(lambda: lab.world.nodes["alice"].tweezers.queued) == 0
 
 
 def test_frames_of_a_grabber_are_the_same_over_loopback() -> None:
