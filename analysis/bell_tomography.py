@@ -6,8 +6,9 @@ model and nothing has to be inverted. Psi- that was not fed forward has bob's X 
     rho -> R rho R / trace,   R = sum over outcomes of (count / probability) E
 climbs the likelihood and keeps rho positive; it ends where N (largest eigenvalue of R/N - 1), a bound on what is left
 to climb, is below 0.01. Errors: the same estimate of data sets drawn from the state and the retention of the counts
-with 1/2 more in every outcome (parametric bootstrap, fixed seed); the bias that they show is taken off. Sources: J. Rehacek et al., PRA 75, 042108 (2007), for the iteration; S. Glancy, E.
-Knill, M. Girard, NJP 14, 095017 (2012), for the bound; W. Wootters, PRL 80, 2245 (1998), for the concurrence.
+with 1/2 more in every outcome (parametric bootstrap, fixed seed); the bias that they show is taken off. Sources: J.
+Rehacek et al., PRA 75, 042108 (2007), for the iteration; S. Glancy, E. Knill, M. Girard, NJP 14, 095017 (2012), for
+the bound; W. Wootters, PRL 80, 2245 (1998), for the concurrence.
 """
 
 from __future__ import annotations
@@ -112,8 +113,8 @@ def _require(counts: Counts, settings: tuple[link.Setting, ...]) -> None:
                         f"{', '.join(setting.name for setting in settings)}.")  # fmt: skip
     shots = counts.tables.sum(axis=(1, 2)).reshape(-1, len(settings)).sum(axis=0)
     if shots.min() < FEWEST:
-        raise DataError(f"Setting {settings[int(shots.argmin())].name} has {int(shots.min())} shots, must have {FEWEST} or "
-                        "more: take more pairs.")  # fmt: skip
+        name = settings[int(shots.argmin())].name
+        raise DataError(f"Setting {name} has {int(shots.min())} shots, must have {FEWEST} or more: take more pairs.")
 
 
 def elements(axes: Floats, retention: Floats) -> Complex:
@@ -123,7 +124,7 @@ def elements(axes: Floats, retention: Floats) -> Complex:
         seen = retention[node] * (np.eye(2) + np.einsum("ki,iab->kab", axes[:, node], PAULI)) / 2
         single.append(np.stack([np.eye(2) - seen, seen], axis=1))
     both = np.einsum("kiab,kjcd->kijacbd", single[0], single[1])
-    return np.asarray(both.reshape(-1, 4, 4), dtype=complex)
+    return both.reshape(-1, 4, 4).astype(np.complex128)
 
 
 def probabilities(rho: Complex, effects: Complex) -> Floats:
@@ -190,8 +191,9 @@ def reconstruct(counts: Counts) -> Tomogram:
     found = {name: _estimate(of, rho, source, replicas, n) for name, of in QUANTITIES.items()}
     found["phase_rad"] = replace(found["phase_rad"], unit="rad")
     kept = int(counts.unpushed.sum())
-    note = (f"Read-out corrected with {kept} shots without push-out: R = {counts.retention[0]:.3f}, "
-            f"{counts.retention[1]:.3f}." if kept else "No shots without push-out: nothing is read-out corrected.")  # fmt: skip
+    retention = ", ".join(f"{r:.3f}" for r in counts.retention)
+    note = (f"Read-out corrected with {kept} shots without push-out: R = {retention}." if kept
+            else "No shots without push-out: nothing is read-out corrected.")  # fmt: skip
     return Tomogram("Bell-state tomography", estimates=found, rho=rho, error_real=replicas.real.std(axis=0),
                     error_imag=replicas.imag.std(axis=0),
                     notes=(note,))

@@ -1,10 +1,11 @@
 """What the servos leave. Twin of experiments/setup/cavity_lock_quality.py.
 
 The light behind a cavity detuned by D is T/(1 + (D/kappa)^2), and near resonance the error signal is proportional to
-D. So light against set point is a Lorentzian, averaged over what the lock leaves (to second order): its width is the error signal of one kappa, its centre the set point of
-most light (an offset of the electronics). The spread of the error signal at the set point nearest to 0, over that
-width, is the residual detuning in kappa; it contains the noise of the photodiode and says nothing of what is slower
-than the readings last or is not in the error signal (residual amplitude modulation: the cavity scan sees that).
+D. So light against set point is a Lorentzian, averaged over what the lock leaves (to second order): its width is the
+error signal of one kappa, its centre the set point of most light (an offset of the electronics). The spread of the
+error signal at the set point nearest to 0, over that width, is the residual detuning in kappa; it contains the noise of
+the photodiode and says nothing of what is slower than the readings last or is not in the error signal (residual
+amplitude modulation: the cavity scan sees that).
 LOCKED, DEGRADED and LOST are the interlock's verdicts there. Sources: E. Black, Am. J. Phys. 69, 79 (2001).
 """
 

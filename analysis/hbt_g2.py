@@ -7,7 +7,7 @@ single photon leaves are coincidences with dark clicks, of probability d in a ga
 s_j d_i - d_i d_j). Reported are g2(0) as measured, as these accidentals predict it, and their difference: two photons
 of one attempt, by double excitation or stray light. Patterns count when they are exactly what was looked for, so what a
 third click takes is left out (d of the coincidences, s of the single clicks' partners: below 1 % of g2 together).
-Errors: Poissonian; of the single clicks, which enter numerator and denominator alike, their relative sum.
+Errors: Poissonian; single clicks count twice in the product, once in the accidental coincidences.
 Source: R. Hanbury Brown, R. Q. Twiss, Nature 177, 27 (1956); C. Santori et al., Nature 419, 594 (2002) for pulses.
 """
 
@@ -46,24 +46,28 @@ class Coincidences:
 
     def g2(self) -> Estimate:
         """Return g2(0) as measured."""
-        return self._ratio(float(self.counted.sum()), math.sqrt(float(self.counted.sum()) + 0.5), "coincidences")
+        counted = float(self.counted.sum())
+        return self._ratio(counted, math.sqrt(counted + 0.5), 2 * counted, "coincidences")
 
     def predicted(self) -> Estimate:
         """Return g2(0) of single photons with these dark clicks."""
-        total = float(self.accidental.sum())
-        return self._ratio(total, total / math.sqrt(max(self.dark, 1)), "dark clicks")
+        accidental = float(self.accidental.sum())
+        return self._ratio(accidental, self._accidental_error(), accidental, "dark clicks")
 
     def left(self) -> Estimate:
         """Return g2(0) without what dark clicks make of it."""
-        total = float(self.counted.sum() - self.accidental.sum())
-        error = math.hypot(math.sqrt(float(self.counted.sum()) + 0.5), float(self.accidental.sum())
-                           / math.sqrt(max(self.dark, 1)))  # fmt: skip
-        return self._ratio(total, error, "coincidences without accidental ones")
+        counted, accidental = float(self.counted.sum()), float(self.accidental.sum())
+        error = math.hypot(math.sqrt(counted + 0.5), self._accidental_error())
+        return self._ratio(counted - accidental, error, 2 * counted - accidental, "coincidences less accidental ones")
 
-    def _ratio(self, total: float, error: float, source: str) -> Estimate:
+    def _accidental_error(self) -> float:
+        return float(self.accidental.sum()) / math.sqrt(max(self.dark, 1))
+
+    def _ratio(self, total: float, error: float, slope: float, source: str) -> Estimate:
+        """Return total/independent; `slope` is what a relative error of the single clicks does to the total."""
         expected = float(self.independent.sum())
-        of_singles = total / expected * 2 / math.sqrt(self.singles)
-        return Estimate(total / expected, math.hypot(error / expected, of_singles), int(self.counted.sum()), source)
+        error = math.hypot(error, slope / math.sqrt(self.singles))
+        return Estimate(total / expected, error / expected, int(self.counted.sum()), source)
 
 
 def coincidences(run: Run) -> Coincidences:

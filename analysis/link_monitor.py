@@ -55,7 +55,7 @@ def analyse(run: Run) -> Result:
             "calibrations": _count(calibrated.sum()),
         },
         updates={} if fell_rate.any() or fell_fidelity.any() else updates,
-        notes=("An alarm is a CUSUM above the line (analysis/health.py). Fidelity raw; rate per second of attempting.",),
+        notes=("An alarm is a CUSUM above the line (analysis/health.py). Fidelity raw, rate per s of attempting.",),
     )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def believed(run: Run) -> tuple[float, float]:
     for name in ("t2_star_s", "t2_s"):
         found[name] = [run.belief(f"param.{node}.{name}") for node in NODES]
         if None in found[name]:
-            raise DataError(f"The file has no `param.alice.{name}`, `param.bob.{name}`: the lifetime of pairs needs them.")
+            raise DataError(f"The file has no `param.alice.{name}`, `param.bob.{name}`: this analysis needs them.")
     return (sum(float(t) ** -2 for t in found["t2_star_s"]) ** -0.5, 1 / sum(1 / float(t) for t in found["t2_s"]))
 
 
@@ -81,7 +81,7 @@ def analyse(run: Run) -> Result:
             "fidelity_last": rows.fidelity(np.flatnonzero(t == t.max())),
         },
         fits={"coherence": fit},
-        notes=(f"Held at what the lab believes: T2 of the pair, {t2 * 1e3:.3g} ms. Read-out corrected where the run has "
+        notes=(f"Held at what the lab believes: T2 of the pair, {t2 * 1e3:.3g} ms. Read-out corrected where there are "
                "shots without push-out.",),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ An atom that is released flies freely and is caught if its energy in the restore
 depends on the time off, their temperature, and the trap (depth, waist, wavelength as believed):
     share = kept x recaptured(t, T),   kept: what survives cooling and imaging
 `recaptured` is worked out by `sim.physics.recapture` for ATOMS thermal atoms at each temperature of a grid, the same
-random numbers for all, and interpolated; its own noise, 1/2 sqrt(ATOMS) = 0.4 %, is below that of the shots. The
+random numbers for all, and interpolated; its own noise, 1/(2 sqrt(ATOMS)) = 0.5 %, is below that of the shots. The
 temperature goes with depth: a belief that is off by a per cent makes it wrong by about as much.
 Source: C. Tuchendler, A. M. Lance, A. Browaeys, Y. R. P. Sortais, P. Grangier, PRA 78, 033425 (2008). Fit: binomial
 maximum likelihood. Atoms are Rb-87.
@@ -28,9 +28,9 @@ from sim.physics.species import RB87
 from sim.physics.trap import Trap
 
 NODES = ("alice", "bob")
-ATOMS = 16_000
-TIMES = 40  # of the grid
-TEMPERATURES = 24
+ATOMS = 10_000
+TIMES = 25  # of the grid
+TEMPERATURES = 20
 COLDEST, HOTTEST = 1e-3, 0.2  # of the trap's depth: the grid of temperatures
 
 

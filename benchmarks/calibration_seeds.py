@@ -24,7 +24,7 @@ import sim.artiq_runtime
 
 sim.artiq_runtime.install()
 
-from artiq.experiment import EnvExperiment, NumberValue  # noqa: E402  (needs what the line above installs)
+from artiq.experiment import EnvExperiment, NumberValue, TFloat, kernel  # noqa: E402  (needs what the line above installs)
 
 from drivers import parameters  # noqa: E402
 from drivers.parameter_store import ParameterStore  # noqa: E402
@@ -32,6 +32,7 @@ from sim.world.optimum import best_parameters  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHIN = 0.05
+BETWEEN_S = 120.0  # lab time between the two passes
 SETTINGS = "bell (XX YY ZZ)"
 
 
@@ -48,6 +49,7 @@ class Arms(EnvExperiment):
         link = {"settings": SETTINGS, "n_pairs": self.pairs}
         for name in ("first", "second"):
             self.have(name, "calibration/calibrate.py", "Calibrate", {"target": "remote_entanglement"})
+            self.let_pass(BETWEEN_S)
         self.have("calibrated", "link/remote_entanglement.py", "RemoteEntanglement", link)
         self.believe_the_truth()
         self.have("best", "link/remote_entanglement.py", "RemoteEntanglement", link)
@@ -61,6 +63,11 @@ class Arms(EnvExperiment):
         self.core.comm.close()
         self.scheduler.pause()
         self.set_dataset(f"wall.{name}", time.monotonic() - began)
+
+    @kernel
+    def let_pass(self, wait_s: TFloat):
+        """Let lab time pass."""
+        self.core.wait_until_mu(self.core.get_rtio_counter_mu() + self.core.seconds_to_mu(wait_s))
 
     def believe_the_truth(self) -> None:
         """Set what ought to be believed now."""

@@ -127,8 +127,8 @@ class LockMonitor:
                 self.latch.trip(f"{self.reason}; lost {self._losses} times, may be at most {self.limits.losses}")
                 continue
             if self._relock is None or self._attempts >= self.limits.relocks:
-                tried = f"{self._attempts} attempts to bring it back did not help" if self._attempts else "nothing brings it back"
-                self.latch.trip(f"{self.reason}; {tried}")
+                tried = f"{self._attempts} attempts to bring it back did not help"
+                self.latch.trip(f"{self.reason}; {tried if self._attempts else 'nothing brings it back'}")
                 continue
             self._attempts += 1
             text = f"attempt {self._attempts} of {self.limits.relocks} to bring it back"

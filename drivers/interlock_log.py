@@ -1,8 +1,10 @@
 """The log of the interlocks: one JSON object per line, appended and handed to the operating system at once.
 
 Every entry has UTC and monotonic time, who, RID, and whether the lab is simulated. Kinds: `set` (an instrument's
-requested, applied, read back), `identity` (instrument and firmware), `event`, `trip` (the cause and the telemetry of
-the 10 s before), `after` (the telemetry of the 10 s after a trip, as soon as they have passed), `reset` (by whom).
+requested, applied, read back), `identity` (instrument and firmware, and what its error queue held at first), `errors`
+(what an instrument refused, in its own words), `event`, `trip` (the cause and the telemetry of the 10 s before),
+`after` (the telemetry of the 10 s after a trip, as soon as they have passed), `reset` (by whom).
+A run has one file, beside its results: `RID.instruments.jsonl`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,11 @@ AROUND_S = 10.0
 _KEPT = 4096  # readings: 10 s of telemetry at some 400 per second
 
 
+def run_log(rid: int, simulated: bool = False) -> InterlockLog:
+    """Return the log of a run, in the worker's folder."""
+    return InterlockLog(Path.cwd() / f"{rid:09}.instruments.jsonl", rid, simulated)
+
+
 class InterlockLog:
     """One file. `clock` is the monotonic clock of the readings' time stamps."""
 
@@ -35,14 +42,18 @@ class InterlockLog:
         self._awaited: list[tuple[float, str]] = []
 
     def watch(self, instrument: Instrument) -> None:
-        """Log who an instrument is, and every change of it from now on."""
-        self._write("identity", instrument.name, identity=instrument.identity)
-        instrument.on_record = self.record
+        """Log who an instrument is, and from now on every change of it and all that it refuses."""
+        self._write("identity", instrument.name, identity=instrument.identity, errors=instrument.left_over)
+        instrument.on_record, instrument.on_errors = self.record, self.errors
 
     def record(self, record: Record) -> None:
         """Log one change of an instrument."""
         self._write("set", record.instrument, quantity=record.quantity, unit=record.unit, requested=record.requested,
                     applied=record.applied, read_back=record.read_back, by=record.who)  # fmt: skip
+
+    def errors(self, name: str, request: str, texts: list[str]) -> None:
+        """Log what an instrument's error queue said of a request."""
+        self._write("errors", name, request=request, texts=texts)
 
     def telemetry(self, name: str, value: float, t_s: float) -> None:
         """Keep a reading for 10 s, in case something trips."""

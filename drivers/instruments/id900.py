@@ -309,7 +309,7 @@ class Driver(Instrument):
     def _complain(self, text: str, reply: str) -> None:
         errors = [part.strip() for part in reply.split(";") if part.strip().startswith("SCPI_ERR_")]
         if errors:
-            raise DeviceError(f"{self.name} refused `{text}`: {'; '.join(errors)}")
+            raise self._refusal(text, errors)
 
     def _quantity(self, text: str) -> float:
         reply = self._asked(text)

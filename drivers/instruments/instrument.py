@@ -69,6 +69,8 @@ class Instrument:
         self.simulated = False
         self.keeps: Any = None  # what must live as long as this driver does
         self.on_record: Callable[[Record], None] | None = None
+        self.on_errors: Callable[[str, str, list[str]], None] | None = None  # name, request, the instrument's own texts
+        self.left_over: list[str] = []  # in the error queue when it was opened
         self._stale = self._opened = False
 
     @classmethod
@@ -82,13 +84,13 @@ class Instrument:
         """Connect, check that the right instrument answers, and start from an empty error queue."""
         try:
             self._greet()
-            left = self._drain()
+            self.left_over = self._drain()
             self._opened = True
             self._protect()
         except BaseException:
             self.close()
             raise
-        for text in left:
+        for text in self.left_over:
             logger.warning("%s: left over in the error queue: %s", self.name, text)
         logger.info("%s: %s%s", self.name, self.identity, " (simulation)" if self.simulated else "")
         return self
@@ -266,7 +268,13 @@ class Instrument:
     def _raise_errors(self, text: str) -> None:
         found = self._drain()
         if found:
-            raise DeviceError(f"{self.name} refused `{text}`: {'; '.join(found)}")
+            raise self._refusal(text, found)
+
+    def _refusal(self, text: str, found: list[str]) -> DeviceError:
+        """Return the error for a request that the instrument refuses, and tell whoever wants to know."""
+        if self.on_errors is not None:
+            self.on_errors(self.name, text, found)
+        return DeviceError(f"{self.name} refused `{text}`: {'; '.join(found)}")
 
     def _unknown_fate(self, text: str, error: DeviceError) -> DeviceError:
         return DeviceError(

@@ -10,7 +10,6 @@ import math
 import re
 import time
 
-from atomlink.errors import DeviceError
 from drivers.limits import Limits
 
 from .instrument import Instrument
@@ -65,7 +64,7 @@ class Driver(Instrument):
         """Send a command; only its echo and the prompt may come back."""
         reply = self.transport.query(text).replace(text, "", 1).strip()
         if reply:
-            raise DeviceError(f"{self.name} refused `{text}`: {reply}")
+            raise self._refusal(text, [reply])
 
     def _protect(self) -> None:
         """Be answered without echo, and let the controller itself refuse higher voltages."""

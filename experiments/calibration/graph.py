@@ -198,7 +198,7 @@ class Pass:
         outcome = self._check(node, why)
         if outcome.verdict == Verdict.BAD_DATA:
             self._diagnose_below(node)
-        elif outcome.verdict == Verdict.OUT_OF_SPEC and not node.tolerances:
+        elif outcome.verdict == Verdict.OUT_OF_SPEC and node.limits and not node.tolerances:
             for below in self.graph.order(node.name)[:-1]:  # it only watches: the fault may be anywhere below
                 self.diagnose(below)
         if outcome.verdict != Verdict.IN_SPEC:

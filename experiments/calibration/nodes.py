@@ -10,14 +10,14 @@ from experiments.calibration.graph import Node
 
 MINUTE, HOUR = 60.0, 3600.0
 
-NODES = (
+NODES: tuple[Node, ...] = (
     Node(
         "imaging",
         "atoms.imaging_histogram:ImagingHistogram",
         timeout_s=6 * HOUR,
-        check={"shots": 60, "repeats": 1},
+        check={"shots": 100, "repeats": 1},
         measure={"shots": 100, "repeats": 3},
-        tolerances={"param.alice.image_threshold": 15.0, "param.bob.image_threshold": 15.0},
+        tolerances={"param.alice.image_threshold": 8.0, "param.bob.image_threshold": 8.0},
     ),
     Node(
         "pumping",
@@ -87,10 +87,10 @@ NODES = (
         "setup.polarisation_alignment:PolarisationAlignment",
         depends=("fibre_delay", "microwave"),
         timeout_s=2 * HOUR,
-        check={"shots": 40},
+        check={"shots": 50},
         measure={"shots": 90},
         # alice's retarder is left to the phase of the pairs, which sees it far better
-        tolerances={"param.alice.v_paddle_turn_v": 1.0, "param.bob.v_paddle_turn_v": 1.0,
+        tolerances={"param.alice.v_paddle_turn_v": 0.8, "param.bob.v_paddle_turn_v": 0.8,
                     "param.bob.v_paddle_phase_v": 4.0},
     ),
     Node(
@@ -98,9 +98,9 @@ NODES = (
         "link.pair_phase:PairPhase",
         depends=("polarisation", "raman"),
         timeout_s=HOUR,
-        check={"shots": 40},
-        measure={"shots": 150},
-        tolerances={"param.alice.v_paddle_phase_v": 1.0},
+        check={"shots": 80},
+        measure={"shots": 250},
+        tolerances={"param.alice.v_paddle_phase_v": 0.6},
     ),
     Node(
         "remote_entanglement",

@@ -34,9 +34,9 @@ SETTINGS = (XX, YY, ZZ)
 class LinkMonitor(EnvExperiment):
     """Link monitor
 
-    ( herald and read out a few pairs )--[ charts of rate and fidelity ]--as it was--[ dark, until the next look is due ]
-      ^                                                  +--fallen--[ Calibrate, ahead of this run ]--[ beliefs anew ]--+
-      +----------------------------------------------------------------------------------------------------------------+
+    ( herald and read out a few pairs )--[ charts of rate and fidelity ]--as it was--[ dark until the next look is due ]
+      ^                                                 +--fallen--[ Calibrate, ahead of this run ]--[ beliefs anew ]--+
+      +---------------------------------------------------------------------------------------------------------------+
     """
 
     calibration = Path(calibrate.__file__).resolve()  # the file of `Calibrate`

@@ -7,13 +7,12 @@ shutters closed --[ all read, brought back if need be ]--> shots --[ all read ]-
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from artiq.experiment import BooleanValue, HasEnvironment, TBool, TInt64, kernel, ms, now_mu, rpc
 
 from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, LostTime
-from drivers.interlock_log import InterlockLog
+from drivers.interlock_log import run_log
 from experiments.sequences import watched
 from experiments.sequences.two_nodes import TwoNodes
 
@@ -62,8 +61,7 @@ class Locks(HasEnvironment):
         self._veto, self._lost_time = veto, LostTime()
         if not self.watching:
             return
-        rid = int(self.get_device("scheduler").rid)
-        self.log = InterlockLog(Path.cwd() / f"{rid:09}.interlock.jsonl", rid)
+        self.log = run_log(int(self.get_device("scheduler").rid))
         self.close()
         self.monitors = watched.monitors(self.get_device, self.bright_v, self, self.log)
         self.opened = True

@@ -156,7 +156,8 @@ class PhotonCounter(HasEnvironment):
     @kernel
     def attempt_with_atoms(self, n: TInt32) -> TInt32:
         """Load, then attempt until the atoms are due for a look; return why it ended, or -1 to go on."""
-        self.note()
+        if self.sure:
+            self.note()
         if not self.nodes.load():
             return NO_ATOM
         self.nodes.cool()

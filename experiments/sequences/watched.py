@@ -30,7 +30,8 @@ def monitors(device: Device, bright_v: Mapping[str, float], shutter: Shutter, lo
         instrument = device(name)
         if isinstance(instrument, Instrument):  # one that a controller serves logs there
             log.simulated = instrument.simulated
-            log.watch(instrument)
+            if instrument.on_record is None:  # it may log already, as in simulation
+                log.watch(instrument)
         return instrument
 
     found = []

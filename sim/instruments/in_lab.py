@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from atomlink.errors import DeviceError
+from drivers.instruments.transport import LinkLostError
 
 from .dds_card import COMMAND, M2CMD
 from .in_process import twin_class
@@ -57,10 +58,15 @@ class Wire:
         from sim.daemon import messages
         from sim.daemon.remote import Connection
 
-        if self._connection is None:
-            self._connection = Connection(self._lab)
         requests, self._waiting = [*self._waiting, request], []
-        reply = self._connection.ask(op="instrument", name=self._name, requests=messages.packed(requests))
+        try:
+            self._connection = self._connection or Connection(self._lab)
+            reply = self._connection.ask(op="instrument", name=self._name, requests=messages.packed(requests))
+        except DeviceError as error:
+            if self._connection is not None and not self._connection.lost:
+                raise
+            self.close()
+            raise LinkLostError(str(error)) from error
         return messages.unpacked(reply["reply"])
 
     def close(self) -> None:

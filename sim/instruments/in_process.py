@@ -17,6 +17,7 @@ from typing import Any
 
 from atomlink.errors import DeviceError
 from drivers.instruments import Instrument, driver_class
+from drivers.interlock_log import run_log
 
 from .twin import Twin
 
@@ -42,7 +43,9 @@ def open_row(dmgr: Any, name: str, driver: str, device: str) -> Instrument:
     core = dmgr.get("core")
     made = connect(core, core.world, name, driver, device)
     made.rid = _rid(dmgr)
-    return made.open()
+    if made.rid is not None:
+        made.on_record = run_log(made.rid, simulated=True).record  # opening may set the device's own limits
+    return _logged(made.open())
 
 
 def open_in_lab(dmgr: Any, name: str, driver: str, lab: str) -> Instrument:
@@ -51,7 +54,7 @@ def open_in_lab(dmgr: Any, name: str, driver: str, lab: str) -> Instrument:
 
     opened = open_at_lab(lab, name, driver)
     opened.rid = _rid(dmgr)
-    return opened
+    return _logged(opened)
 
 
 def connect(lab: Any, world: Any, name: str, kind: str, device: str) -> Instrument:
@@ -116,6 +119,13 @@ def _rid(dmgr: Any) -> int | None:
     """Return the number of the run that opens a device, for the log."""
     rid: int | None = getattr(getattr(dmgr, "virtual_devices", {}).get("scheduler"), "rid", None)
     return rid
+
+
+def _logged(opened: Instrument) -> Instrument:
+    """Log what a run does to an instrument beside its results."""
+    if opened.rid is not None:
+        run_log(opened.rid, simulated=True).watch(opened)
+    return opened
 
 
 def _forget(path: str) -> None:

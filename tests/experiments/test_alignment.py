@@ -37,7 +37,7 @@ def points(name: str, start: float, stop: float, count: int) -> str:
 def test_cavity_scan_finds_where_the_drifted_cavities_are_resonant(tmp_path: Path) -> None:
     scenario = drifted_and_bright(tmp_path)
     done = execute(tmp_path, "setup/cavity_scan.py", "--scenario", str(scenario), "--seed", str(SEED), "shots=400",
-                   "apply=True", points("v_piezo", -10.0, 9.9, 6))  # fmt: skip
+                   "apply=True", points("v_piezo", -10.0, 9.9, 5))  # fmt: skip
     assert done.code == 0 and done.run is not None, done.text
     result = cavity_scan.analyse(done.run)
     world = World(load_scenario(str(scenario)), SEED)
@@ -65,7 +65,7 @@ def peak(node: Node) -> float:
 def test_alignment_finds_the_angles_of_both_fibres(tmp_path: Path) -> None:
     scenario = drifted_and_bright(tmp_path)
     done = execute(tmp_path, "setup/polarisation_alignment.py", "--scenario", str(scenario), "--seed", str(SEED),
-                   "shots=25", "apply=True")  # fmt: skip
+                   "shots=16", "apply=True")  # fmt: skip
     assert done.code == 0 and done.run is not None, done.text
     result = polarisation_alignment.analyse(done.run)
     world = World(load_scenario(str(scenario)), SEED)

@@ -35,7 +35,11 @@ from sim.world.scenario import load_scenario
 from sim.world.world import World
 
 MAIN = (sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())")
-ENVIRONMENT = {**{k: v for k, v in os.environ.items() if not k.startswith("ATOMLINK_")}, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {
+    **{k: v for k, v in os.environ.items() if not k.startswith("ATOMLINK_")},
+    "PYTHONPATH": str(ROOT),
+    "PYTHONUNBUFFERED": "1",
+}
 BELIEVED = {name: row.default for name, row in TABLE.items()}
 
 

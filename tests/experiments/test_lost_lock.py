@@ -55,10 +55,11 @@ def bias_changes(outcome: Outcome) -> list[tuple[str, int]]:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("DiodeAges", f"alice_laser has tripped: it is not locked; {HELPLESS}"),
+        pytest.param("DiodeAges", f"alice_laser has tripped: it is not locked; {HELPLESS}", marks=pytest.mark.slow),
         pytest.param("ControllerDies", "alice_laser has tripped: it cannot be read", marks=pytest.mark.slow),
         ("WireStaysLatched", f"snspd_electronics has tripped: detector 1 has latched or has no bias; {HELPLESS}"),
-        ("MirrorSticks", f"fibre_switch has tripped: port 1 leads to 30, must to 17; {HELPLESS}"),
+        pytest.param("MirrorSticks", f"fibre_switch has tripped: port 1 leads to 30, must to 17; {HELPLESS}",
+                     marks=pytest.mark.slow),
     ],
 )
 def test_what_stays_lost_ends_the_run_dark_with_its_data_and_one_line(tmp_path: Path, name: str, why: str) -> None:
@@ -77,7 +78,7 @@ def test_a_switch_that_sticks_ends_the_run_before_its_first_shot(tmp_path: Path)
     assert outcome.code == 2 and "shutters open: 0 of" in outcome.text, outcome.text
     assert re.match("atomlink: error: fibre_switch has tripped", outcome.text.splitlines()[-1])
     assert len(found.datasets["shots.valid"]) == 0 and found.datasets["run.complete"] == 0
-    (log,) = tmp_path.glob("results/*/*/*.interlock.jsonl")
+    (log,) = tmp_path.glob("results/*/*/*.instruments.jsonl")
     assert "port 1 was set to 17 but reads back 30" in log.read_text()
 
 

@@ -21,6 +21,8 @@ from sim.world.scenario import load_scenario
 from sim.world.world import World
 
 Truth = float | Callable[[World, Run, str], float]  # of a name; `*` in a name stands for either node
+LEFT = {"bright_alice": "n", "bright_bob": "n"}
+CLICKS = {"clicks_alice": "n_alice", "clicks_bob": "n_bob"}
 TURNED = Path(__file__).parent / "turned.toml"
 BELIEVED = {name: row.default for name, row in parameters.TABLE.items()}
 
@@ -29,8 +31,9 @@ BELIEVED = {name: row.default for name, row in parameters.TABLE.items()}
 class Row:
     """One experiment at a small size; `truths` by the name of the estimate.
 
-    `most` seeds at most, where one takes long. `draw` makes the twin's input of a seed where the experiment is too slow
-    for hundreds. `version`: to be raised where the lab changed, so that old data no longer count.
+    `most`: seeds at most, where one takes long. `shares`: counted columns and their trials; from the shares that all
+    seeds had, more runs can be drawn. `draw` makes the twin's input of a seed where the experiment is too slow for
+    hundreds. `version`: to be raised where the lab changed, so that old data no longer count.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Row:
     believed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     fresh: bool = False
     most: int = 10**6
+    shares: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     draw: Callable[[int], Run] | None = None
     analyse: Callable[[Run], Mapping[str, Any]] | None = None
     notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -149,31 +153,38 @@ ROWS = (
     Row(
         "microwave_rabi", "atoms.microwave_rabi:MicrowaveRabi", {"shots": 16, "t_mw": RangeScan(0.0, 30e-6, 13)},
         {"*.t_mw_pi_s": best("param.*.t_mw_pi_s")}, "optimum",
+        shares=LEFT,
     ),
     Row(
         "raman_rabi", "atoms.raman_rabi:RamanRabi", {"shots": 25, "t_raman": RangeScan(0.0, 6e-6, 13)},
         {"*.t_raman_pi_s": best("param.*.t_raman_pi_s")}, "optimum",
+        shares=LEFT,
     ),
     Row(
         "ramsey", "atoms.ramsey:Ramsey", {"shots": 20, "t_wait": RangeScan(5e-6, 125e-6, 25)},
         {"*.f_larmor_hz": best("param.*.f_larmor_hz")}, "optimum",
+        shares=LEFT,
     ),
     Row(
         "spin_echo", "atoms.spin_echo:SpinEcho", {"shots": 40, "t_wait": RangeScan(20e-6, 5020e-6, 15)},
         {"*.t2_s": of_node(lambda node, _run: node.truth.memory.t2_s)}, "scenario",
+        shares=LEFT,
     ),
     Row(
         "trap_lifetime", "atoms.trap_lifetime:TrapLifetime", {"shots": 30},
         {"*.t_lifetime_s": of_node(lambda node, _run: node.truth.atom.vacuum_lifetime_s)}, "scenario",
+        shares=LEFT,
     ),
     Row(
         "tweezer_loading", "atoms.tweezer_loading:TweezerLoading", {"shots": 40},
         {"*.t_load_s": of_node(lambda node, _run: 1 / loading.relaxation_hz(node.truth.loading)),
          "*.filling": of_node(lambda node, _run: loading.stationary_filling(node.truth.loading))}, "scenario",
+        shares=LEFT,
     ),
     Row(
         "pushout_fidelity", "atoms.pushout_fidelity:PushoutFidelity", {"shots": 30},
         {"*.tau_s": of_node(lambda node, _run: 1 / node.truth.pushout.loss_hz)}, "scenario",
+        shares={f"{node}_{state}": "n" for node in parameters.NODES for state in ("f1", "f2")},
     ),
     Row(
         "imaging_fidelity", "atoms.imaging_histogram:ImagingHistogram", {},
@@ -185,6 +196,7 @@ ROWS = (
         "optical_pumping", "atoms.optical_pumping:OpticalPumping", {"shots": 40},
         {"*.tau_s": pooled, "*.pumped": pooled, "param.*.t_pump_s": pooled}, "all seeds together",
         analyse=with_updates,
+        shares=LEFT,
     ),
     Row(
         "fibre_delay", "setup.fibre_delay:FibreDelay", {"shots": 4000},
@@ -198,11 +210,13 @@ ROWS = (
     Row(
         "emission_efficiency", "photons.emission_efficiency:EmissionEfficiency", {"shots": 1000},
         {"*.a_excitation": pooled, "*.efficiency_best": pooled, "*.efficiency": pooled}, "all seeds together",
+        shares=CLICKS,
     ),
     Row(
         "cavity_scan", "setup.cavity_scan:CavityScan", {"shots": 1000},
         {"*.v_centre_v": best("param.*.v_piezo_v"), "*.v_linewidth_v": pooled, "*.clicks_per_attempt": pooled},
         "optimum for the centre, else all seeds together",
+        shares=CLICKS,
     ),
     Row(
         "hbt_g2", "photons.hbt_g2:HbtG2",
@@ -229,6 +243,7 @@ ROWS = (
         "polarisation_alignment", "setup.polarisation_alignment:PolarisationAlignment", {"shots": 60},
         {"param.*.v_paddle_turn_v": best("param.*.v_paddle_turn_v"),
          "param.*.v_paddle_phase_v": best("param.*.v_paddle_phase_v")}, "optimum", str(TURNED), analyse=with_updates,
+        shares={"agree_alice": "n", "agree_bob": "n"},
     ),
     Row(
         "bell_tomography", "link.bell_tomography:BellTomography", {"n_pairs": 450, "calibration_fraction": 0.1},
@@ -243,6 +258,7 @@ ROWS = (
         "release_recapture", "atoms.release_recapture:ReleaseRecapture", {"shots": 40},
         {"*.temperature_k": of_node(lambda node, _run: node.truth.atom.temperature_k), "*.kept": pooled},
         "scenario; all seeds together for kept",
+        shares=LEFT,
     ),
     Row(
         "pair_lifetime", "link.pair_lifetime:PairLifetime", {"shots": 60, "t_wait": RangeScan(30e-6, 330e-6, 5)},
@@ -250,7 +266,8 @@ ROWS = (
         "all seeds together", "bright", most=100,
     ),
     Row(
-        "aom_power", "setup.aom_power:AomPower", {"shots": 8}, {"*.a_excitation": pooled}, "all seeds together",
+        "aom_power", "setup.aom_power:AomPower", {"shots": 16},
+        {"*.p_full_w": pooled, "*.a_saturation": pooled, "*.a_wanted": pooled}, "all seeds together",
         fresh=True, most=100,
     ),
     Row(

@@ -1,8 +1,11 @@
 """Run every estimator for many seeds and write down how often its 68 % intervals cover the truth: `make sweep`.
 
     python tests/sweeps/sweep.py [--seeds 400] [--jobs 2] [--only ROW …] [--folder results/sweep] [--analyse]
+                                  [--draws 400]
 What a seed gave is kept in FOLDER/ROW.jsonl, so that a second call takes the seeds that are missing, and an estimator
-that was changed is judged anew by the data there are (`--analyse` takes no more). The table is FOLDER/coverage.md.
+that was changed is judged anew by the data there are (`--analyse` takes no more). `--draws`: where seeds are dear and
+an experiment counts shares, more runs are drawn from the shares that all seeds together had. The table is
+FOLDER/coverage.md; without `--only` it has every row.
 Exit code 1 where a verdict is bad.
 """
 
@@ -70,8 +73,8 @@ def fingerprint(row: Row) -> str:
     return f"{zlib.crc32(said.encode()):08x}"
 
 
-def judge(row: Row, runs: Mapping[int, Run]) -> dict[str, Coverage]:
-    """Analyse every run anew; return the coverage of each estimate, both nodes together."""
+def judge(row: Row, runs: Mapping[int, Run], draws: int = 0) -> dict[str, Coverage]:
+    """Analyse every run anew, or so many drawn ones; return the coverage of each estimate, both nodes together."""
     world = World(load_scenario(row.scenario), 1)
     together: Mapping[str, Any] = {}
     names = [(key, name) for key in row.truths for name in _names(key)]
@@ -79,7 +82,7 @@ def judge(row: Row, runs: Mapping[int, Run]) -> dict[str, Coverage]:
     analyse = row.analyse or _twin_of(row)
     if pooled in row.truths.values():
         together = analyse(merged(list(runs.values())))
-    for run in runs.values():
+    for run in (drawn(list(runs.values()), row, draws) if draws else runs).values():
         try:
             estimates = analyse(run)
         except DataError:
@@ -93,6 +96,18 @@ def judge(row: Row, runs: Mapping[int, Run]) -> dict[str, Coverage]:
             expected = together[name].value if truth is pooled else expected
             values[key].append((estimate.value, estimate.error, expected))
     return {key: coverage(entries) for key, entries in values.items()}
+
+
+def drawn(runs: list[Run], row: Row, n: int) -> dict[int, Run]:
+    """Return n more runs, each count drawn from the share that the lab gave at its point in all seeds together."""
+    rng, first, out = np.random.default_rng(1), runs[0], {}
+    totals = {name: np.sum([run.datasets[f"scan.{name}"] for run in runs], axis=0)
+              for name in {*row.shares, *row.shares.values()}}  # fmt: skip
+    for k in range(n):
+        counts = {f"scan.{name}": rng.binomial(np.asarray(first.datasets[f"scan.{of}"]), totals[name] / totals[of])
+                  for name, of in row.shares.items()}  # fmt: skip
+        out[k] = replace(first, datasets={**first.datasets, **counts})
+    return out
 
 
 def merged(runs: list[Run]) -> Run:
@@ -123,10 +138,11 @@ def _names(key: str) -> list[str]:
     return [key.replace("*", node) for node in NODES] if "*" in key else [key]
 
 
-def line(row: Row, key: str, found: Coverage, seeds: int) -> str:
+def line(row: Row, key: str, found: Coverage, seeds: int, draws: int = 0) -> str:
     """Return a line of the table."""
+    runs = f"{draws} drawn from {seeds}" if draws else f"{seeds}"
     return (
-        f"| {row.name} | {key} | {seeds} | {found.n} | {100 * found.share:.1f} ± {100 * found.error:.1f} % "
+        f"| {row.name} | {key} | {runs} | {found.n} | {100 * found.share:.1f} ± {100 * found.error:.1f} % "
         f"| {found.mean:+.2f} | {found.rms:.2f} | {100 * found.refused:.1f} % | {found.verdict()} "
         f"| {row.source}{'; ' + row.notes[key] if key in row.notes else ''} |"
     )
@@ -142,7 +158,7 @@ Both nodes of a run count as two estimates. A pull is (estimate - truth)/error.
 """
 
 
-def write(folder: Path, rows: list[Row]) -> int:
+def write(folder: Path, rows: list[Row], draws: int) -> int:
     """Write the table of all data there are; return how many verdicts are bad."""
     lines, bad = [], 0
     for row in rows:
@@ -150,9 +166,11 @@ def write(folder: Path, rows: list[Row]) -> int:
         runs = {seed: from_json(text) for seed, text in sorted(kept(path, row).items())} if path.exists() else {}
         if not runs:
             continue
-        for key, found in judge(row, runs).items():
-            lines.append(line(row, key, found, len(runs)))
-            bad += found.verdict() == "bad"
+        for n in (0, draws) if row.shares and draws else (0,):
+            for key, found in judge(row, runs, n).items():
+                lines.append(line(row, key, found, len(runs), n))
+                bad += found.verdict() == "bad"
+        print("\n".join(lines[-2 * len(row.truths) :]), flush=True)
     (folder / "coverage.md").write_text(HEAD + "\n".join(lines) + "\n")
     return bad
 
@@ -182,13 +200,13 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[], metavar="ROW", help=", ".join(row.name for row in ROWS))
     parser.add_argument("--folder", type=Path, default=ROOT / "results" / "sweep")
     parser.add_argument("--analyse", action="store_true", help="take no more seeds")
+    parser.add_argument("--draws", type=int, default=0, help="judge so many runs drawn from the seeds' shares, too")
     options = parser.parse_args()
     rows = [row_named(name) for name in options.only] or list(ROWS)
     options.folder.mkdir(parents=True, exist_ok=True)
     if not options.analyse:
         collect(options.folder, rows, options.seeds, options.jobs)
-    bad = write(options.folder, list(ROWS))
-    print((options.folder / "coverage.md").read_text())
+    bad = write(options.folder, list(ROWS) if not options.only else rows, options.draws)
     return 1 if bad else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import runpy
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -77,6 +78,11 @@ def kept(world: World | None = None, rows: Mapping[str, Mapping[str, Any]] | Non
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(60)
+
+
+def quiet_port() -> int:
+    """Return a port below those that the system gives to clients, so that what follows it is likely to be free."""
+    return 16_000 + os.getpid() % 12_000
 
 
 def hardware_rows(*names: str) -> dict[str, Mapping[str, Any]]:

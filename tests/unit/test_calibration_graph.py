@@ -110,6 +110,27 @@ def test_bad_data_lead_to_the_fault_below() -> None:
     assert not walk.lab.drifted
 
 
+class ForgivingLab(ToyLab):
+    """Every node still works when something below has drifted, but the link falls: it is out of spec."""
+
+    def _sees(self, node: Node) -> Verdict:
+        return OUT if node.name in self.drifted or (node.name == "link" and self.drifted) else IN
+
+
+def test_a_node_that_only_watches_has_everything_below_diagnosed() -> None:
+    """Only the link is stale and falls short; the laser has drifted below nodes that are in spec and fresh."""
+    graph = Graph(Node(node.name, node.experiment, node.depends, 100.0,
+                       limits={"rate": (1.0, 2.0)} if node.name == "link" else {})
+                  for node in chain().nodes.values())  # fmt: skip
+    walk = Walk({"laser"}, graph)
+    walk.lab = ForgivingLab(graph, {"laser"})
+    walk.states["link"] = State()
+    done = walk.go()
+    assert done[:3] == ["check link", "check laser", "measure laser"] and done[-1] == "measure link"
+    assert {"check pump", "check rabi", "check imaging"} < set(done)
+    assert not walk.lab.drifted
+
+
 ALL = ("laser", "pump", "imaging", "rabi", "link")
 
 

@@ -17,6 +17,7 @@ from analysis.journal import Journal, fold
 from analysis.veto import is_vetoed
 from atomlink.errors import DeviceError
 from drivers.instruments.dlc_pro import Driver
+from drivers.instruments.polatis import Driver as Switch
 from drivers.interlock import (
     FOREVER_MU,
     AmplitudeSum,
@@ -134,7 +135,7 @@ def test_relocks_are_bounded_and_then_only_a_person_resets(bench: Bench) -> None
     bench.check(0.0)
     bench.check(1.0)
     assert bench.monitor.recover(bench.clock.now) is LOST and bench.attempts == 3
-    with pytest.raises(DeviceError, match="lock has tripped: .*3 attempts to bring it back did not help.*reset it by name"):
+    with pytest.raises(DeviceError, match="lock has tripped: .*3 attempts to bring .* did not help.*reset it by name"):
         bench.monitor.latch.require()
     assert bench.check(0.0) is LOST  # the cause is gone, the trip is not
     assert bench.monitor.recover(bench.clock.now) is LOST and bench.attempts == 3
@@ -464,3 +465,36 @@ def test_a_run_that_was_killed_vetoes_what_was_not_checked_any_more(tmp_path: Pa
     found = fold(tmp_path / "000000001-Run.journal")
     assert found["shots.valid"].tolist() == [1, 1, 1, 1, 0]
     assert found["link.veto_mu"].tolist() == [[45, FOREVER_MU]]
+
+
+def test_what_an_instrument_refuses_is_logged_in_its_own_words(tmp_path: Path) -> None:
+    errors = ['-350,"overflow"', "+0", '-310,"stuck"']
+    wire = FakeLine({"*IDN?": "Polatis,OST-16x16,050001,6.8.2.8", "SYST:ERR?": errors})
+    log = InterlockLog(tmp_path / "log.jsonl", rid=3)
+    with Switch("fibre_switch", wire) as switch:
+        log.watch(switch)
+        with pytest.raises(DeviceError, match="stuck"):
+            switch.route(1, 17)
+    first, second = map(json.loads, log.path.read_text().splitlines())
+    assert first["errors"] == ['-350,"overflow"'] and first["identity"].endswith("6.8.2.8")
+    assert (second["kind"], second["request"], second["texts"]) == ("errors", ":oxc:swit:conn:add (@1),(@17)",
+                                                                    ['-310,"stuck"'])  # fmt: skip
+
+
+class FakeLine:
+    """A transport that answers from a table; the error queue from a list, then "+0"."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+
+    def query(self, text: str) -> str:
+        answer = self.answers[text]
+        if isinstance(answer, list):
+            return answer.pop(0) if answer else "+0"
+        return str(answer)
+
+    def write(self, text: str) -> None:
+        """Take it."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""

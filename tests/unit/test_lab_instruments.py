@@ -6,12 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from daemon_lab import Kept, hardware_rows, kept
+from daemon_lab import Kept, hardware_rows, kept, quiet_port
 
 from atomlink.errors import DeviceError
 from drivers.controllers import open_at_lab
@@ -81,6 +82,21 @@ def test_garbage_and_broken_off_requests_on_every_port_cost_nobody_else_anything
         driver(lab, name).close()
     with Connection(lab.address) as connection:
         assert connection.ask(op="hello")["lease"] is None
+
+
+def test_requests_in_a_row_are_answered_in_order_however_late_they_are_read(lab: Kept) -> None:
+    count = 30_000
+    with socket.create_connection(("127.0.0.1", lab.port("alice_microwave"))) as client:
+        client.settimeout(60)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sender = threading.Thread(target=client.sendall, args=(b"*OPC?;*STB?\n*TST?\n" * count,), daemon=True)
+        sender.start()
+        with driver(lab, "alice_microwave") as other:  # has its turn while the first one's replies pile up
+            assert other.frequency_hz() > 6e9
+        replies = client.makefile("rb")
+        for _ in range(count):
+            assert (replies.readline(), replies.readline()) == (b"1;0\n", b"0\n")
+        sender.join(60)
 
 
 def test_a_request_without_end_loses_its_connection(lab: Kept) -> None:
@@ -192,18 +208,28 @@ def test_lab_time_follows_the_wall_clock_only_while_no_run_drives_it() -> None:
 
 def test_ports_are_the_same_after_a_restart_and_a_taken_one_is_passed_over() -> None:
     rows = hardware_rows("alice_laser", "alice_microwave", "snspd_electronics", "tagger")
-    with kept(rows=rows) as first:
-        base = first.daemon.port
+    base = quiet_port()
+    with kept(rows=rows, port=base) as first:
+        addresses = first.addresses()
     with kept(rows=rows, port=base) as second:
-        addresses = second.addresses()
-    with kept(rows=rows, port=base) as third:
-        assert third.addresses() == addresses
-        own = third.port("alice_microwave")
-    with socket.create_server(("127.0.0.1", own)), kept(rows=rows, port=base) as fourth:
-        moved = fourth.addresses()
+        assert second.addresses() == addresses
+        own = second.port("alice_microwave")
+    with socket.create_server(("127.0.0.1", own)), kept(rows=rows, port=base) as third:
+        moved = third.addresses()
         assert moved["alice_laser"] == addresses["alice_laser"]
         assert moved["alice_microwave"] == addresses["alice_microwave"].replace(str(own), str(own + 1))
-        driver(fourth, "alice_microwave").close()
+        driver(third, "alice_microwave").close()
+
+
+def test_drivers_find_a_lab_again_that_was_started_anew() -> None:
+    rows = hardware_rows("alice_camera", "alice_microwave", "wavemeter", "tagger", "snspd_electronics", "alice_laser")
+    base = quiet_port()
+    with kept(rows=rows, port=base) as first:
+        instruments = [driver(first, name) for name in rows]
+    with kept(rows=rows, port=base):
+        for instrument in instruments:
+            assert instrument.ping(), instrument.name
+            instrument.close()
 
 
 def test_what_needs_a_package_that_is_missing_says_so_and_the_rest_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,118 @@
+"""Heralds per second against the number of atoms that share a port. Twin of experiments/link/multiplexed_port.py.
+
+A round prepares all atoms, then each has n attempts at the port until one heralds. With p a herald per attempt, q =
+(1 - p)^n that a visit is in vain, N atoms, one of them at the port already:
+    heralds per round  1 - q^N,   visits per round  v = (1 - q^N)/(1 - q)
+    R = (1 - q^N)/(t_prep + (v - 1) t_move + v t_em)
+which for few heralds is R = N (n p)/(t_prep + (N - 1) t_move + N t_em): many atoms share one preparation, and the rate
+grows until moves and attempts fill the round. t_prep: image, cooling, picture, without loading; t_move: both moves of a
+switch as planned; t_em: recooling and n cycles; all as the lab believes. Reading pairs out counts for neither side.
+"""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis import budget
+from analysis.estimates import Estimate, binomial, rate
+from analysis.figures import ACCENT, SIDE_COLOURS, STYLE, canvas
+from analysis.load import Run
+from analysis.pair_rows import PairRows
+from analysis.result import Result, columns
+from atomlink.errors import DataError
+from sim.physics.heralding import TwoPhoton, two_photon_polarisation
+
+NODES = budget.NODES
+COUNTED = ("rounds", "visits", "heralds", "attempts", "t_prep_s", "t_port_s", "t_move_s")
+
+
+def totals(run: Run) -> dict[int, dict[str, float]]:
+    """Return the sums of all rows by number of atoms."""
+    n_atoms, *values = columns(run, "n_atoms", *COUNTED)
+    return {int(n): {name: float(value[n_atoms == n].sum()) for name, value in zip(COUNTED, values, strict=True)}
+            for n in np.unique(n_atoms)}  # fmt: skip
+
+
+def predicted(run: Run, n_atoms: float, t_move_s: float) -> float:
+    """Return heralds per second as the lab believes; DataError where the file lacks a belief."""
+    t, attempts = believed(run), float(run.datasets["link.attempts_per_visit"])
+    q = (1 - t["p"]) ** attempts
+    heralds = 1 - q**n_atoms
+    visits = heralds / (1 - q)
+    return heralds / (t["t_prep_s"] + (visits - 1) * t_move_s + visits * (t["t_recooling_s"] + attempts * t["t_cycle_s"]))
+
+
+def believed(run: Run) -> dict[str, float]:
+    """Return the herald probability of an attempt and the times of a round."""
+
+    def belief(name: str) -> float:
+        values = [run.belief(f"param.{name}".replace("{n}", node)) for node in NODES]
+        if None in values:
+            raise DataError(f"The file has no `param.{name}`: the prediction needs it.")
+        return max(float(value) for value in values)
+
+    gate = float(run.datasets["link.t_gate_s"])
+    eta = [float(run.belief(f"param.link.efficiency_{node}")) for node in NODES]
+    dark = -math.expm1(-belief("link.dark_rate_hz") * gate)
+    probability = two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, belief("link.visibility"))).probability
+    return {
+        "p": probability,
+        "t_prep_s": belief("{n}.t_image_s") + belief("{n}.t_cooling_s") + float(run.belief("param.alice.t_frame_s"))
+        + float(run.belief("param.alice.t_readout_s")),
+        "t_recooling_s": belief("{n}.t_recooling_s"),
+        "t_cycle_s": belief("{n}.t_pump_s") + belief("link.t_photon_{n}_s") + gate,
+    }  # fmt: skip
+
+
+def rates(run: Run) -> dict[int, Estimate]:
+    """Return heralds per second by number of atoms, without the time of reading out."""
+    return {n: rate(int(row["heralds"]), row["t_prep_s"] + row["t_port_s"]) for n, row in totals(run).items()}
+
+
+def move_s(run: Run) -> float:
+    """Return the planned time of a switch, on average; 0 where there was none."""
+    rows = totals(run).values()
+    switches = sum(row["visits"] - row["rounds"] for row in rows)
+    return sum(row["t_move_s"] for row in rows) / switches if switches else 0.0
+
+
+def analyse(run: Run) -> Result:
+    """Return rates beside what was predicted, and what the stored pairs are worth; DataError without a herald."""
+    found, moved = rates(run), move_s(run)
+    estimates: dict[str, Estimate] = {}
+    for n, value in found.items():
+        estimates[f"rate_{n}_hz"] = Estimate(value.value, value.error, value.n, f"{n} atoms", "Hz")
+        estimates[f"rate_{n}_predicted_hz"] = Estimate(predicted(run, n, moved), 0.0, 0, "as the lab believes", "Hz")
+    rows = totals(run).values()
+    attempts, heralds = (int(sum(row[name] for row in rows)) for name in ("attempts", "heralds"))
+    if not heralds:
+        raise DataError(f"Run {run.label} heralded no pair: take more rounds.")
+    estimates["herald_probability"] = binomial(heralds, attempts)
+    estimates["t_move_s"] = Estimate(moved, 0.0, 0, "planned: away and to the port", "s")
+    pairs = PairRows.of(run)
+    shots = {name: int(pairs.table(name).sum()) for name in ("XX", "YY", "ZZ")}
+    if all(shots.values()):
+        estimates["stored_zz"] = pairs.combined({"ZZ": 1.0})
+        estimates["stored_fidelity"] = pairs.fidelity()
+    return Result("Multiplexed port", estimates=estimates, notes=(
+        "Rates without the time of reading out. Stored: alice's half was carried into the array and back, which takes "
+        "longer than T2*: populations survive it, the phase does not unless it is echoed.",))  # fmt: skip
+
+
+@mpl.rc_context(STYLE)
+def figure(run: Run, _result: Result) -> Figure:
+    """Draw the rate against the number of atoms, with the prediction."""
+    figure, (axes,) = canvas(run, 9.6, 3.6)
+    found, moved = rates(run), move_s(run)
+    n = np.array(list(found))
+    axes.errorbar(n, [e.value for e in found.values()], [e.error for e in found.values()], fmt="o", ms=4,
+                  color=SIDE_COLOURS[0], label="measured")  # fmt: skip
+    fine = np.linspace(1, n.max() + 1, 200)
+    axes.plot(fine, [predicted(run, x, moved) for x in fine], color=ACCENT, lw=1.2, label="as the lab believes")
+    axes.set(xlabel="atoms that share the port", ylabel="heralds /s", ylim=(0, None))
+    axes.legend(loc="lower right")
+    return figure
