@@ -119,9 +119,9 @@ def _require(counts: Counts, settings: tuple[link.Setting, ...]) -> None:
 
 def elements(axes: Floats, retention: Floats) -> Complex:
     """Return the measurement's elements, shape (4 k, 4, 4): not/not, not/seen, seen/not, seen/seen, by setting."""
-    single = []
+    single: list[Complex] = []
     for node in (0, 1):
-        seen = retention[node] * (np.eye(2) + np.einsum("ki,iab->kab", axes[:, node], PAULI)) / 2
+        seen: Complex = retention[node] * (np.eye(2) + np.einsum("ki,iab->kab", axes[:, node], PAULI)) / 2
         single.append(np.stack([np.eye(2) - seen, seen], axis=1))
     both = np.einsum("kiab,kjcd->kijacbd", single[0], single[1])
     return both.reshape(-1, 4, 4).astype(np.complex128)

@@ -5,8 +5,9 @@ A round prepares all atoms, then each has n attempts at the port until one heral
     heralds per round  1 - q^N,   visits per round  v = (1 - q^N)/(1 - q)
     R = (1 - q^N)/(t_prep + (v - 1) t_move + v t_em)
 which for few heralds is R = N (n p)/(t_prep + (N - 1) t_move + N t_em): many atoms share one preparation, and the rate
-grows until moves and attempts fill the round. t_prep: image, cooling, picture, without loading; t_move: both moves of a
-switch as planned; t_em: recooling and n cycles; all as the lab believes. Reading pairs out counts for neither side.
+grows until moves and attempts fill the round. As the lab believes: t_prep is image, cooling and picture, without
+loading; t_move both moves of a switch as planned, t_em recooling and n cycles. Beside it the same with t_prep and
+t_move as this run took them: loading, and what it takes the host to send each move. Reading out counts for neither.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from atomlink.errors import DataError
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 
 NODES = budget.NODES
-COUNTED = ("rounds", "visits", "heralds", "attempts", "t_prep_s", "t_port_s", "t_move_s")
+COUNTED = ("rounds", "visits", "heralds", "heralds_carried", "attempts", "t_prep_s", "t_port_s", "t_switch_s", "t_move_s")
 
 
 def totals(run: Run) -> dict[int, dict[str, float]]:
@@ -37,13 +38,13 @@ def totals(run: Run) -> dict[int, dict[str, float]]:
             for n in np.unique(n_atoms)}  # fmt: skip
 
 
-def predicted(run: Run, n_atoms: float, t_move_s: float) -> float:
-    """Return heralds per second as the lab believes; DataError where the file lacks a belief."""
+def predicted(run: Run, n_atoms: float, t_prep_s: float, t_move_s: float) -> float:
+    """Return heralds per second of the formula; DataError where the file lacks a belief."""
     t, attempts = believed(run), float(run.datasets["link.attempts_per_visit"])
     q = (1 - t["p"]) ** attempts
     heralds = 1 - q**n_atoms
     visits = heralds / (1 - q)
-    return heralds / (t["t_prep_s"] + (visits - 1) * t_move_s + visits * (t["t_recooling_s"] + attempts * t["t_cycle_s"]))
+    return heralds / (t_prep_s + (visits - 1) * t_move_s + visits * (t["t_recooling_s"] + attempts * t["t_cycle_s"]))
 
 
 def believed(run: Run) -> dict[str, float]:
@@ -73,46 +74,59 @@ def rates(run: Run) -> dict[int, Estimate]:
     return {n: rate(int(row["heralds"]), row["t_prep_s"] + row["t_port_s"]) for n, row in totals(run).items()}
 
 
-def move_s(run: Run) -> float:
-    """Return the planned time of a switch, on average; 0 where there was none."""
+def times(run: Run) -> dict[str, tuple[float, float]]:
+    """Return (time of preparing a round, time of a switch) in s, as planned and as this run took them on average."""
     rows = totals(run).values()
-    switches = sum(row["visits"] - row["rounds"] for row in rows)
-    return sum(row["t_move_s"] for row in rows) / switches if switches else 0.0
+    rounds, visits = (sum(row[name] for row in rows) for name in ("rounds", "visits"))
+    switches = max(visits - rounds, 1.0)
+    move, switch, prepare = (sum(row[name] for row in rows) for name in ("t_move_s", "t_switch_s", "t_prep_s"))
+    planned = (believed(run)["t_prep_s"], move / switches)
+    return {"as the lab believes": planned, "with the times of this run": (prepare / rounds, switch / switches)}
 
 
 def analyse(run: Run) -> Result:
     """Return rates beside what was predicted, and what the stored pairs are worth; DataError without a herald."""
-    found, moved = rates(run), move_s(run)
+    (planned, taken), found = times(run).values(), rates(run)
     estimates: dict[str, Estimate] = {}
     for n, value in found.items():
         estimates[f"rate_{n}_hz"] = Estimate(value.value, value.error, value.n, f"{n} atoms", "Hz")
-        estimates[f"rate_{n}_predicted_hz"] = Estimate(predicted(run, n, moved), 0.0, 0, "as the lab believes", "Hz")
+        estimates[f"rate_{n}_believed_hz"] = _known(predicted(run, n, *planned), "Hz", "as the lab believes")
+        estimates[f"rate_{n}_expected_hz"] = _known(predicted(run, n, *taken), "Hz", "with the times of this run")
+    for name, (prepare, switch) in (("planned", planned), ("taken", taken)):
+        estimates[f"t_prep_{name}_s"] = _known(prepare, "s", "once a round")
+        estimates[f"t_switch_{name}_s"] = _known(switch, "s", "one atom home, the next to the port")
     rows = totals(run).values()
     attempts, heralds = (int(sum(row[name] for row in rows)) for name in ("attempts", "heralds"))
     if not heralds:
         raise DataError(f"Run {run.label} heralded no pair: take more rounds.")
     estimates["herald_probability"] = binomial(heralds, attempts)
-    estimates["t_move_s"] = Estimate(moved, 0.0, 0, "planned: away and to the port", "s")
+    estimates["heralds_carried"] = _known(sum(row["heralds_carried"] for row in rows), "", "of atoms brought to the port")
     pairs = PairRows.of(run)
     shots = {name: int(pairs.table(name).sum()) for name in ("XX", "YY", "ZZ")}
     if all(shots.values()):
         estimates["stored_zz"] = pairs.combined({"ZZ": 1.0})
         estimates["stored_fidelity"] = pairs.fidelity()
     return Result("Multiplexed port", estimates=estimates, notes=(
-        "Rates without the time of reading out. Stored: alice's half was carried into the array and back, which takes "
-        "longer than T2*: populations survive it, the phase does not unless it is echoed.",))  # fmt: skip
+        "Rates without the time of reading out.",
+        "Stored: alice's half was carried into the array and back. That takes longer than T2*: without an echo only the "
+        "populations survive.",))  # fmt: skip
+
+
+def _known(value: float, unit: str, source: str) -> Estimate:
+    return Estimate(float(value), 0.0, 0, source, unit)
 
 
 @mpl.rc_context(STYLE)
 def figure(run: Run, _result: Result) -> Figure:
     """Draw the rate against the number of atoms, with the prediction."""
     figure, (axes,) = canvas(run, 9.6, 3.6)
-    found, moved = rates(run), move_s(run)
+    found = rates(run)
     n = np.array(list(found))
     axes.errorbar(n, [e.value for e in found.values()], [e.error for e in found.values()], fmt="o", ms=4,
                   color=SIDE_COLOURS[0], label="measured")  # fmt: skip
     fine = np.linspace(1, n.max() + 1, 200)
-    axes.plot(fine, [predicted(run, x, moved) for x in fine], color=ACCENT, lw=1.2, label="as the lab believes")
+    for (name, pair), style in zip(times(run).items(), ("--", "-"), strict=True):
+        axes.plot(fine, [predicted(run, x, *pair) for x in fine], style, color=ACCENT, lw=1.2, label=name)
     axes.set(xlabel="atoms that share the port", ylabel="heralds /s", ylim=(0, None))
     axes.legend(loc="lower right")
     return figure

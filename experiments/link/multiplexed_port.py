@@ -12,7 +12,6 @@ from artiq.experiment import (
     TInt32,
     kernel,
     now_mu,
-    rpc,
 )
 from numpy import int64
 
@@ -68,7 +67,7 @@ class MultiplexedPort(EnvExperiment):
             for node in parameters.NODES:
                 parameters.get(self, f"param.{node}.{name}")
         self.pattern = self.visits = self.tried = 0
-        self.begun_mu = self.prepared_mu = self.ended_mu = int64(0)
+        self.begun_mu = self.prepared_mu = self.ended_mu = self.switching_mu = int64(0)
         self.taken = 0  # pairs, over all rows: their settings take turns
 
     def run(self) -> None:
@@ -80,7 +79,8 @@ class MultiplexedPort(EnvExperiment):
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return what `shots` rounds with so many atoms gave."""
-        row = {"rounds": 0, "visits": 0, "heralds": 0, "attempts": 0, "t_prep_s": 0.0, "t_port_s": 0.0, "t_move_s": 0.0}
+        row = dict.fromkeys(("rounds", "visits", "heralds", "heralds_carried", "attempts"), 0)
+        row |= dict.fromkeys(("t_prep_s", "t_port_s", "t_switch_s", "t_move_s"), 0.0)
         table = np.zeros((len(SETTINGS), 4), dtype=int)
         for _ in range(self.scan.shots):
             self.plan_round(int(point.n_atoms))
@@ -91,9 +91,11 @@ class MultiplexedPort(EnvExperiment):
             row["rounds"] += 1
             row["visits"] += int(self.visits)
             row["heralds"] += int(self.pattern != 0)
+            row["heralds_carried"] += int(self.pattern != 0 and self.visits > 1)
             row["attempts"] += int(self.tried)
             row["t_prep_s"] += int(self.prepared_mu - self.begun_mu) * self.core.ref_period
             row["t_port_s"] += int(self.ended_mu - self.prepared_mu) * self.core.ref_period
+            row["t_switch_s"] += int(self.switching_mu) * self.core.ref_period
             row["t_move_s"] += self.switching_s
         return {**row, "table": table.ravel().tolist(), "unpushed": [0, 0, 0, 0]}
 
@@ -112,8 +114,10 @@ class MultiplexedPort(EnvExperiment):
                 self.switching_s = 0.0
                 return
             fresh = False
-        raise DeviceError(f"{MAX_LOADS} loadings of alice gave fewer than {n_atoms} atoms in {self.rows} x {self.columns} "
-                          "sites: use more sites, or check cooling light and param.alice.site_threshold.")  # fmt: skip
+        raise DeviceError(
+            f"{MAX_LOADS} loadings of alice gave fewer than {n_atoms} atoms in {self.rows} x {self.columns} sites: use "
+            "more sites, or check cooling light and param.alice.site_threshold."
+        )
 
     def _nearest(self, mask: Any) -> list[Site]:
         """Return the sites of a mask but the port's, the nearest to the port first."""
@@ -121,14 +125,12 @@ class MultiplexedPort(EnvExperiment):
         sites = [(int(row), int(column)) for row, column in np.argwhere(mask) if (row, column) != port]
         return sorted(sites, key=lambda site: (abs(site[0] - port[0]) + abs(site[1] - port[1]), site))
 
-    @rpc
-    def queue_switch(self, k: TInt32):
+    def queue_switch(self, k: int) -> None:
         """Queue the moves that take atom k - 1 home and bring atom k to the port."""
         self.switching_s += self.array.carry(self.array.port, self.homes[k - 1])
         self.switching_s += self.array.carry(self.sites[k], self.array.port)
 
-    @rpc
-    def queue_storing(self, k: TInt32):
+    def queue_storing(self, k: int) -> None:
         """Queue the moves that take atom k, which is entangled, into the array and back."""
         self.array.carry(self.array.port, self.homes[k])
         self.array.carry(self.homes[k], self.array.port)
@@ -167,10 +169,13 @@ class MultiplexedPort(EnvExperiment):
         self.pattern = 0
         self.visits = 0
         self.tried = 0
+        self.switching_mu = int64(0)
         while self.visits < n_atoms and self.pattern == 0:
             if self.visits > 0:
+                before_mu = now_mu()
                 self.queue_switch(self.visits)
                 self.array.play()
+                self.switching_mu += now_mu() - before_mu
             self.nodes.recool()
             self.pattern = self.herald.attempts(self.attempts)
             self.tried += self.herald.n_attempts

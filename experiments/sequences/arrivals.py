@@ -39,7 +39,7 @@ class Arrivals(HasEnvironment):
         row: dict[str, Any] = {}
         for node, lit in (("alice", (True, False)), ("bob", (False, True))):
             self.photons.excite(*lit)
-            self.photons.count(self.timing, SINGLES, attempts, keep_times=True)
+            self.photons.count(self.timing, SINGLES, attempts, keep_times=True, sure=True)
             row |= {f"h_{node}": self._histogram(*self.photons.times()), f"n_{node}": int(self.photons.done)}
         self.photons.excite(True, True)
         return row

@@ -166,9 +166,9 @@ ROWS = (
         shares=LEFT,
     ),
     Row(
-        "spin_echo", "atoms.spin_echo:SpinEcho", {"shots": 40, "t_wait": RangeScan(20e-6, 5020e-6, 15)},
+        "spin_echo", "atoms.spin_echo:SpinEcho", {},
         {"*.t2_s": of_node(lambda node, _run: node.truth.memory.t2_s)}, "scenario",
-        shares=LEFT,
+        most=40, shares=LEFT,
     ),
     Row(
         "trap_lifetime", "atoms.trap_lifetime:TrapLifetime", {"shots": 30},

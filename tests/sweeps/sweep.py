@@ -37,6 +37,7 @@ from atomlink.errors import DataError  # noqa: E402
 from sim.world.scenario import load_scenario  # noqa: E402
 from sim.world.world import World  # noqa: E402
 
+ENOUGH = 10  # seeds to draw from
 CHUNK = 10  # seeds that one process takes at a time
 NODES = ("alice", "bob")
 
@@ -80,7 +81,7 @@ def judge(row: Row, runs: Mapping[int, Run], draws: int = 0) -> dict[str, Covera
     names = [(key, name) for key in row.truths for name in _names(key)]
     values: dict[str, list[Any]] = {key: [] for key in row.truths}
     analyse = row.analyse or _twin_of(row)
-    if pooled in row.truths.values():
+    if draws or pooled in row.truths.values():
         together = analyse(merged(list(runs.values())))
     for run in (drawn(list(runs.values()), row, draws) if draws else runs).values():
         try:
@@ -92,8 +93,11 @@ def judge(row: Row, runs: Mapping[int, Run], draws: int = 0) -> dict[str, Covera
             if estimate is None:
                 values[key].append(None)
                 continue
-            expected = truth(world, run, name) if callable(truth) and truth is not pooled else truth
-            expected = together[name].value if truth is pooled else expected
+            expected = truth
+            if draws or truth is pooled:  # what is drawn has the seeds' own shares for its truth
+                expected = together[name].value
+            elif callable(truth):
+                expected = truth(world, run, name)
             values[key].append((estimate.value, estimate.error, expected))
     return {key: coverage(entries) for key, entries in values.items()}
 
@@ -144,7 +148,7 @@ def line(row: Row, key: str, found: Coverage, seeds: int, draws: int = 0) -> str
     return (
         f"| {row.name} | {key} | {runs} | {found.n} | {100 * found.share:.1f} ± {100 * found.error:.1f} % "
         f"| {found.mean:+.2f} | {found.rms:.2f} | {100 * found.refused:.1f} % | {found.verdict()} "
-        f"| {row.source}{'; ' + row.notes[key] if key in row.notes else ''} |"
+        f"| {'the seeds together' if draws else row.source}{'; ' + row.notes[key] if key in row.notes else ''} |"
     )
 
 
@@ -166,7 +170,7 @@ def write(folder: Path, rows: list[Row], draws: int) -> int:
         runs = {seed: from_json(text) for seed, text in sorted(kept(path, row).items())} if path.exists() else {}
         if not runs:
             continue
-        for n in (0, draws) if row.shares and draws else (0,):
+        for n in (0, draws) if row.shares and draws and len(runs) >= ENOUGH else (0,):
             for key, found in judge(row, runs, n).items():
                 lines.append(line(row, key, found, len(runs), n))
                 bad += found.verdict() == "bad"
