@@ -123,8 +123,8 @@ def elements(axes: Floats, retention: Floats) -> Complex:
     for node in (0, 1):
         seen: Complex = retention[node] * (np.eye(2) + np.einsum("ki,iab->kab", axes[:, node], PAULI)) / 2
         single.append(np.stack([np.eye(2) - seen, seen], axis=1))
-    both = np.einsum("kiab,kjcd->kijacbd", single[0], single[1])
-    return both.reshape(-1, 4, 4).astype(np.complex128)
+    both: Complex = np.einsum("kiab,kjcd->kijacbd", single[0], single[1])
+    return both.reshape(-1, 4, 4)
 
 
 def probabilities(rho: Complex, effects: Complex) -> Floats:
@@ -135,7 +135,7 @@ def probabilities(rho: Complex, effects: Complex) -> Floats:
 def most_likely(tables: Floats, effects: Complex) -> Complex:
     """Return the states (b, 4, 4) of greatest likelihood for counts (b, outcomes); effects (b, outcomes, 4, 4)."""
     shots = tables.sum(axis=1)
-    rho = np.broadcast_to(np.eye(4, dtype=complex) / 4, (len(tables), 4, 4)).copy()
+    rho: Complex = np.tile(np.eye(4, dtype=np.complex128) / 4, (len(tables), 1, 1))
     flat = effects.reshape(len(tables), -1, 16)
     active = np.arange(len(tables))
     for step in range(MOST_STEPS):

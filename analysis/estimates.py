@@ -10,7 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from atomlink.errors import DataError
+
+FEWEST_INTERVALS = 10
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,21 @@ def ratio(k: int, m: int, source: str = "") -> Estimate:
     return Estimate(
         k / m, smooth * math.sqrt(1 / (k + 0.5) + 1 / m), k + m, source or "ratio of counts, Poisson errors"
     )
+
+
+def renewal(k: int, total: float, intervals: npt.ArrayLike, source: str) -> Estimate:
+    """Return k/total of events whose intervals were measured: error (k/total) spread/mean/sqrt(k) of these intervals.
+
+    Poisson where they are independent and exponential; larger where events cease for a while (a lost atom that nobody
+    has noticed yet), smaller where each one takes a fixed time. Below 10 events: Poisson. Source: D. R. Cox, "Renewal
+    Theory" (1962), ch. 3.
+    """
+    between = np.asarray(intervals, dtype=float)
+    if len(between) < FEWEST_INTERVALS or not between.mean() > 0:
+        return replace(rate(k, total, source), source=source)
+    spread = float(between.std(ddof=1) / between.mean())
+    return Estimate(k / total, k / total * spread / math.sqrt(k), k, source)
+
 
 def half_period(frequency: Estimate) -> Estimate:
     """Return 1/(2 f) in s: the time from one pole to the other."""

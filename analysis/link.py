@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from analysis import readout, schema
 from analysis.accidentals import Accidentals, estimate_accidentals
-from analysis.estimates import Estimate, binomial, rate
+from analysis.estimates import Estimate, binomial, renewal
 from analysis.load import Run
 from analysis.readout import UNCORRECTED, Correlator, Retention
 from analysis.waiting import Waiting, check_waiting
@@ -108,20 +108,21 @@ def analyse(run: Run) -> LinkResult:
         raise DataError(f"Run {run.label} heralded no pair: there is nothing to analyse yet.")
     shots = _Shots(run, settings_of(run), herald)
     attempts = int(data.get("link.attempts", data["shots.attempts"].sum()))
-    probability = binomial(heralds, max(attempts, heralds), "heralds/attempts")
+    between = data["shots.attempts"][herald]
+    probability = renewal(heralds, max(attempts, heralds), between, "heralds/attempts, error of the waits")
     return LinkResult(
         heralds=heralds,
         vetoed=int(np.sum(herald & (data["shots.valid"] == 0))),
         other_patterns=int(np.sum(~herald)),
         probability=probability,
-        rate_attempting=_rate(heralds, data.get("link.t_attempting_s")),
-        rate_lab=_rate(heralds, data.get("link.t_lab_s")),
+        rate_attempting=_rate(heralds, data.get("link.t_attempting_s"), between),
+        rate_lab=_rate(heralds, data.get("link.t_lab_s"), np.diff(data["shots.t_herald_mu"][herald])),
         settings=shots.settings,
         patterns=tuple(shots.row(name, (pattern,)) for pattern, (name, _) in PATTERNS.items()),
         states=tuple(shots.row(STATE_NAMES[sign], _patterns_of(sign)) for sign in STATE_NAMES),
         total=shots.row("all", tuple(PATTERNS)),
         retention=shots.kept,
-        waiting=check_waiting(data["shots.attempts"][herald]),
+        waiting=check_waiting(between),
         accidentals=estimate_accidentals(run, probability, tuple(PATTERNS)),
     )
 
@@ -151,8 +152,10 @@ def _axis(polar: float, azimuth: float) -> tuple[float, float, float]:
     return (math.sin(polar) * math.cos(azimuth), math.sin(polar) * math.sin(azimuth), math.cos(polar))
 
 
-def _rate(heralds: int, duration_s: Any) -> Estimate | None:
-    return None if duration_s is None or not duration_s > 0 else rate(heralds, float(duration_s), "heralds/time")
+def _rate(heralds: int, duration_s: Any, between: Ints) -> Estimate | None:
+    if duration_s is None or not duration_s > 0:
+        return None
+    return renewal(heralds, float(duration_s), between, "heralds/time, error of the waits")
 
 
 def _patterns_of(sign: int) -> tuple[int, ...]:

@@ -28,7 +28,8 @@ from atomlink.errors import DataError
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 
 NODES = budget.NODES
-COUNTED = ("rounds", "visits", "heralds", "heralds_carried", "attempts", "t_prep_s", "t_port_s", "t_switch_s", "t_move_s")
+COUNTED = ("rounds", "visits", "heralds", "heralds_carried", "attempts", "t_prep_s", "t_port_s", "t_switch_s",
+           "t_move_s")  # fmt: skip
 
 
 def totals(run: Run) -> dict[int, dict[str, float]]:
@@ -40,7 +41,7 @@ def totals(run: Run) -> dict[int, dict[str, float]]:
 
 def predicted(run: Run, n_atoms: float, t_prep_s: float, t_move_s: float) -> float:
     """Return heralds per second of the formula; DataError where the file lacks a belief."""
-    t, attempts = believed(run), float(run.datasets["link.attempts_per_visit"])
+    t, attempts = believed(run), float(run.datasets["pairs.attempts_per_visit"])
     q = (1 - t["p"]) ** attempts
     heralds = 1 - q**n_atoms
     visits = heralds / (1 - q)
@@ -56,7 +57,7 @@ def believed(run: Run) -> dict[str, float]:
             raise DataError(f"The file has no `param.{name}`: the prediction needs it.")
         return max(float(value) for value in values)
 
-    gate = float(run.datasets["link.t_gate_s"])
+    gate = float(run.datasets["pairs.t_gate_s"])
     eta = [float(run.belief(f"param.link.efficiency_{node}")) for node in NODES]
     dark = -math.expm1(-belief("link.dark_rate_hz") * gate)
     probability = two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, belief("link.visibility"))).probability
@@ -100,7 +101,8 @@ def analyse(run: Run) -> Result:
     if not heralds:
         raise DataError(f"Run {run.label} heralded no pair: take more rounds.")
     estimates["herald_probability"] = binomial(heralds, attempts)
-    estimates["heralds_carried"] = _known(sum(row["heralds_carried"] for row in rows), "", "of atoms brought to the port")
+    carried = sum(row["heralds_carried"] for row in rows)
+    estimates["heralds_carried"] = _known(carried, "", "of atoms that were brought to the port")
     pairs = PairRows.of(run)
     shots = {name: int(pairs.table(name).sum()) for name in ("XX", "YY", "ZZ")}
     if all(shots.values()):
@@ -108,8 +110,8 @@ def analyse(run: Run) -> Result:
         estimates["stored_fidelity"] = pairs.fidelity()
     return Result("Multiplexed port", estimates=estimates, notes=(
         "Rates without the time of reading out.",
-        "Stored: alice's half was carried into the array and back. That takes longer than T2*: without an echo only the "
-        "populations survive.",))  # fmt: skip
+        "Stored: alice's half was carried into the array and back. That takes longer than T2*: without an echo only "
+        "the populations survive.",))  # fmt: skip
 
 
 def _known(value: float, unit: str, source: str) -> Estimate:

@@ -30,9 +30,9 @@ class PairRows:
     @classmethod
     def of(cls, run: Run) -> PairRows:
         """Return the rows of a run; DataError names what is missing."""
-        schema.require(run.datasets, ("scan.table", "scan.unpushed", "link.setting_names"), "the analysis of pairs")
+        schema.require(run.datasets, ("scan.table", "scan.unpushed", "pairs.setting_names"), "the analysis of pairs")
         table, unpushed = (np.asarray(run.datasets[key]) for key in ("scan.table", "scan.unpushed"))
-        names = tuple(name.strip() for name in run.text("link.setting_names").split(","))
+        names = tuple(name.strip() for name in run.text("pairs.setting_names").split(","))
         if table.ndim != 2 or table.shape[1] != 4 * len(names):
             raise DataError(f"Dataset `scan.table` must have {4 * len(names)} counts a row for {len(names)} settings, "
                             f"but has the shape {table.shape}.")  # fmt: skip

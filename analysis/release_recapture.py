@@ -2,7 +2,7 @@
 
 An atom that is released flies freely and is caught if its energy in the restored trap is below zero; how many are
 depends on the time off, their temperature, and the trap (depth, waist, wavelength as believed):
-    share = kept x recaptured(t, T),   kept: what survives cooling and imaging
+    share = kept x recaptured(t, T),   kept: what survives cooling and imaging, at most 1
 `recaptured` is worked out by `sim.physics.recapture` for ATOMS thermal atoms at each temperature of a grid, the same
 random numbers for all, and interpolated; its own noise, 1/(2 sqrt(ATOMS)) = 0.5 %, is below that of the shots. The
 temperature goes with depth: a belief that is off by a per cent makes it wrong by about as much.
@@ -35,7 +35,7 @@ COLDEST, HOTTEST = 1e-3, 0.2  # of the trap's depth: the grid of temperatures
 
 
 def analyse(run: Run) -> Result:
-    """Return the temperature of each node's atom, and the share that is kept without release."""
+    """Return the temperature of each node's atom."""
     found: dict[str, fits.Fit] = {}
     refusals: dict[str, str] = {}
     for node, points in shares_by_node(run, "t_release").items():
@@ -47,8 +47,7 @@ def analyse(run: Run) -> Result:
         raise fits.FitRefused("; ".join(f"{node}: {why}" for node, why in refusals.items()))
     return Result(
         "Release and recapture",
-        estimates={f"{node}.temperature_k": fit["temperature"] for node, fit in found.items()}
-        | {f"{node}.kept": fit["kept"] for node, fit in found.items()},
+        estimates={f"{node}.temperature_k": fit["temperature"] for node, fit in found.items()},
         fits=found,
         refusals=refusals,
     )

@@ -317,7 +317,8 @@ def _recover(words: list[str]) -> int:
     from sim.command.lab import find_lab
 
     path = args.path or find_lab(Path.cwd()).results
-    recoveries = recover(path)
+    # A run that was killed before it wrote anything has left no folder: then there is nothing to recover.
+    recoveries = recover(path) if args.path or path.exists() else []
     for recovery in recoveries:
         print(recovery)
     print(f"{len(recoveries)} journals in {_short(path.resolve())}")

@@ -102,9 +102,8 @@ class LinkMonitor(EnvExperiment):
             self.beliefs.file()
 
     def _run_level(self) -> dict[str, Any]:
-        level = self.pairs.run_level()
         return {
-            **{f"link.{key}": level[f"link.{key}"] for key in ("setting_names", "herald", "wait_s")},
+            **self.tally.run_level(),
             "monitor.period_s": self.period,
             "monitor.reference_rate_hz": self.reference.rate_hz,
             "monitor.reference_fidelity": self.reference.fidelity,

@@ -22,6 +22,7 @@ from experiments.sequences.conclude import conclude
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
+from experiments.sequences.tally import Tally
 from experiments.sequences.two_nodes import TwoNodes
 
 MAX_LOADS = 20  # loadings in succession that leave too few atoms: then something is broken
@@ -73,14 +74,13 @@ class MultiplexedPort(EnvExperiment):
     def run(self) -> None:
         """Take rounds with each number of atoms; keep what there is when asked to stop."""
         self.array.connect()
-        level = {**self.pairs.run_level(), "link.attempts_per_visit": self.attempts}
-        kept = ("setting_names", "herald", "t_gate_s", "attempts_per_visit")
-        self.scan.run(self.measure, self.begin, self.nodes.close, {f"link.{key}": level[f"link.{key}"] for key in kept})
+        level = {**Tally(self.pairs).run_level(), "pairs.attempts_per_visit": self.attempts}
+        self.scan.run(self.measure, self.begin, self.nodes.close, level)
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return what `shots` rounds with so many atoms gave."""
-        row = dict.fromkeys(("rounds", "visits", "heralds", "heralds_carried", "attempts"), 0)
-        row |= dict.fromkeys(("t_prep_s", "t_port_s", "t_switch_s", "t_move_s"), 0.0)
+        row: dict[str, float] = dict.fromkeys(("rounds", "visits", "heralds", "heralds_carried", "attempts"), 0)
+        row.update(dict.fromkeys(("t_prep_s", "t_port_s", "t_switch_s", "t_move_s"), 0.0))
         table = np.zeros((len(SETTINGS), 4), dtype=int)
         for _ in range(self.scan.shots):
             self.plan_round(int(point.n_atoms))

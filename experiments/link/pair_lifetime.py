@@ -41,9 +41,7 @@ class PairLifetime(EnvExperiment):
     def run(self) -> None:
         """Take pairs at each waiting time; keep what there is when asked to stop."""
         self.tally.open()
-        level = self.pairs.run_level()
-        self.scan.run(self.measure, self.nodes.init, self.nodes.close,
-                      {f"link.{key}": level[f"link.{key}"] for key in ("setting_names", "herald")})  # fmt: skip
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close, self.tally.run_level())
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return the outcomes of `shots` pairs that waited for t_wait."""

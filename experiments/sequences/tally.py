@@ -35,6 +35,11 @@ class Tally:
         self._shots.append(row)
         self._lab_s = totals["link.t_lab_s"]
 
+    def run_level(self) -> dict[str, Any]:
+        """Return what the analysis of such rows needs beside them: `pairs.setting_names` and more."""
+        level = self._pairs.run_level()
+        return {f"pairs.{key}": level[f"link.{key}"] for key in ("setting_names", "herald", "wait_s", "t_gate_s")}
+
     def measure(self, wanted: int) -> dict[str, Any]:
         """Take so many pairs and return the row; DeviceError or TimingError where that cannot be done."""
         pairs = self._pairs

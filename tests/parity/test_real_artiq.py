@@ -28,6 +28,10 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
         "singles_attempts=100",
         "dark_attempts=100",
     ),
+    "BellTomography": ("n_pairs=3",),
+    "LinkMonitor": ("shots=3", "repeats=2", "period=6"),
+    "MultiplexedPort": ('n_atoms={"ty": "ExplicitScan", "sequence": [2]}', "shots=2"),
+    "PairLifetime": ('t_wait={"ty": "ExplicitScan", "sequence": [3e-5, 1e-4]}', "shots=2"),
     "AtomPhoton": ("shots=1",),
     "EmissionEfficiency": ('amplitude={"ty": "ExplicitScan", "sequence": [0.5, 1.0]}', "shots=40"),
     "FibreDelay": ("shots=40",),
@@ -50,6 +54,7 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
 }
 # Its datasets say the time of day; its children are the other experiments. See test_real_artiq_scan.py.
 NOT_HERE = ("Calibrate",)
+SCENARIOS = {"MultiplexedPort": "array"}  # where the default lab does not do
 Dataset = tuple[str, tuple[int, ...], bytes, dict[str, Any]]
 
 
@@ -59,7 +64,8 @@ def run(mode: str, file: str, name: str, arguments: tuple[str, ...], folder: Pat
     lab.mkdir()
     shutil.copy(ROOT / "device_db.py", lab)
     shutil.copy(ROOT / file, lab)
-    real_artiq.run([str(SCRIPT), mode, Path(file).name, name, *arguments], lab, ATOMLINK_SEED=SEED)
+    real_artiq.run([str(SCRIPT), mode, Path(file).name, name, *arguments], lab, ATOMLINK_SEED=SEED,
+                    ATOMLINK_SCENARIO=SCENARIOS.get(name, "default"))  # fmt: skip
     return lab
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis import fits, models
-from analysis.estimates import Estimate
+from analysis.estimates import Estimate, renewal
 from analysis.histograms import two_levels
 from analysis.models import Model
 from sim.physics.imaging import Imaging, best_threshold, error_rates
@@ -183,6 +183,17 @@ def test_one_level_is_not_taken_for_two(counts: list[int] | None) -> None:
     rng = np.random.default_rng(7)
     with pytest.raises(fits.FitRefused):
         two_levels(rng.poisson(12, 300) if counts is None else counts)
+
+
+def test_events_that_cease_for_a_while_have_larger_errors_than_poissons() -> None:
+    """Waits of mean 20 attempts, one in 60 is 400 longer: of 300 runs 57 to 79 % cover; Poisson errors cover less."""
+    rng = np.random.default_rng(10)
+    waits = rng.geometric(1 / 20, (300, 280)) + 400 * (rng.random((300, 280)) < 1 / 60)
+    found = [renewal(280, float(row.sum()), row, "") for row in waits]
+    truth = 1 / (20 + 400 / 60)
+    assert 0.57 < np.mean([abs(e.sigmas_from(truth)) < 1 for e in found]) < 0.79
+    assert np.mean([abs(e.value - truth) < e.value / math.sqrt(280) for e in found]) < 0.57
+    assert renewal(3, 2.0, [0.5, 0.7], "").error == math.sqrt(3.5) / 2.0  # too few to tell their spread
 
 
 def test_quantities_read_well() -> None:
