@@ -18,7 +18,8 @@ SCALED = ("s", "Hz", "V", "W", "K", "m")  # units that take a prefix
 _PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 NODES = ("alice", "bob")
-BEAMS = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout")
+BEAMS = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout", "rydberg_420",
+         "rydberg_1013")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,17 @@ _TEMPLATES = (
     Parameter("param.{n}.a_tone", 0.009, "1", "amplitude of one tone, fraction of the AWG's full scale",
               "a hundred of them stay within full scale"),
     Parameter("param.{n}.awg_tones", 20.0, "1", "tones that one axis of the AWG has", "DDS cores of an M4i.66xx"),
+    Parameter("param.{n}.rydberg_n", 70.0, "1", "principal quantum number of the Rydberg state", "design: 70S"),
+    Parameter("param.{n}.f_rydberg_rabi_hz", 4.6e6, "Hz", "two-photon Rabi frequency of the Rydberg light",
+              "Evered et al., Nature 622, 268 (2023)"),
+    Parameter("param.{n}.t_cz_pulse_s", 149e-9, "s", "each of the CZ gate's two pulses",
+              "Levine et al., PRL 123, 170503 (2019): 4.29268 / (2 pi 4.6 MHz)"),
+    Parameter("param.{n}.f_cz_detuning_hz", 1.73591e6, "Hz", "Rydberg light above resonance in the CZ gate",
+              "Levine et al.: 0.377371 x 4.6 MHz"),
+    Parameter("param.{n}.t_cz_dark_s", 358e-9, "s", "dark time between the CZ gate's two pulses",
+              "the jump of phase of Levine et al., 3.90242 rad, over 2 pi x 1.73591 MHz"),
+    Parameter("param.{n}.cz_phase_turns", 0.379, "1", "phase that the CZ gate gives to one atom in |2>",
+              "sim.physics.rydberg.cz of these pulses"),
     Parameter("param.{n}.v_transmitted_v", 2.0, "V", "photodiode behind the cavity, cavity in lock", "design"),
     Parameter("param.link.t_photon_{n}_s", 549e-9, "s", "excitation switch edge to first light at the detectors",
               "500 ns of AOM + 10 m of fibre at n = 1.468"),

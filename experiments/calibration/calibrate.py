@@ -11,7 +11,7 @@ from atomlink.errors import DataError, DeviceError
 from drivers import line_log, parameter_log
 from drivers.parameter_store import ParameterStore
 from experiments.calibration.child import run_child
-from experiments.calibration.graph import Graph, Node, Outcome, Pass, State, Verdict, Visit
+from experiments.calibration.graph import Graph, Node, Outcome, Pass, State, Verdict, Visit, span
 from experiments.calibration.judge import judge
 from experiments.calibration.nodes import NODES
 from experiments.sequences.recorder import provenance
@@ -148,7 +148,10 @@ class Calibrate(EnvExperiment):
     def _plan(self, walk: Pass) -> None:
         for node in self.wanted:
             why = walk.stale(node, self.started_s)
-            print(f"{node.name}: {f'to be checked, {why}' if why else 'fresh'}")
+            state = self.states[node.name]
+            age_s = max(self.started_s - max(state.checked_s, state.calibrated_s), 0.0)
+            fresh = f"fresh, {state.verdict} {span(age_s)} ago, holds for {span(node.timeout_s)}"
+            print(f"{node.name}: {f'to be checked, {why}' if why else fresh}")
 
     @kernel
     def counter(self) -> TInt64:

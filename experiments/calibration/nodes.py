@@ -69,7 +69,7 @@ NODES: tuple[Node, ...] = (
         "atoms.ramsey:Ramsey",
         depends=("microwave",),
         timeout_s=HOUR,
-        check={"t_wait": RangeScan(5e-6, 125e-6, 25), "shots": 15},
+        check={"t_wait": RangeScan(5e-6, 125e-6, 25), "shots": 20},
         measure={"t_wait": RangeScan(5e-6, 245e-6, 49), "shots": 20},
         tolerances={"param.alice.f_larmor_hz": 1000.0, "param.bob.f_larmor_hz": 1000.0},
     ),

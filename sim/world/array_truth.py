@@ -33,7 +33,8 @@ class Readout:
 @dataclass(frozen=True)
 class RydbergTruth:
     """Two-photon Rydberg light on the port's neighbourhood: the state nS, Rabi frequency at full power of both beams
-    and its rms relative error from shot to shot, sum of both tones at resonance, k that an atom's velocity meets.
+    and its rms relative error from shot to shot, sum of both tones at resonance, k that an atom's velocity meets;
+    whether the port's pumping, Raman, microwave and push-out light reaches the sites beside it, too.
     """
 
     n: int
@@ -41,8 +42,11 @@ class RydbergTruth:
     rabi_rms: float
     resonance_hz: float
     wavenumber_rad_m: float
+    global_drives: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.global_drives, bool):
+            raise ScenarioError(f"RydbergTruth.global_drives is {self.global_drives!r}, but must be true or false.")
         require(self, "rabi_rad_s", 0)
         require(self, "rabi_rms", 0, 1)
         require(self, "resonance_hz", 0, above=True)

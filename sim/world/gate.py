@@ -23,6 +23,7 @@ from sim.physics.rydberg import pair_shift_rad_s
 from sim.physics.rydberg import state as rydberg_state
 from sim.world.array_truth import RydbergTruth
 from sim.world.attempt import F2, READY
+from sim.world.global_drives import GlobalDrives
 from sim.world.qubits import Cluster, Stored
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class RydbergGate:
         assert node.tweezers is not None
         self.node, self.array, self.rng = node, node.tweezers, rng
         self.atoms: list[Atom] = []
+        self.global_drives = GlobalDrives(self, rng)
         self._cluster: Cluster | None = None
         self._scale = 1.0
         self._until_mu = 0
@@ -96,7 +98,7 @@ class RydbergGate:
         """Gather the atoms that may be in F = 2 into one cluster with a fourth level each."""
         self._until_mu = t_mu
         self._scale = 1 + self.truth.rabi_rms * float(self.rng.standard_normal())
-        found = [(site, stored) for site in self._sites() if (stored := self._qubit(site, t_mu)) is not None]
+        found = [(site, stored) for site in self.sites() if (stored := self.qubit(site, t_mu)) is not None]
         if not found:
             return
         whole = found[0][1].cluster
@@ -108,14 +110,14 @@ class RydbergGate:
         self.atoms = [Atom(site, stored.name, self._doppler(site)) for site, stored in found]
         self._cluster = whole
 
-    def _sites(self) -> list[Site]:
-        """Return the sites in the light: the port's and those beside it."""
+    def sites(self) -> list[Site]:
+        """Return the sites in the light: the port's first, then those beside it."""
         row, column = self.array.port
         rows, columns = self.array.shape
         beside = [(row, column), (row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)]
         return [site for site in beside if 0 <= site[0] < rows and 0 <= site[1] < columns]
 
-    def _qubit(self, site: Site, t_mu: int) -> Stored | None:
+    def qubit(self, site: Site, t_mu: int) -> Stored | None:
         """Return the part in a quantum state of an atom that light could excite; None for any other."""
         label = self.array.label(*site)
         if self.array.cluster(*site) is None:

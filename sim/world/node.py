@@ -327,6 +327,7 @@ class Node:
                 self.gate.drive(start_mu, stop_mu)
             if self.microwave_on or any(beam.power for role, beam in beams.items() if not role.startswith("rydberg")):
                 self.settle_gate()
+                self.gate.global_drives.act(start_mu, stop_mu)
         if beams["cooling"].power:
             cooling = min(beams["cooling"].power, 1.0)
             self.counter.shine(start_mu, stop_mu, self.truth.imaging.background_hz * cooling)
@@ -405,21 +406,29 @@ class Node:
     def _raman(self, start_mu: int, dt: float) -> None:
         cluster = self._qubit(start_mu)
         noise = cluster.members[self.name]
+        cluster.apply(self.name, self.raman_pulse(noise, start_mu, dt))
+        noise.touched_mu = start_mu + dt * 1e9
+
+    def raman_pulse(self, noise: Member, start_mu: int, dt: float) -> Complexes:
+        """Return what the Raman light does for dt seconds to an atom with this noise."""
         a, b = self.beams["raman_a"], self.beams["raman_b"]
         rabi = self.truth.raman.rabi_rad_s * math.sqrt(a.power * b.power) * noise.raman_scale
         drive = 2 * math.pi * (b.tone.frequency_hz - a.tone.frequency_hz)
         detuning = self.larmor_rad_s + noise.detuning_rad_s - drive + self.truth.raman.detuning_rad_s
         pulse = raman(rabi, detuning, b.phase_rad(start_mu) - a.phase_rad(start_mu), dt)
-        cluster.apply(self.name, _turned(pulse, drive * dt))
-        noise.touched_mu = start_mu + dt * 1e9
+        return _turned(pulse, drive * dt)
 
     def _microwave(self, start_mu: int, dt: float) -> None:
         cluster = self._qubit(start_mu)
         noise = cluster.members[self.name]
+        cluster.apply(self.name, self.microwave_pulse(noise, dt))
+        noise.touched_mu = start_mu + dt * 1e9
+
+    def microwave_pulse(self, noise: Member, dt: float) -> Complexes:
+        """Return what the microwave does for dt seconds to an atom with this noise."""
         drive = self.truth.microwave
         pulse = microwave(drive.rabi_rad_s * noise.microwave_scale, drive.detuning_rad_s, 0.0, dt)
-        cluster.apply(self.name, _turned(pulse, self.larmor_rad_s * dt))
-        noise.touched_mu = start_mu + dt * 1e9
+        return _turned(pulse, self.larmor_rad_s * dt)
 
     def _push_out(self, start_mu: int, exposure_s: float) -> None:
         light = self.truth.pushout

@@ -2,8 +2,8 @@
 
 The atom on the port's site is the node's own (`Node.label` and the rest); all others live here, each with a label, and
 the few that are entangled keep their cluster, wherever they are carried (`carrier`). Pumping, excitation, Raman,
-microwave and push-out light is focused on the port's site; cooling and repump light is everywhere, unless the hiding
-light shifts the other sites out of its way.
+microwave and push-out light is focused on the port's site (where it is not: `global_drives`); cooling and repump light
+is everywhere, unless the hiding light shifts the other sites out of its way.
 """
 
 from __future__ import annotations
@@ -129,6 +129,21 @@ class Tweezers:
         self._qubits.pop(site, None)
         self._occupied[site], self._label[site] = False, ABSENT
 
+    def relabel(self, site: tuple[int, int], label: int) -> None:
+        """Give an atom beside the port another label, outside any quantum state."""
+        self._qubits.pop(site, None)
+        self._label[site] = label
+
+    def warm(self, site: tuple[int, int], temperature_k: float) -> None:
+        """Set the temperature of an atom beside the port."""
+        self._temperature_k[site] = temperature_k
+
+    def forget(self, site: tuple[int, int]) -> None:
+        """Take an atom beside the port out of its quantum state, as if its level had been seen."""
+        stored = self._qubits.pop(site, None)
+        if stored is not None:
+            self._label[site] = F2 if stored.measure(self.node.rng) == 2 else F1
+
     # -- light and time ------------------------------------------------------------------------------------------------
 
     def shine(self, start_mu: int, stop_mu: int, power: float, loading: bool) -> None:
@@ -213,8 +228,7 @@ class Tweezers:
         """Take atoms out of their clusters, as if their level had been seen."""
         self.node.settle_gate()
         for site in [site for site in self._qubits if where[site]]:
-            level = self._qubits.pop(site).measure(self.node.rng)
-            self._label[site] = F2 if level == 2 else F1
+            self.forget(site)
 
     # -- atoms that are moved ------------------------------------------------------------------------------------------
 

@@ -164,6 +164,11 @@ def lab(folder: Path, job: Job) -> Path:
     return folder
 
 
+def test_a_lab_without_results_has_nothing_to_recover(tmp_path: Path) -> None:
+    """Killed before anything was written: not an error."""
+    assert "0 journals" in commands(lab(tmp_path / "lab", JOBS["link"]), ("recover",))["recover"]
+
+
 def test_one_killed_run_is_recovered(tmp_path: Path) -> None:
     job = JOBS["link"]
     told = killed(lab(tmp_path / "lab", job), job, 1, 0.05, from_row=25)

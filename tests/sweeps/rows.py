@@ -271,14 +271,13 @@ ROWS = (
     ),
     Row(
         "release_recapture", "atoms.release_recapture:ReleaseRecapture", {"shots": 40},
-        {"*.temperature_k": of_node(lambda node, _run: node.truth.atom.temperature_k), "*.kept": pooled},
-        "scenario; all seeds together for kept",
+        {"*.temperature_k": of_node(lambda node, _run: node.truth.atom.temperature_k)}, "scenario",
         shares=LEFT,
     ),
     Row(
         "pair_lifetime", "link.pair_lifetime:PairLifetime", {"shots": 60, "t_wait": RangeScan(30e-6, 330e-6, 5)},
         {"pair.t2_star_s": pooled, "coherence_at_0": pooled, "zz": pooled, "fidelity_first": pooled},
-        "all seeds together", "bright", most=100,
+        "all seeds together", "bright", most=100, version=2,
     ),
     Row(
         "aom_power", "setup.aom_power:AomPower", {"shots": 16},

@@ -31,6 +31,7 @@ from drivers.interlock import (
     Reading,
 )
 from drivers.interlock_log import AROUND_S, InterlockLog
+from experiments.sequences.locks import Locks
 from sim.instruments.dlc_pro import Twin, TwinConnection
 from sim.world.scenario import load_scenario
 from sim.world.world import World
@@ -498,3 +499,11 @@ class FakeLine:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def test_beliefs_that_are_read_anew_leave_what_is_watched_in_place() -> None:
+    locks = Locks.__new__(Locks)
+    locks.watch_locks = False
+    locks.monitors = [LockMonitor("laser", LIMITS, lambda: Reading(1.0, 0.0))]
+    locks.prepare()  # the link monitor prepares its pairs again after each calibration
+    assert [monitor.name for monitor in locks.monitors] == ["laser"]
