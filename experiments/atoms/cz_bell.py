@@ -48,7 +48,7 @@ class CzBell(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        phases = Scannable(RangeScan(0.0, 0.9375, 16), global_min=0.0, global_max=1.0)
+        phases = Scannable(RangeScan(0.0, 11 / 12, 12), global_min=0.0, global_max=1.0)
         self.scan = Scan(self, (Axis("phase", phases, "", "Axis of the analysis pulse, in turns."),),
                          shares={"even parity": ("even", "n")}, shots=20)  # fmt: skip
         self.setattr_argument("node", EnumerationValue(["alice", "bob"], default="alice"), tooltip="Whose atoms.")

@@ -156,7 +156,7 @@ class PhotonCounter(HasEnvironment):
     @kernel
     def attempt_with_atoms(self, n: TInt32) -> TInt32:
         """Load, then attempt until the atoms are due for a look; return why it ended, or -1 to go on."""
-        if self.sure:
+        if self.sure or self.locks.watching:  # what a block may have to be dropped to
             self.note()
         if not self.nodes.load():
             return NO_ATOM

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.physics.constants import BOLTZMANN_J_K
+from sim.physics.evolution import propagator
 from sim.physics.rydberg import pair_shift_rad_s
 from sim.physics.rydberg import state as rydberg_state
 from sim.world.array_truth import RydbergTruth
@@ -143,10 +144,10 @@ class RydbergGate:
         axes = [cluster.members[atom.name].axis for atom in self.atoms]
         front = np.moveaxis(cluster.state, axes, range(len(axes)))
         psi, left = front.reshape(len(hamiltonian), -1), float(self.rng.random())
-        after, done_s = _propagator(hamiltonian, t_s) @ psi, t_s
+        after, done_s = propagator(hamiltonian, t_s) @ psi, t_s
         decays = float(np.linalg.norm(after)) ** 2 < left
         if decays:
-            step, done_s = _propagator(hamiltonian, t_s / _STEPS), 0.0
+            step, done_s = propagator(hamiltonian, t_s / _STEPS), 0.0
             after = psi
             while float(np.linalg.norm(after)) ** 2 >= left:
                 after, done_s = step @ after, done_s + t_s / _STEPS
@@ -194,9 +195,3 @@ class RydbergGate:
 
 
 _IN_R = np.diag([0, 0, 0, 1]).astype(complex)
-
-
-def _propagator(hamiltonian: Complexes, t_s: float) -> Complexes:
-    from scipy.linalg import expm
-
-    return np.asarray(expm(-1j * hamiltonian * t_s))

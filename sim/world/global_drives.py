@@ -1,7 +1,7 @@
 """Light of the port that reaches the atoms beside it, too: `[nodes.rydberg] global_drives = true`.
 
-Pumping, Raman, microwave and push-out then do to these atoms what `Node` does to the one at the port, each with noise of
-its own; excitation light stays at the port, for only there is a cavity. READY (F = 2, m = 0) is the level |2> that the
+Pumping, Raman, microwave and push-out then do to these atoms what `Node` does to the one at the port, each with noise
+of its own; excitation light stays at the port, for only there is a cavity. READY (F = 2, m = 0) is the level |2> that the
 microwave couples to |1>, so an atom that was pumped there enters the qubit as a pure |2>, the port's atom too. The
 hiding light keeps the sites beside the port out of all this.
 """

@@ -17,10 +17,10 @@ TIMING = Timing(5e-6, 0.55, 100e-6, 100e-6)
 
 
 class ArrayLab:
-    """Alice's array in the scenario `array`."""
+    """Alice's array, in the scenario `array` or another that has one."""
 
-    def __init__(self, seed: int = 1) -> None:
-        self.room: SignalLab = lab("array", seed)
+    def __init__(self, seed: int = 1, scenario: str = "array") -> None:
+        self.room: SignalLab = lab(scenario, seed)
         self.world = self.room.world
         self.node: Node = self.room.nodes[0]
         assert self.node.tweezers is not None
