@@ -29,7 +29,7 @@ demo: install
 	@$(BIN)/atomlink report
 
 test: install-dev lint types layers
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 test-slow: install-dev
 	$(BIN)/python -m pytest -q -m slow

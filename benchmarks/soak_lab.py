@@ -110,7 +110,8 @@ def main() -> int:
     """Soak and judge."""
     duration_s = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
     command = [sys.executable, "-m", "sim.cli", "lab", "--port", "0"]
-    log = tempfile.TemporaryFile("w+")  # not a pipe: a daemon whose log nobody reads stands still
+    # Not a pipe: a daemon whose log nobody reads stands still. Open as long as the daemon is.
+    log = tempfile.TemporaryFile("w+")  # noqa: SIM115
     daemon = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
     assert daemon.stdout is not None
     line = next(text for text in daemon.stdout if text.startswith("runs:"))

@@ -83,6 +83,7 @@ class CzBell(EnvExperiment):
         """Return, for each kind of shot, how often [none, only the one beside, only the port's, both] were left."""
         pow_ = round(point.phase * TURN_POW) % TURN_POW
         counts = [[0, 0, 0, 0] for _ in KINDS]
+        self.there = False, False  # the last image may be from before a pause
         for shot in range(2 * self.scan.shots + 2 * max(1, self.scan.shots // 4)):
             kind = (PARITY, BELL)[shot % 2] if shot < 2 * self.scan.shots else (ONE, ZERO)[shot % 2]
             self.load()

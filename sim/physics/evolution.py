@@ -1,7 +1,7 @@
 """The exponential of a small matrix, without LAPACK: its threads cost milliseconds where the sums take microseconds.
 
-Scaling and squaring with Taylor's series: at a norm below 1/2 the first 15 terms leave less than 1e-16. Source: C. Moler,
-C. Van Loan, SIAM Review 45, 3 (2003), method 3.
+Scaling and squaring with Taylor's series: at a norm below 1/2 the first 15 terms leave less than 1e-16. Source:
+C. Moler, C. Van Loan, SIAM Review 45, 3 (2003), method 3.
 """
 
 from __future__ import annotations

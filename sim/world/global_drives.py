@@ -1,8 +1,8 @@
 """Light of the port that reaches the atoms beside it, too: `[nodes.rydberg] global_drives = true`.
 
 Pumping, Raman, microwave and push-out then do to these atoms what `Node` does to the one at the port, each with noise
-of its own; excitation light stays at the port, for only there is a cavity. READY (F = 2, m = 0) is the level |2> that the
-microwave couples to |1>, so an atom that was pumped there enters the qubit as a pure |2>, the port's atom too. The
+of its own; excitation light stays at the port, for only there is a cavity. READY (F = 2, m = 0) is the level |2> that
+the microwave couples to |1>, so an atom that was pumped there enters the qubit as a pure |2>, the port's atom too. The
 hiding light keeps the sites beside the port out of all this.
 """
 
@@ -77,7 +77,7 @@ class GlobalDrives:
     def _microwave(self, site: Site, start_mu: int, dt: float) -> None:
         stored = self._qubit(site, start_mu)
         noise = stored.cluster.members[stored.name]
-        stored.cluster.apply(stored.name, self.node.microwave_pulse(noise, dt))
+        stored.cluster.apply(stored.name, self.node.microwave_pulse(noise, start_mu, dt))
         noise.touched_mu = start_mu + dt * 1e9
 
     def _push_out(self, site: Site, start_mu: int, exposure_s: float) -> None:

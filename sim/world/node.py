@@ -66,6 +66,7 @@ class Node:
         self.name, self.truth, self.species, self.rng, self.counter = name, truth, atom, rng, counter
         self.beams = {role: Beam(truth.aom) for role in ROLES}
         self.mot_coil = self.microwave_on = False
+        self._microwave_mu = 0  # when it was switched on
         self.label, self.temperature_k = ABSENT, truth.atom.temperature_k
         self._cluster: Cluster | None = None
         self._birth: Birth | None = None
@@ -421,14 +422,24 @@ class Node:
     def _microwave(self, start_mu: int, dt: float) -> None:
         cluster = self._qubit(start_mu)
         noise = cluster.members[self.name]
-        cluster.apply(self.name, self.microwave_pulse(noise, dt))
+        cluster.apply(self.name, self.microwave_pulse(noise, start_mu, dt))
         noise.touched_mu = start_mu + dt * 1e9
 
-    def microwave_pulse(self, noise: Member, dt: float) -> Complexes:
-        """Return what the microwave does for dt seconds to an atom with this noise."""
-        drive = self.truth.microwave
+    def switch_microwave(self, t_mu: int, on: bool) -> None:
+        """Switch the microwave; each pulse begins with phase 0 against the atoms."""
+        if on and not self.microwave_on:
+            self._microwave_mu = t_mu
+        self.microwave_on = on
+
+    def microwave_pulse(self, noise: Member, start_mu: int, dt: float) -> Complexes:
+        """Return what the microwave does for dt seconds to an atom with this noise, in a pulse that may be on already:
+        the drive goes on in its own frame, whatever else happens on the way.
+        """
+        drive, since_s = self.truth.microwave, (start_mu - self._microwave_mu) * 1e-9
         pulse = microwave(drive.rabi_rad_s * noise.microwave_scale, drive.detuning_rad_s, 0.0, dt)
-        return _turned(pulse, self.larmor_rad_s * dt)
+        if since_s:
+            pulse = pulse @ precession(-self.larmor_rad_s * since_s)
+        return _turned(pulse, self.larmor_rad_s * (since_s + dt))
 
     def _push_out(self, start_mu: int, exposure_s: float) -> None:
         light = self.truth.pushout

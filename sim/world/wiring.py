@@ -54,7 +54,7 @@ def effect(node: Node, link: Link, wire: Wire, kind: str) -> tuple[float, Callab
     if wire.what == "mot_coil":
         return 0.0, lambda _t, level: setattr(node, "mot_coil", bool(level))
     if wire.what == "mw_switch":
-        return 0.0, lambda _t, level: setattr(node, "microwave_on", bool(level))
+        return 0.0, lambda t, level: node.switch_microwave(t, bool(level))
     if wire.what in OF_AN_ARRAY:
         return 0.0, lambda t, level: _array(node, wire.what, t, bool(level))
     if wire.what == "shutter":

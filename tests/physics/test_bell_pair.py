@@ -25,7 +25,8 @@ def test_darkness_between_the_pulses_is_the_jump_of_phase() -> None:
 
 
 def test_without_darkness_the_amplitudes_are_those_of_one_long_pulse() -> None:
-    one = cz(Pulse(IDEAL.duration, IDEAL.detuning, lambda _t: 0.0), Imperfection(blockade=12.0, detunings=(-0.01, 0.02)))
+    pulse = Pulse(IDEAL.duration, IDEAL.detuning, lambda _t: 0.0)
+    one = cz(pulse, Imperfection(blockade=12.0, detunings=(-0.01, 0.02)))
     found = amplitudes(replace(LIGHT, dark_s=0.0), (0.01 * RABI, -0.02 * RABI))
     assert found == pytest.approx(one.amplitudes, abs=1e-6)
 

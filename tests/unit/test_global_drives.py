@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +77,20 @@ def test_raman_and_microwave_turn_both_atoms_alike() -> None:
     assert room.populations(PORT) == pytest.approx(room.populations(BESIDE), abs=1e-9)
 
 
+@pytest.mark.parametrize("cut_mu", [500, 2500, 3333, 5000])
+def test_a_microwave_pulse_turns_as_far_when_something_else_happens_on_the_way(cut_mu: int) -> None:
+    room = PairLab()
+    room.fresh()
+    room.room.pulse("alice", ("pumping", "repump"), PUMP_MU)
+    start = room.room.t
+    room.room.sinks["alice", "mw_switch"](start, 1)
+    room.room.world.advance(start + cut_mu)
+    room.room.sinks["alice", "mw_switch"](start + MW_PI_MU, 0)
+    room.room.play(start + 2 * MW_PI_MU)
+    for site in (PORT, BESIDE):
+        assert room.populations(site) == pytest.approx([0, 1, 0], abs=1e-9)
+
+
 def test_push_out_takes_each_atom_that_is_in_f2_and_leaves_the_other_kind() -> None:
     """A quarter turn between |1> and |2>: half of either are left, independently; 200 shots, 4 sigma."""
     room, left, shots = PairLab(), np.zeros((2, 2)), 200
@@ -127,7 +142,7 @@ def test_hiding_light_keeps_the_atom_beside_the_port_out_of_it() -> None:
     assert room.labels() == (READY, F2)
 
 
-def test_a_field_that_is_neither_true_nor_false_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_field_that_is_neither_true_nor_false_is_refused(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text((FOLDER / "pair.toml").read_text().replace("global_drives = true", "global_drives = 1"))
     with pytest.raises(ScenarioError, match="true or false"):
