@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    import h5py  # imported where a file is read: `import analysis` alone must stay fast
 
 FILE_NAME = re.compile(r"(?P<rid>\d+)-(?P<class_name>\w+)$")
 
@@ -75,6 +77,8 @@ def load(source: int | str | os.PathLike[str], results: str | os.PathLike[str] |
     path = find(source, results) if isinstance(source, int) else Path(source)
     if not Path(path).is_file():
         raise DataError(f"Results file `{path}` does not exist: give the .h5 file of a run.")
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             return _read(Path(path), file)
@@ -108,6 +112,8 @@ def _results_folder() -> Path:
 
 
 def _read(path: Path, file: h5py.File) -> Run:
+    import h5py
+
     if not isinstance(file.get("datasets"), h5py.Group):
         raise DataError(f"File `{path}` is not an ARTIQ results file: it must have a group `datasets`.")
     datasets, metadata = _group(file["datasets"])
@@ -132,6 +138,8 @@ def _read(path: Path, file: h5py.File) -> Run:
 
 def _group(group: h5py.Group) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return values and attributes by full name; a dataset named `a/b` lies in a group `a`."""
+    import h5py
+
     values: dict[str, Any] = {}
     attributes: dict[str, dict[str, Any]] = {}
 

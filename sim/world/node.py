@@ -1,7 +1,8 @@
 """One node: an atom in a tweezer in front of a photon port, and what light, fields and time do to it.
 
 Between two changes of its light the node evolves under constant light (`evolve`); the labels are those of the heralded
-attempt plus QUBIT. Edges of the excitation beam delimit pulses, which are handed to the link.
+attempt plus QUBIT. Edges of the excitation beam delimit pulses, which are handed to the link. Above 400 lines because
+everything that light does to the one atom changes the same few labels; what needs no state of it is in `sim.physics`.
 """
 
 from __future__ import annotations

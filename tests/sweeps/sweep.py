@@ -28,7 +28,7 @@ from sim.artiq_runtime import install  # noqa: E402
 install()
 
 import numpy as np  # noqa: E402
-from coverage import Coverage, coverage  # noqa: E402
+from covered import Coverage, coverage  # noqa: E402
 from rows import ROWS, Row, pooled, row_named  # noqa: E402
 from swept_lab import SweptLab, from_json, to_json  # noqa: E402
 

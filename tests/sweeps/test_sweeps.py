@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from artiq.language.scan import RangeScan
-from coverage import coverage
+from covered import coverage
 from rows import ROWS
 from sweep import kept, merged
 from swept_lab import SweptLab, from_json, to_json
