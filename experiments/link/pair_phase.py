@@ -38,6 +38,7 @@ class PairPhase(EnvExperiment):
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""
         self.call_child_method("prepare")
+        self.point_to(0.0)  # the kernel has a setting before the first point, so that it compiles
         parameters.get(self, "param.alice.phase_rad_per_v")  # filed with the results: the analysis rests on it
 
     def run(self) -> None:
@@ -47,9 +48,13 @@ class PairPhase(EnvExperiment):
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return how often both atoms did the same, of so many pairs."""
-        self.pairs.setup((Setting("phase", HALF, 0.0, HALF, point.azimuth),))
+        self.point_to(point.azimuth)
         neither, bob, alice, both = self.tally.measure(self.scan.shots)["table"]
         return {"equal": neither + both, "n": neither + bob + alice + both}
+
+    def point_to(self, azimuth: float) -> None:
+        """Measure alice along x and bob along the equator at this azimuth (rad)."""
+        self.pairs.setup((Setting("phase", HALF, 0.0, HALF, azimuth),))
 
     def analyze(self) -> None:
         """Find the phase; with `apply` the voltage that takes it out becomes what the lab believes."""
