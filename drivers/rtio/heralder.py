@@ -38,6 +38,8 @@ LATEST_MU = 16  # the cycle register reaches so far beyond the gates: two clocks
 class _Heralder(HasEnvironment):
     """The result record that both backends fill."""
 
+    BACKEND = ""  # which of BACKENDS it is
+
     def build(self, port: PhotonPort) -> None:
         self.port = port
         self.core = self.get_device("core")
@@ -63,6 +65,8 @@ class _Heralder(HasEnvironment):
 
 class SoftwareHeralder(_Heralder):
     """Herald in the kernel: each attempt pulse by pulse, four gates, time stamps read back."""
+
+    BACKEND = "software"
 
     kernel_invariants = {"core", "port", "c_h", "c_v", "d_h", "d_v", "slack_mu"}
 
@@ -172,6 +176,8 @@ class EntanglerHeralder(_Heralder):
 
     Cabling: output 0 pumps both nodes, 1 excites alice and is the reference of the gates, 2 excites bob.
     """
+
+    BACKEND = "entangler"
 
     kernel_invariants = {"core", "port", "entangler", "slack_mu"}
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, TInt64, at_mu, kernel, kHz, now_mu, us
+from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, at_mu, kernel, kHz, now_mu, us
 
 from experiments.sequences.conclude import conclude
-from experiments.sequences.raman import TURN_POW, Raman
+from experiments.sequences.raman import Fringes, Raman
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.states import States
 from experiments.sequences.survival import SHARES, Survival
@@ -30,12 +30,10 @@ class Ramsey(EnvExperiment):
             shares=SHARES,
             shots=30,
         )  # fmt: skip
-        self.setattr_argument(
-            "f_offset",
-            NumberValue(50 * kHz, unit="kHz", precision=3, step=1 * kHz, min=0.0, max=500 * kHz),
-            "Scan",
+        self.fringes = Fringes(
+            self, 50 * kHz, 1 * kHz,
             "Frequency of the fringes if the belief is right; larger than any error it may have.",
-        )
+        )  # fmt: skip
         self.nodes = TwoNodes(self)
         self.states = States(self, self.nodes)
         self.raman = Raman(self, self.nodes)
@@ -49,11 +47,11 @@ class Ramsey(EnvExperiment):
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
         believed = {f"scan.f_believed_{node.name}": node.qubit.larmor for node in (self.nodes.alice, self.nodes.bob)}
-        self.scan.run(self.measure, self.survival.begin, self.nodes.close, {"scan.f_offset": self.f_offset, **believed})
+        self.scan.run(self.measure, self.survival.begin, self.nodes.close, {**self.fringes.run_level(), **believed})
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return how many atoms of so many were still there."""
-        self.pow = round(self.f_offset * point.t_wait * TURN_POW) % TURN_POW
+        self.pow = self.fringes.pow_after(point.t_wait)
         return self.survival.measure(self.core.seconds_to_mu(point.t_wait), self.scan.shots)
 
     def analyze(self) -> None:

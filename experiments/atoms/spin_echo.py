@@ -4,7 +4,6 @@ from typing import Any
 
 from artiq.experiment import (
     EnvExperiment,
-    NumberValue,
     RangeScan,
     Scannable,
     TInt64,
@@ -17,7 +16,7 @@ from artiq.experiment import (
 )
 
 from experiments.sequences.conclude import conclude
-from experiments.sequences.raman import TURN_POW, Raman
+from experiments.sequences.raman import Fringes, Raman
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.states import States
 from experiments.sequences.survival import SHARES, Survival
@@ -41,12 +40,10 @@ class SpinEcho(EnvExperiment):
             shares=SHARES,
             shots=60,
         )  # fmt: skip
-        self.setattr_argument(
-            "f_offset",
-            NumberValue(0.8 * kHz, unit="kHz", precision=3, step=0.1 * kHz, min=0.0, max=500 * kHz),
-            "Scan",
+        self.fringes = Fringes(
+            self, 0.8 * kHz, 0.1 * kHz,
             "The last axis turns at this frequency, so that contrast shows as fringes.",
-        )
+        )  # fmt: skip
         self.nodes = TwoNodes(self)
         self.states = States(self, self.nodes)
         self.raman = Raman(self, self.nodes)
@@ -59,11 +56,11 @@ class SpinEcho(EnvExperiment):
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.survival.begin, self.nodes.close, {"scan.f_offset": self.f_offset})
+        self.scan.run(self.measure, self.survival.begin, self.nodes.close, self.fringes.run_level())
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return how many atoms of so many were still there."""
-        self.pow = round(self.f_offset * point.t_wait * TURN_POW) % TURN_POW
+        self.pow = self.fringes.pow_after(point.t_wait)
         return self.survival.measure(self.core.seconds_to_mu(point.t_wait), self.scan.shots)
 
     def analyze(self) -> None:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from artiq.experiment import EnumerationValue, EnvExperiment
+from artiq.experiment import EnvExperiment
 
 from drivers import parameters
-from drivers.rtio.heralder import BACKENDS, make_heralder
-from drivers.rtio.photon_port import PhotonPort, believed_timing
+from drivers.rtio.photon_port import believed_timing
 from experiments.sequences import atom_photon
 from experiments.sequences.conclude import conclude
 from experiments.sequences.photons import PhotonCounter
@@ -30,15 +29,8 @@ class AtomPhoton(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.scan = Scan(self, (), shots=200, repeats=1)
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
         self.nodes = TwoNodes(self)
-        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend), watch=True)
+        photons = PhotonCounter(self, self.nodes, watch=True)
         self.correlations = atom_photon.AtomPhoton(self, self.nodes, photons, Readout(self, self.nodes))
 
     def prepare(self) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from artiq.experiment import EnumerationValue, EnvExperiment, RangeScan, Scannable
+from artiq.experiment import EnvExperiment, RangeScan, Scannable
 
 from drivers import parameters
-from drivers.rtio.heralder import BACKENDS, SINGLES, make_heralder
-from drivers.rtio.photon_port import PhotonPort, believed_timing
+from drivers.rtio.heralder import SINGLES
+from drivers.rtio.photon_port import believed_timing
 from experiments.sequences.conclude import conclude
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Axis, Point, Scan
@@ -33,15 +33,8 @@ class EmissionEfficiency(EnvExperiment):
             shares=SERIES,
             shots=4000,
         )  # fmt: skip
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
         self.nodes = TwoNodes(self)
-        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend), watch=True)
+        self.photons = PhotonCounter(self, self.nodes, watch=True)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out timing and points."""

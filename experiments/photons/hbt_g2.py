@@ -5,8 +5,8 @@ from typing import Any
 from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue
 
 from drivers import parameters
-from drivers.rtio.heralder import BACKENDS, PSI_MINUS, PSI_PLUS, SAME_POLARISATION, SINGLES, make_heralder
-from drivers.rtio.photon_port import PhotonPort, believed_timing
+from drivers.rtio.heralder import PSI_MINUS, PSI_PLUS, SAME_POLARISATION, SINGLES
+from drivers.rtio.photon_port import believed_timing
 from experiments.sequences.conclude import conclude
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Point, Scan
@@ -42,15 +42,8 @@ class HbtG2(EnvExperiment):
                 "Accidentals",
                 tooltip,
             )
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
         self.nodes = TwoNodes(self)
-        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend), watch=True)
+        self.photons = PhotonCounter(self, self.nodes, watch=True)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""

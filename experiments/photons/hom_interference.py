@@ -3,7 +3,6 @@
 from typing import Any
 
 from artiq.experiment import (
-    EnumerationValue,
     EnvExperiment,
     NumberValue,
     RangeScan,
@@ -15,8 +14,8 @@ from artiq.experiment import (
 from analysis import schema
 from drivers import parameters
 from drivers.progress import Progress
-from drivers.rtio.heralder import BACKENDS, PSI_MINUS, SAME_POLARISATION, SINGLES, make_heralder
-from drivers.rtio.photon_port import PhotonPort, believed_timing
+from drivers.rtio.heralder import PSI_MINUS, SAME_POLARISATION, SINGLES
+from drivers.rtio.photon_port import believed_timing
 from experiments.sequences.headline import print_hom
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.recorder import open_journal, provenance
@@ -60,15 +59,8 @@ class HomInterference(EnvExperiment):
             "Accidentals",
             "Attempts without excitation light.",
         )
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
         self.nodes = TwoNodes(self)
-        self.port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, self.port, self.backend), watch=True)
+        self.photons = PhotonCounter(self, self.nodes, watch=True)
 
     def prepare(self) -> None:
         """Read beliefs and lay out the timing of every delay."""

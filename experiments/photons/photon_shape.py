@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from artiq.experiment import EnumerationValue, EnvExperiment
+from artiq.experiment import EnvExperiment
 
-from drivers.rtio.heralder import BACKENDS, make_heralder
-from drivers.rtio.photon_port import PhotonPort
 from experiments.sequences.arrivals import Arrivals
 from experiments.sequences.conclude import conclude
 from experiments.sequences.photons import PhotonCounter
@@ -24,15 +22,8 @@ class PhotonShape(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.scan = Scan(self, (), shots=30_000, repeats=1)
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
         self.nodes = TwoNodes(self)
-        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend), watch=True)
+        photons = PhotonCounter(self, self.nodes, watch=True)
         self.arrivals = Arrivals(self, photons)
 
     def prepare(self) -> None:

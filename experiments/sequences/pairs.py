@@ -32,9 +32,10 @@ from numpy import int64
 from analysis import budget
 from atomlink.errors import DeviceError, TimingError
 from drivers import parameters
-from drivers.rtio.heralder import BACKENDS, PSI_MINUS, PSI_PLUS, make_heralder
-from drivers.rtio.photon_port import PhotonPort, believed_timing
+from drivers.rtio.heralder import PSI_MINUS, PSI_PLUS
+from drivers.rtio.photon_port import believed_timing
 from experiments.sequences import settings as axes
+from experiments.sequences.backend import ask_heralder
 from experiments.sequences.locks import Locks, Veto
 from experiments.sequences.readout import HALF_TURN_POW, Readout
 from experiments.sequences.settings import Setting
@@ -56,14 +57,12 @@ class Pairs(HasEnvironment):
         self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")
         self.nodes = nodes
-        self.port = PhotonPort(self, nodes.alice, nodes.bob)
         self.readout = Readout(self, nodes)
         self.wait = 30e-6
         self.feed_forward = "kernel"
         self._build_shot_arguments()
         self._build_herald_arguments(wait, choose_feed_forward)
         self.locks = Locks(self, nodes)
-        self.herald = make_heralder(self, self.port, self.backend)
 
     def _build_shot_arguments(self) -> None:
         self.setattr_argument(
@@ -80,12 +79,7 @@ class Pairs(HasEnvironment):
         )
 
     def _build_herald_arguments(self, wait: bool, choose_feed_forward: bool) -> None:
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
+        self.herald = ask_heralder(self, self.nodes)
         if choose_feed_forward:
             self.setattr_argument(
                 "feed_forward",
@@ -147,7 +141,7 @@ class Pairs(HasEnvironment):
             "link.settings": [list(setting.angles()) for setting in self.settings],
             "link.setting_names": ",".join(setting.name for setting in self.settings),
             "link.nodes": "alice,bob",
-            "link.herald": self.backend,
+            "link.herald": self.herald.BACKEND,
             "link.feed_forward": self.feed_forward,
             "link.wait_s": self.wait,
             "link.t_gate_s": (timing.gate_stop_mu - timing.gate_start_mu) * self.core.ref_period,

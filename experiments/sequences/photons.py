@@ -17,6 +17,7 @@ from numpy import int32, int64
 
 from atomlink.errors import DeviceError
 from drivers import parameters
+from experiments.sequences.backend import ask_heralder
 from experiments.sequences.locks import Locks
 from experiments.sequences.two_nodes import TwoNodes
 
@@ -27,13 +28,13 @@ DONE, PAUSE, NO_ATOM, LOST, LOCK_LOST = range(5)  # why the kernel came back
 
 
 class PhotonCounter(HasEnvironment):
-    """Attempts without end, and what came of them. `herald` is one of `make_heralder`'s."""
+    """Attempts without end, and what came of them; asks who repeats them (argument `backend`)."""
 
     kernel_invariants = {"core", "nodes", "herald", "scheduler", "block"}
 
-    def build(self, nodes: TwoNodes, herald: Any, watch: bool = False) -> None:
+    def build(self, nodes: TwoNodes, watch: bool = False) -> None:
         self.nodes = nodes
-        self.herald = herald
+        self.herald = ask_heralder(self, nodes)
         self.locks = Locks(self, nodes, watch)
         self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")

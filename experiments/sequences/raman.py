@@ -4,14 +4,35 @@
     turn(...)        a pulse about that axis; ends when the light has left the atoms
 """
 
+from typing import Any
+
 from artiq.language.core import kernel, parallel
-from artiq.language.environment import HasEnvironment
+from artiq.language.environment import HasEnvironment, NumberValue
 from artiq.language.types import TInt32, TInt64
+from artiq.language.units import kHz
 from numpy import int64
 
 from experiments.sequences.two_nodes import TwoNodes
 
 TURN_POW = 1 << 16  # one turn of a DDS's phase offset
+
+
+class Fringes(HasEnvironment):
+    """Fringes of a chosen frequency, the argument `f_offset`: the last pulse's axis turns by it times the wait."""
+
+    def build(self, f_offset: float, step: float, tooltip: str) -> None:
+        self.f_offset = self.get_argument(
+            "f_offset", NumberValue(f_offset, unit="kHz", precision=3, step=step, min=0.0, max=500 * kHz), "Scan",
+            tooltip,
+        )  # fmt: skip
+
+    def pow_after(self, t_wait: float) -> int:
+        """Return by how much the axis has turned after so many seconds, in the DDS's phase units."""
+        return round(self.f_offset * t_wait * TURN_POW) % TURN_POW
+
+    def run_level(self) -> dict[str, Any]:
+        """Return what the analysis needs."""
+        return {"scan.f_offset": self.f_offset}
 
 
 class Raman(HasEnvironment):

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from artiq.experiment import EnumerationValue, EnvExperiment, RangeScan, Scannable, TFloat, V, delay, kernel, ms
+from artiq.experiment import EnvExperiment, RangeScan, Scannable, TFloat, V, delay, kernel, ms
 
 from drivers import parameters
-from drivers.rtio.heralder import BACKENDS, SINGLES, make_heralder
-from drivers.rtio.photon_port import PhotonPort, believed_timing
+from drivers.rtio.heralder import SINGLES
+from drivers.rtio.photon_port import believed_timing
 from experiments.sequences.conclude import conclude
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Axis, Point, Scan
@@ -30,15 +30,8 @@ class CavityScan(EnvExperiment):
             shares={node: (f"clicks_{node}", f"n_{node}") for node in parameters.NODES},
             shots=4000,
         )  # fmt: skip
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
         self.nodes = TwoNodes(self)
-        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend))
+        self.photons = PhotonCounter(self, self.nodes)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out timing and points."""

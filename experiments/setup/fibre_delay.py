@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from artiq.experiment import EnumerationValue, EnvExperiment
+from artiq.experiment import EnvExperiment
 
 from drivers import parameters
-from drivers.rtio.heralder import BACKENDS, make_heralder
-from drivers.rtio.photon_port import PhotonPort
 from experiments.sequences.arrivals import Arrivals
 from experiments.sequences.conclude import conclude
 from experiments.sequences.photons import PhotonCounter
@@ -25,15 +23,8 @@ class FibreDelay(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.scan = Scan(self, (), shots=30_000, repeats=1)
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
         self.nodes = TwoNodes(self)
-        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.arrivals = Arrivals(self, PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend)))
+        self.arrivals = Arrivals(self, PhotonCounter(self, self.nodes))
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""

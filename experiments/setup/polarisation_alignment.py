@@ -3,7 +3,6 @@
 from typing import Any
 
 from artiq.experiment import (
-    EnumerationValue,
     EnvExperiment,
     RangeScan,
     Scannable,
@@ -15,8 +14,7 @@ from artiq.experiment import (
 )
 
 from drivers import parameters
-from drivers.rtio.heralder import BACKENDS, make_heralder
-from drivers.rtio.photon_port import PhotonPort, believed_timing
+from drivers.rtio.photon_port import believed_timing
 from experiments.sequences.atom_photon import AtomPhoton
 from experiments.sequences.conclude import conclude
 from experiments.sequences.photons import PhotonCounter
@@ -46,15 +44,8 @@ class PolarisationAlignment(EnvExperiment):
             shares={node: (f"agree_{node}", "n") for node in parameters.NODES},
             shots=80,
         )  # fmt: skip
-        self.setattr_argument(
-            "backend",
-            EnumerationValue(list(BACKENDS), default="entangler"),
-            "Heralding",
-            "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
-        )
         self.nodes = TwoNodes(self)
-        port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        photons = PhotonCounter(self, self.nodes, make_heralder(self, port, self.backend))
+        photons = PhotonCounter(self, self.nodes)
         self.correlations = AtomPhoton(self, self.nodes, photons, Readout(self, self.nodes))
 
     def prepare(self) -> None:

@@ -88,7 +88,7 @@ class Twin(twin.Twin):
             "adcs": [self._converted(k, volts) for k, volts in enumerate(signals)],
             "dacs": [round(self.element.output_v, 5), self._values["/ch/1/source/offset"]],
             "digital_inputs": [self.element.input_high, False],
-            "cpu_temp": round(41.0 + 0.1 * float(self.rng.standard_normal()), 3),
+            "cpu_temp": 41.0,  # the simulated lab has no weather
         }
         return Message(f"{self.prefix}/telemetry", json.dumps(table, separators=(",", ":")).encode())
 

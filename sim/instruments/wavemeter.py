@@ -34,8 +34,8 @@ class Twin(twin.Twin):
             "getVersion": lambda _: self.VERSION,
             "isStarted": lambda _: "0",
             "startDevice": lambda _: "0",
-            "getTemperature": lambda _: f"{23.5 + 0.01 * self.rng.standard_normal():.3f}",
-            "getPressure": lambda _: f"{980.0 + 0.1 * self.rng.standard_normal():.2f}",
+            "getTemperature": lambda _: "23.500",  # the simulated lab has no weather
+            "getPressure": lambda _: "980.00",
             "getChannelCount": lambda _: str(CHANNELS),
             "getFrequencyNum": self._frequency,
             "getWavelengthNum": self._wavelength,
