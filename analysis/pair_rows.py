@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from analysis.load import Run
 from analysis.readout import UNCORRECTED, Correlator, Retention
 from atomlink.errors import DataError
 
+Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.integer[Any]]
 WEIGHTS = {"XX": 0.25, "YY": 0.25, "ZZ": -0.25}  # of the fidelity with Psi+
 
@@ -37,6 +38,16 @@ class PairRows:
             raise DataError(f"Dataset `scan.table` must have {4 * len(names)} counts a row for {len(names)} settings, "
                             f"but has the shape {table.shape}.")  # fmt: skip
         return cls(names, table.reshape(len(table), len(names), 2, 2), retention(unpushed.sum(axis=0)))
+
+    def with_retention(self, shift: Any = 0.0) -> PairRows:
+        """Return the same rows with a retention that is known: what was found, shifted by so much (alice, bob)."""
+        if self.kept is None:
+            return self
+        return replace(self, kept=Retention(self.kept.values + shift, np.zeros((2, 2)), self.kept.n))
+
+    def shifts(self) -> Floats:
+        """Return shifts (k, 2) of the retention whose squared effects add up to what its error does to a result."""
+        return np.zeros((0, 2)) if self.kept is None else np.asarray(np.linalg.cholesky(self.kept.covariance).T)
 
     def table(self, name: str, rows: Any = slice(None)) -> Ints:
         """Return the counts (2, 2) of a setting, of these rows together."""

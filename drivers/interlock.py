@@ -10,8 +10,6 @@ Times are monotonic seconds, given by the caller; RTIO times are mu. What happen
 from __future__ import annotations
 
 import math
-import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -298,62 +296,3 @@ class DetectorGuard:
     def _require_dark(self, what: str) -> None:
         if not self._shutter.is_closed():
             raise DeviceError(f"The shutter is open but must be closed before {what}: nothing was sent.")
-
-
-class Heartbeat:
-    """Calls `close` once when nobody has called `beat` for `timeout_s`, and stays lapsed until reset.
-
-    `check` looks; `watch` does so in a thread while a block runs.
-    """
-
-    def __init__(self, close: Callable[[], None], timeout_s: float, log: InterlockLog | None = None,
-                 clock: Callable[[], float] = time.monotonic) -> None:  # fmt: skip
-        self._close, self.timeout_s, self._clock = close, timeout_s, clock
-        self.latch = Latch("heartbeat", log)
-        self._last_s = clock()
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def beat(self) -> None:
-        """Say that all is well; DeviceError if that comes too late."""
-        with self._lock:
-            self._look()
-            self._last_s = self._clock()
-        self.latch.require()
-
-    def check(self) -> bool:
-        """Return whether the heart still beats; close if it does not."""
-        with self._lock:
-            return self._look()
-
-    def reset(self, who: str) -> None:
-        """Start again, by a person."""
-        with self._lock:
-            self.latch.reset(who)
-            self._last_s = self._clock()
-
-    def __enter__(self) -> Heartbeat:
-        with self._lock:
-            self._last_s = self._clock()
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._watch, name="heartbeat", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _look(self) -> bool:
-        age = self._clock() - self._last_s
-        if self.latch.cause is None and age > self.timeout_s:
-            self.latch.trip(f"no sign of life for {age:.1f} s, more than {self.timeout_s:g} s")
-            self._close()
-        return self.latch.cause is None
-
-    def _watch(self) -> None:
-        while not self._stop.wait(self.timeout_s / 4):
-            if not self.check():
-                return

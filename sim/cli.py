@@ -191,6 +191,8 @@ def _serve_lab(words: list[str]) -> int:
     parser.add_argument("--bind", metavar="HOST", default=host, help=f"address to listen at (default: {host} alone)")
     parser.add_argument("--port", metavar="N", type=int, default=int(port), help=f"port for runs (default: {port})")
     parser.add_argument("--realtime", action="store_true", help="lab time follows the wall clock between runs")
+    parser.add_argument("--heartbeat", metavar="S", type=float, help="close the shutters and give others the timeline "
+                        "when the run that holds it says nothing for S seconds (default: wait for ever)")
     parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(words)
     from sim import artiq_runtime

@@ -1,13 +1,11 @@
 """The shape of each node's photon at the detectors."""
 
-from typing import Any
-
 from artiq.experiment import EnvExperiment
 
 from experiments.sequences.arrivals import Arrivals
 from experiments.sequences.conclude import conclude
 from experiments.sequences.photons import PhotonCounter
-from experiments.sequences.scan import Point, Scan
+from experiments.sequences.scan import Scan
 from experiments.sequences.two_nodes import TwoNodes
 
 
@@ -22,21 +20,16 @@ class PhotonShape(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.scan = Scan(self, (), shots=30_000, repeats=1)
-        self.nodes = TwoNodes(self)
-        photons = PhotonCounter(self, self.nodes, watch=True)
-        self.arrivals = Arrivals(self, photons)
+        nodes = TwoNodes(self)
+        self.arrivals = Arrivals(self, self.scan, nodes, PhotonCounter(self, nodes, watch=True))
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""
         self.call_child_method("prepare")
 
     def run(self) -> None:
-        """Take photons of one node after the other; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.nodes.init, self.nodes.close, self.arrivals.run_level())
-
-    def measure(self, _point: Point) -> dict[str, Any]:
-        """Return the histograms of both nodes."""
-        return self.arrivals.measure(self.scan.shots)
+        """Take photons of one node after the other."""
+        self.arrivals.run()
 
     def analyze(self) -> None:
         """Find arrival, length, and clicks per attempt of each node."""

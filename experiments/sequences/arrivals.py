@@ -8,6 +8,8 @@ from drivers import parameters
 from drivers.rtio.heralder import DETECTORS, SINGLES
 from drivers.rtio.photon_port import believed_timing
 from experiments.sequences.photons import PhotonCounter
+from experiments.sequences.scan import Scan
+from experiments.sequences.two_nodes import TwoNodes
 
 MARGIN_S = 100e-9  # the gate opens and shuts this much further out than in a run, so that it cuts nothing off
 
@@ -17,8 +19,8 @@ class Arrivals(HasEnvironment):
     `t_first_mu` on, `n_NODE` attempts.
     """
 
-    def build(self, photons: PhotonCounter) -> None:
-        self.photons = photons
+    def build(self, scan: Scan, nodes: TwoNodes, photons: PhotonCounter) -> None:
+        self.scan, self.nodes, self.photons = scan, nodes, photons
         self.core = self.get_device("core")
 
     def prepare(self) -> None:
@@ -27,14 +29,19 @@ class Arrivals(HasEnvironment):
         parameters.get(self, "param.link.dark_rate_hz")  # filed with the results: the analysis takes dark clicks off
         self.bins = self.timing.gate_stop_mu - self.timing.gate_start_mu
 
-    def run_level(self) -> dict[str, Any]:
+    def run(self) -> None:
+        """Take rows of `scan.shots` attempts with each node; keep what there is when asked to stop."""
+        self.scan.run(lambda _point: self._measure(self.scan.shots), self.nodes.init, self.nodes.close,
+                      self._run_level())  # fmt: skip
+
+    def _run_level(self) -> dict[str, Any]:
         """Return where the histograms begin, for each node, in s after its excitation edge, and the width of a bin."""
         edges = {"alice": self.timing.excite_alice_mu, "bob": self.timing.excite_bob_mu}
         period = self.core.ref_period
         starts = {f"scan.t_first_{node}_s": (self.timing.gate_start_mu - edge) * period for node, edge in edges.items()}
         return {**starts, "scan.t_bin_s": period}
 
-    def measure(self, attempts: int) -> dict[str, Any]:
+    def _measure(self, attempts: int) -> dict[str, Any]:
         """Return one row of so many attempts with each node."""
         row: dict[str, Any] = {}
         for node, lit in (("alice", (True, False)), ("bob", (False, True))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ def serve(args: argparse.Namespace, scenario: str, seed: int) -> int:
     _check(args)
     rows = instrument_rows(load_device_db(find_lab(Path.cwd())).get_device_db())
     world = World(load_scenario(scenario), seed)
-    daemon = Daemon(Service(world, scenario), args.bind, args.port, rows, args.realtime)
+    daemon = Daemon(Service(world, scenario), args.bind, args.port, rows, args.realtime, args.heartbeat)
     asyncio.run(daemon.serve_until_signal(lambda: _announce(daemon)))
     print("lab stopped; shutters closed")
     return 0
@@ -42,6 +43,8 @@ def _check(args: argparse.Namespace) -> None:
     except ValueError:
         raise UsageError(f"--bind is {args.bind!r}, must be an IPv4 address (VISA's sockets know no other): 127.0.0.1 "
                          "for this machine alone, 0.0.0.0 for everybody") from None  # fmt: skip
+    if args.heartbeat is not None and not 0 < args.heartbeat < math.inf:
+        raise UsageError(f"--heartbeat is {args.heartbeat} s, must be more than 0: how long a run may be silent")
     if not 0 <= args.port < 65536:
         raise UsageError(f"--port is {args.port}, must be 0 (any) to 65535")
 

@@ -19,23 +19,26 @@ from sim.daemon import messages
 from sim.daemon.clock import WallClock
 from sim.daemon.instruments import FIRST, Instruments
 from sim.daemon.service import Service, Session
+from sim.daemon.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 
 class Daemon:
     """Serve one world. `service.scenario` says which; `rows`: instruments of device_db by name; `port` 0 takes any free
-    ones; `realtime`: lab time follows the wall clock while no run holds the timeline.
+    ones; `realtime`: lab time follows the wall clock while no run holds the timeline; `heartbeat_s`: a run that holds
+    it and is silent for longer loses it.
     """
 
     def __init__(self, service: Service, host: str, port: int, rows: Mapping[str, Mapping[str, Any]],
-                 realtime: bool = False) -> None:  # fmt: skip
+                 realtime: bool = False, heartbeat_s: float | None = None) -> None:  # fmt: skip
         self.service, self.world = service, service.world
         self.host, self.port = host, port
         self.clock = WallClock(service) if realtime else None
+        self._watchdog = None if heartbeat_s is None else Watchdog(service, heartbeat_s)
         self.instruments = Instruments(self.world, rows, self._sync if realtime else service.sync)
         self._server: asyncio.Server | None = None
-        self._ticking: asyncio.Task[None] | None = None
+        self._ticking: list[asyncio.Task[None]] = []
         self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -50,13 +53,12 @@ class Daemon:
         await self.instruments.start(self.host, given and given + FIRST)
         self.service.addresses = lambda host: self.instruments.addresses(host, f"{host}:{self.port}")
         self.service.instrument = self.instruments.ask
-        if self.clock is not None:
-            self._ticking = asyncio.create_task(self.clock.run())
+        self._ticking = [asyncio.create_task(each.run()) for each in (self.clock, self._watchdog) if each is not None]
 
     async def stop(self) -> None:
         """Close the shutters, every connection and every port."""
         self.service.close_shutters()
-        tasks = [*self._clients, *([self._ticking] if self._ticking is not None else [])]
+        tasks = [*self._clients, *self._ticking]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

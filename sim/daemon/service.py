@@ -6,6 +6,7 @@ and where its instruments are.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from atomlink.errors import DeviceError, LabError
 from sim.daemon import messages
 from sim.world.world import World
 
+logger = logging.getLogger(__name__)
 KINDS = ("level", "tone", "voltage")  # what travels as events; docs/contracts.md, section 4
 LATEST_MU = 1 << 62
 _SHUTTERS = ("alice_shutter", "bob_shutter")
@@ -23,10 +25,13 @@ _SHUTTERS = ("alice_shutter", "bob_shutter")
 
 @dataclass
 class Session:
-    """One connection: the ports it has asked for. `host` is where it reached the lab."""
+    """One connection: the ports it has asked for. `host` is where it reached the lab; `dismissed`: why it must not
+    drive the timeline any more.
+    """
 
     host: str = "127.0.0.1"
     who: str = "somebody"
+    dismissed: str = ""
     sinks: list[tuple[str, Callable[[int, Any], None]]] = field(default_factory=list)
     inputs: list[Callable[[int, int], list[int]]] = field(default_factory=list)
     entanglers: list[Any] = field(default_factory=list)
@@ -44,6 +49,7 @@ class Service:
         self.addresses: Callable[[str], dict[str, str]] = lambda _host: {}
         self.instrument: Callable[[messages.Message], messages.Message] = _no_instrument
         self._told_mu = self._synced_mu = 0
+        self.heard = 0  # requests of those who held the lease
         self._holder: Session | None = None
         self._operations: dict[str, Callable[[Session, messages.Message], messages.Message]] = {
             "hello": self._hello, "addresses": lambda session, _request: {"addresses": self.addresses(session.host)},
@@ -60,6 +66,7 @@ class Service:
 
     def handle(self, session: Session, request: messages.Message) -> messages.Message:
         """Carry out one request; what goes wrong is the reply `{"error": …}`."""
+        self.heard += self._holder is session
         operation = self._operations.get(str(request.get("op")))
         if operation is None:
             return {"error": f"op is {request.get('op')!r}, must be one of: {', '.join(self._operations)}"}
@@ -77,6 +84,14 @@ class Service:
             self.close_shutters()
             self._holder = None
 
+    def dismiss(self, why: str) -> None:
+        """Take the lease from the run that holds it, as if it had vanished; it is told when it speaks again."""
+        session = self._holder
+        if session is not None:
+            session.dismissed = f"the timeline was taken from {session.who} and its shutters were closed: {why}"
+            logger.warning("%s", session.dismissed)
+            self.leave(session)
+
     def sync(self) -> None:
         """Let lab time reach what the run with the lease has reached: first thing of an instrument's request."""
         if self._told_mu > self._synced_mu:
@@ -84,8 +99,11 @@ class Service:
             self.world.reach(max(self._told_mu, self.world.now_mu))
 
     def close_shutters(self) -> None:
-        """Close the laser shutters at the present lab time, as the watchdog of a real lab does."""
+        """Close the laser shutters at the present lab time, as the watchdog of a real lab does; what a run has sent for
+        later does not open them again.
+        """
         self.sync()
+        self.world.forget("shutter")
         for port in _SHUTTERS:
             self.world.output(port, "level")(self.world.now_mu, 0)
 
@@ -99,6 +117,8 @@ class Service:
     # -- what the run with the lease may do ----------------------------------------------------------------------------
 
     def _lease(self, session: Session, request: messages.Message) -> messages.Message:
+        if session.dismissed:
+            raise DeviceError(f"{session.dismissed}; start it again")
         if self._holder not in (None, session):
             raise DeviceError(f"the lab is in use by {self.holder}: one run at a time drives the RTIO timeline; "
                               "wait for it, or stop it")
@@ -175,6 +195,8 @@ class Service:
             sink(_time(t_mu), messages.signal(kind, value))
 
     def _require(self, session: Session) -> None:
+        if session.dismissed:
+            raise DeviceError(f"{session.dismissed}; start it again")
         if self._holder is not session:
             raise DeviceError(f"the RTIO timeline is held by {self.holder or 'nobody'}: ask for the lease first")
 

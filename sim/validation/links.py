@@ -24,7 +24,7 @@ from sim.validation.outcome import CIRCULAR, FITTED, NOT_PREDICTED, Finding, Out
 from sim.validation.table import Row
 from sim.world import World, load_scenario
 from sim.world.attempt import F2, AttemptModel, Candidates, Gates, NodeCycle
-from sim.world.node import ROLES
+from sim.world.paths import ROLES
 
 Floats = npt.NDArray[np.float64]
 

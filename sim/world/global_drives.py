@@ -1,9 +1,9 @@
 """Light of the port that reaches the atoms beside it, too: `[nodes.rydberg] global_drives = true`.
 
-Pumping, Raman, microwave and push-out then do to these atoms what `Node` does to the one at the port, each with noise
-of its own; excitation light stays at the port, for only there is a cavity. READY (F = 2, m = 0) is the level |2> that
-the microwave couples to |1>, so an atom that was pumped there enters the qubit as a pure |2>, the port's atom too. The
-hiding light keeps the sites beside the port out of all this.
+Pumping, Raman, microwave and push-out then do to these atoms what `lit_atom` does to the one at the port, each with
+noise of its own; excitation light stays at the port, for only there is a cavity. READY (F = 2, m = 0) is the level |2>
+that the microwave couples to |1>, so an atom that was pumped there enters the qubit as a pure |2>, the port's atom too.
+The hiding light keeps the sites beside the port out of all this.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from sim.physics.trap import survival_after_heating
 from sim.world.attempt import ABSENT, F1, F2, READY
-from sim.world.node import QUBIT
+from sim.world.interface_atom import QUBIT
 from sim.world.qubits import Cluster, Stored
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class GlobalDrives:
                 self._light(site, start_mu, (stop_mu - start_mu) * 1e-9)
 
     def _light(self, site: Site, start_mu: int, dt: float) -> None:
-        """Do as `Node._under_light` does."""
+        """Do as `LitAtom` does to the port's atom."""
         beams = self.node.beams
         if beams["pumping"].power or (beams["repump"].power and not beams["cooling"].power):
             self._pump(site, dt)

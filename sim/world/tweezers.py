@@ -21,7 +21,8 @@ from sim.world.array_truth import ArrayTruth
 from sim.world.attempt import ABSENT, F1, F2
 from sim.world.camera import ArrayCamera
 from sim.world.carrier import Atoms, Carrier, Schedule
-from sim.world.node import QUBIT, Node
+from sim.world.interface_atom import QUBIT
+from sim.world.node import Node
 from sim.world.qubits import Cluster, Stored
 
 Floats = npt.NDArray[np.float64]

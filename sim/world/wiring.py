@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from sim.signals import Tone
 from sim.world.link import Link
-from sim.world.node import ROLES, Node
+from sim.world.node import Node
+from sim.world.paths import ROLES
 from sim.world.scenario import NODES
 
 ZOTINO = {0: "shim_x", 1: "shim_y", 2: "shim_z", 3: "trap", 4: "piezo", 5: "paddle_turn", 6: "paddle_phase"}

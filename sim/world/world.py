@@ -245,6 +245,11 @@ class World:
     def _probe(self, t_mu: int, level: int) -> None:
         self._queue(t_mu, lambda when_mu, on: self.link.probe(when_mu, bool(on)), level, _NO_WIRE)
 
+    def forget(self, what: str) -> None:
+        """Take back the signals on wires of one kind (`wiring.Wire.what`) that have not acted yet."""
+        self._effects[:] = [effect for effect in self._effects if effect[4].what != what]
+        heapq.heapify(self._effects)
+
     def next_effect_mu(self) -> int | None:
         """Return when the next signal that is on its way acts; None if there is none."""
         return self._effects[0][0] if self._effects else None

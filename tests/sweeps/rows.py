@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from artiq.language.scan import RangeScan
+from artiq.language.scan import ExplicitScan, RangeScan
 
 from analysis import hom, imaging_histogram, link
 from analysis.estimates import Estimate
@@ -25,7 +25,7 @@ from sim.world.world import World
 Truth = float | Callable[[World, Run, str], float]  # of a name; `*` in a name stands for either node
 LEFT = {"bright_alice": "n", "bright_bob": "n"}
 CLICKS = {"clicks_alice": "n_alice", "clicks_bob": "n_bob"}
-TURNED = Path(__file__).parent / "turned.toml"
+TURNED, LOSSY = (Path(__file__).parent / name for name in ("turned.toml", "lossy.toml"))
 BELIEVED = {name: row.default for name, row in parameters.TABLE.items()}
 
 
@@ -33,7 +33,7 @@ BELIEVED = {name: row.default for name, row in parameters.TABLE.items()}
 class Row:
     """One experiment at a small size; `truths` by the name of the estimate.
 
-    `most`: seeds at most, where one takes long. `shares`: counted columns and their trials; from the shares that all
+    `shares`: counted columns and their trials; from the shares that all
     seeds had, more runs can be drawn. `draw` makes the twin's input of a seed where the experiment is too slow for
     hundreds. `version`: to be raised where the lab changed, so that old data no longer count.
     """
@@ -46,7 +46,6 @@ class Row:
     scenario: str = "default"
     believed: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     fresh: bool = False
-    most: int = 10**6
     shares: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     draw: Callable[[int], Run] | None = None
     analyse: Callable[[Run], Mapping[str, Any]] | None = None
@@ -169,19 +168,20 @@ ROWS = (
         shares=LEFT,
     ),
     Row(
-        "raman_rabi", "atoms.raman_rabi:RamanRabi", {"shots": 25, "t_raman": RangeScan(0.0, 6e-6, 13)},
+        "raman_rabi", "atoms.raman_rabi:RamanRabi", {"shots": 16, "t_raman": RangeScan(0.0, 6e-6, 13)},
         {"*.t_raman_pi_s": best("param.*.t_raman_pi_s")}, "optimum",
         shares=LEFT,
     ),
     Row(
-        "ramsey", "atoms.ramsey:Ramsey", {"shots": 20, "t_wait": RangeScan(5e-6, 125e-6, 25)},
+        "ramsey", "atoms.ramsey:Ramsey", {"shots": 12, "t_wait": RangeScan(5e-6, 125e-6, 21)},
         {"*.f_larmor_hz": best("param.*.f_larmor_hz")}, "optimum",
         shares=LEFT,
     ),
     Row(
-        "spin_echo", "atoms.spin_echo:SpinEcho", {},
+        "spin_echo", "atoms.spin_echo:SpinEcho",
+        {"shots": 24, "t_wait": RangeScan(20e-6, 5020e-6, 15)},
         {"*.t2_s": of_node(lambda node, _run: node.truth.memory.t2_s)}, "scenario",
-        most=40, shares=LEFT,
+        shares=LEFT,
     ),
     Row(
         "trap_lifetime", "atoms.trap_lifetime:TrapLifetime", {"shots": 30},
@@ -195,7 +195,7 @@ ROWS = (
         shares=LEFT,
     ),
     Row(
-        "pushout_fidelity", "atoms.pushout_fidelity:PushoutFidelity", {"shots": 30},
+        "pushout_fidelity", "atoms.pushout_fidelity:PushoutFidelity", {"shots": 20},
         {"*.tau_s": of_node(lambda node, _run: 1 / node.truth.pushout.loss_hz)}, "scenario",
         shares={f"{node}_{state}": "n" for node in parameters.NODES for state in ("f1", "f2")},
     ),
@@ -206,7 +206,7 @@ ROWS = (
         "physics of an image; its counts drawn from there (1000 shots)", draw=drawn_images, analyse=with_losses,
     ),
     Row(
-        "optical_pumping", "atoms.optical_pumping:OpticalPumping", {"shots": 40},
+        "optical_pumping", "atoms.optical_pumping:OpticalPumping", {"shots": 25},
         {"*.tau_s": pooled, "*.pumped": pooled, "param.*.t_pump_s": pooled}, "all seeds together",
         analyse=with_updates,
         shares=LEFT,
@@ -221,14 +221,14 @@ ROWS = (
         "all seeds together; symmetry for share_h", version=2,
     ),
     Row(
-        "emission_efficiency", "photons.emission_efficiency:EmissionEfficiency", {"shots": 1000},
+        "emission_efficiency", "photons.emission_efficiency:EmissionEfficiency", {"shots": 600},
         {"*.a_excitation": of_node(lambda node, _run: enough_light(node)), "*.efficiency_best": pooled,
          "*.efficiency": pooled},
         "integrated wavepackets for the amplitude; all seeds together",
         shares=CLICKS,
     ),
     Row(
-        "cavity_scan", "setup.cavity_scan:CavityScan", {"shots": 1000},
+        "cavity_scan", "setup.cavity_scan:CavityScan", {"shots": 600},
         {"*.v_centre_v": best("param.*.v_piezo_v"), "*.v_linewidth_v": pooled, "*.clicks_per_attempt": pooled},
         "optimum for the centre, else all seeds together",
         shares=CLICKS,
@@ -240,34 +240,35 @@ ROWS = (
     ),
     Row(
         "hom", "photons.hom_interference:HomInterference",
-        {"delays": RangeScan(-0.24e-6, 0.24e-6, 7), "attempts": 8000, "singles_attempts": 400, "dark_attempts": 8000},
+        {"delays": RangeScan(-0.24e-6, 0.24e-6, 7), "attempts": 6000, "singles_attempts": 400, "dark_attempts": 6000},
         {"visibility": pooled, "visibility_subtracted": pooled, "fit.visibility": pooled, "fit.centre_s": 0.0},
         "all seeds together", "bright", analyse=of_hom,
     ),
     Row(
-        "atom_photon", "photons.atom_photon:AtomPhoton", {"shots": 200},
+        "atom_photon", "photons.atom_photon:AtomPhoton", {"shots": 100},
         {"*.e_x": pooled, "*.e_z": pooled, "*.visibility": pooled}, "all seeds together", "bright",
     ),
     Row(
         "remote_entanglement", "link.remote_entanglement:RemoteEntanglement",
-        {"n_pairs": 280, "calibration_fraction": 0.1},
+        {"n_pairs": 200, "calibration_fraction": 0.2},
         {"XX": pooled, "fidelity": pooled, "fidelity_corrected": pooled, "chsh": pooled, "p_herald": pooled,
-         "rate_hz": pooled}, "all seeds together", "bright", analyse=of_link,
+         "rate_hz": pooled}, "all seeds together", str(LOSSY), analyse=of_link,
     ),
     Row(
-        "polarisation_alignment", "setup.polarisation_alignment:PolarisationAlignment", {"shots": 60},
+        "polarisation_alignment", "setup.polarisation_alignment:PolarisationAlignment", {"shots": 36},
         {"param.*.v_paddle_turn_v": best("param.*.v_paddle_turn_v"),
          "param.*.v_paddle_phase_v": best("param.*.v_paddle_phase_v")}, "optimum", str(TURNED), analyse=with_updates,
         shares={"agree_alice": "n", "agree_bob": "n"},
     ),
     Row(
-        "bell_tomography", "link.bell_tomography:BellTomography", {"n_pairs": 450, "calibration_fraction": 0.1},
+        "bell_tomography", "link.bell_tomography:BellTomography", {"n_pairs": 300, "calibration_fraction": 0.2},
         {"fidelity": pooled, "concurrence": pooled, "purity": pooled, "phase_rad": pooled}, "all seeds together",
-        "bright", most=100,
+        str(LOSSY),
     ),
     Row(
-        "detector_characterisation", "setup.detector_characterisation:DetectorCharacterisation", {},
-        {"dark_rate_hz": 50.0, "c_h.dark_rate_hz": 50.0, "c_h.t_recovery_s": 30e-9}, "scenario", most=40,
+        "detector_characterisation", "setup.detector_characterisation:DetectorCharacterisation",
+        {"gates": 80, "repeats": 3},
+        {"dark_rate_hz": 50.0, "c_h.dark_rate_hz": 50.0, "c_h.t_recovery_s": 30e-9}, "scenario",
     ),
     Row(
         "release_recapture", "atoms.release_recapture:ReleaseRecapture", {"shots": 40},
@@ -275,19 +276,43 @@ ROWS = (
         shares=LEFT,
     ),
     Row(
-        "pair_lifetime", "link.pair_lifetime:PairLifetime", {"shots": 60, "t_wait": RangeScan(30e-6, 330e-6, 5)},
+        "pair_lifetime", "link.pair_lifetime:PairLifetime",
+        {"shots": 60, "calibration_fraction": 0.3, "t_wait": RangeScan(30e-6, 330e-6, 5)},
         {"pair.t2_star_s": pooled, "coherence_at_0": pooled, "zz": pooled, "fidelity_first": pooled},
-        "all seeds together", "bright", most=100, version=2,
+        "all seeds together", str(LOSSY),
     ),
     Row(
         "aom_power", "setup.aom_power:AomPower", {"shots": 16},
         {"*.p_full_w": pooled, "*.a_saturation": pooled, "*.a_wanted": pooled}, "all seeds together",
-        fresh=True, most=100,
+        fresh=True,
     ),
     Row(
         "cavity_lock_quality", "setup.cavity_lock_quality:CavityLockQuality", {"shots": 12},
         {"*.rms_kappa": pooled, "*.v_per_kappa_v": pooled, "*.v_offset_v": pooled, "*.v_transmitted_v": pooled},
-        "all seeds together", fresh=True, most=100,
+        "all seeds together", fresh=True,
+    ),
+    Row(
+        "pair_phase", "link.pair_phase:PairPhase", {"shots": 30},
+        {"phase_rad": pooled, "visibility": pooled}, "all seeds together", "bright",
+    ),
+    Row(
+        "link_monitor", "link.link_monitor:LinkMonitor", {"shots": 30, "repeats": 4, "calibrate": False},
+        {"rate_hz": pooled, "rate_lab_hz": pooled, "fidelity": pooled}, "all seeds together", "bright",
+    ),
+    Row(
+        "multiplexed_port", "link.multiplexed_port:MultiplexedPort",
+        {"n_atoms": ExplicitScan([2]), "shots": 20, "attempts": 150, "rows": 3, "columns": 3},
+        {"rate_2_hz": pooled, "herald_probability": pooled, "stored_zz": pooled},
+        "all seeds together", "array", fresh=True,
+    ),
+    Row(
+        "rearrangement", "atoms.rearrangement:Rearrangement", {"n_shots": 3, "rows": 12, "columns": 12},
+        {"loaded": pooled, "filled": pooled, "lost": pooled, "moves": pooled}, "all seeds together", "array",
+        fresh=True,
+    ),
+    Row(
+        "cz_bell", "atoms.cz_bell:CzBell", {"phase": RangeScan(0.0, 5 / 6, 6), "shots": 8},
+        {"fidelity": pooled, "fidelity_raw": pooled, "contrast": pooled}, "all seeds together", "pair", fresh=True,
     ),
 )  # fmt: skip
 

@@ -122,7 +122,7 @@ def merged(runs: list[Run]) -> Run:
     datasets = dict(first.datasets)
     for key, value in first.datasets.items():
         columns = [np.asarray(run.datasets[key]) for run in runs]
-        if key.startswith(("scan.", "shots.")) and np.ndim(value):
+        if key.startswith(("scan.", "shots.", "array.")) and np.ndim(value):
             datasets[key] = np.concatenate(columns)
         elif key.startswith("hom.") and key not in ("hom.delay_s", "hom.t_gate_s"):
             datasets[key] = np.sum(columns, axis=0)
@@ -186,7 +186,7 @@ def collect(folder: Path, rows: list[Row], seeds: int, jobs: int) -> None:
     with ProcessPoolExecutor(jobs) as pool:
         for row in rows:
             path = folder / f"{row.name}.jsonl"
-            missing = [seed for seed in range(1, min(seeds, row.most) + 1) if seed not in kept(path, row)]
+            missing = [seed for seed in range(1, seeds + 1) if seed not in kept(path, row)]
             if not missing:
                 continue
             start_s, size = time.monotonic(), max(1, min(CHUNK, -(-len(missing) // jobs)))

@@ -165,6 +165,7 @@ class SweptLab:
 def _quiet() -> Iterator[None]:
     with (
         mock.patch("experiments.sequences.recorder.Journal", NoJournal),
+        mock.patch("drivers.interlock_log.InterlockLog._write"),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from sim.signals import Cycle, Tone
 from sim.world import Scenario, World, load_scenario
-from sim.world.node import QUBIT, ROLES, Node
+from sim.world.interface_atom import QUBIT
+from sim.world.node import Node
+from sim.world.paths import ROLES
 from sim.world.scenario import DETECTORS, NODES
 
 CARRIER_HZ = 80e6

@@ -11,7 +11,7 @@ from signal_lab import LATENCY_MU
 
 from atomlink.errors import ScenarioError
 from sim.world.attempt import ABSENT, F2, READY
-from sim.world.node import QUBIT
+from sim.world.interface_atom import QUBIT
 from sim.world.scenario import FOLDER, load_scenario
 
 PORT, BESIDE = (0, 0), (0, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from drivers.interlock import (
     FOREVER_MU,
     AmplitudeSum,
     DetectorGuard,
-    Heartbeat,
     Latch,
     LockLimits,
     LockMonitor,
@@ -347,40 +345,6 @@ def test_a_shutter_that_sticks_keeps_the_bias_where_it_is(
     with pytest.raises(DeviceError, match="shutter is open"):
         guard.delatch()
     assert electronics.resets == []
-
-
-# -- heartbeat ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_heart_that_stops_closes_once_and_stays_lapsed() -> None:
-    clock, closed = Clock(), []
-    heart = Heartbeat(lambda: closed.append(1), 5.0, clock=clock)
-    clock.now += 4.9
-    heart.beat()
-    clock.now += 4.9
-    assert heart.check() and closed == []
-    clock.now += 0.2
-    assert not heart.check() and not heart.check() and closed == [1]
-    with pytest.raises(DeviceError, match="no sign of life for 5.1 s"):
-        heart.beat()
-    heart.reset("emmy")
-    heart.beat()
-    assert heart.check() and closed == [1]
-
-
-def test_a_late_beat_closes_even_if_nobody_looked() -> None:
-    clock, closed = Clock(), []
-    heart = Heartbeat(lambda: closed.append(1), 5.0, clock=clock)
-    clock.now += 6
-    with pytest.raises(DeviceError, match="heartbeat has tripped"):
-        heart.beat()
-    assert closed == [1]
-
-
-def test_a_thread_watches_while_a_block_runs() -> None:
-    closed = threading.Event()
-    with Heartbeat(closed.set, 0.05):
-        assert closed.wait(30)
 
 
 # -- latch and log -----------------------------------------------------------------------------------------------------

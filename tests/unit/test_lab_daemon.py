@@ -13,6 +13,7 @@ from sim.daemon import messages
 from sim.daemon.daemon import Daemon
 from sim.daemon.remote import Connection, RemoteWorld, split_address
 from sim.daemon.service import Service, Session
+from sim.daemon.watchdog import LOOKS, Watchdog
 from sim.signals import Tone
 from sim.world.scenario import load_scenario
 from sim.world.world import World
@@ -25,9 +26,10 @@ def make_service(seed: int = 1) -> Service:
 
 
 @contextmanager
-def running(service: Service) -> Iterator[str]:
+def running(service: Service, heartbeat_s: float | None = None) -> Iterator[str]:
     """Serve on a free loopback port, in a thread of its own; give the address."""
-    daemon, ready, loop = Daemon(service, "127.0.0.1", 0, {}), threading.Event(), asyncio.new_event_loop()
+    daemon = Daemon(service, "127.0.0.1", 0, {}, heartbeat_s=heartbeat_s)
+    ready, loop = threading.Event(), asyncio.new_event_loop()
 
     def work() -> None:
         loop.run_until_complete(daemon.start())
@@ -101,6 +103,47 @@ def test_a_run_that_vanishes_leaves_closed_shutters() -> None:
         follower.advance(follower.now_mu + 10_000_000)
         assert service.world.nodes["alice"].beams["cooling"].power == 0
         follower.close()
+
+
+def test_a_shutter_that_a_vanished_run_would_have_opened_later_stays_closed() -> None:
+    service, run = make_service(), Session()
+    service.handle(run, {"op": "lease", "who": "doomed"})
+    port = service.handle(run, {"op": "output", "port": "alice_shutter", "kind": "level"})["id"]
+    service.handle(run, {"op": "advance", "t_mu": 30_000_000})
+    assert service.handle(run, {"op": "events", "events": [[port, 90_000_000, 1]]}) == {}
+    service.leave(run)
+    beams = service.world.nodes["alice"].beams
+    service.world.reach(200_000_000)
+    assert not any(beam.shutter_open for beam in beams.values())
+
+
+def test_a_run_that_says_something_keeps_the_timeline() -> None:
+    service = make_service()
+    watchdog, run, guest = Watchdog(service, 1.0), Session(), Session()
+    assert service.handle(run, {"op": "lease", "who": "run 7"})["now_mu"] == 0
+    for _ in range(3):
+        for _ in range(LOOKS):
+            watchdog.look()
+        service.handle(run, {"op": "events"})
+    assert service.holder == "run 7"
+    for _ in range(LOOKS + 1):
+        watchdog.look()
+        service.handle(guest, {"op": "hello"})  # what others say is no sign of life of the run
+    assert service.holder is None
+    assert "taken from run 7" in service.handle(run, {"op": "advance", "t_mu": 8})["error"]
+    assert "start it again" in service.handle(run, {"op": "lease", "who": "run 7"})["error"]
+    assert "error" not in service.handle(guest, {"op": "lease", "who": "run 8"})
+
+
+def test_a_lab_with_a_heartbeat_takes_the_timeline_from_a_silent_run_by_itself() -> None:
+    with running(make_service(), heartbeat_s=0.05) as address:
+        silent = RemoteWorld(address, "silent")
+        with Connection(address) as guest:
+            while guest.ask(op="hello")["lease"] is not None:
+                pass
+        with pytest.raises(DeviceError, match="taken from silent"):
+            silent.advance(silent.now_mu + 8)
+        silent._connection.close()
 
 
 def test_nonsense_costs_its_sender_a_reply_and_nobody_else_anything() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from daemon_lab import ROOT, Kept, hardware_rows, kept
 
 from sim.cli import main
+from sim.daemon.watchdog import LOOKS, Watchdog
 
 EXPERIMENT = '''
 from artiq.experiment import *
@@ -186,6 +188,78 @@ def test_a_run_whose_lab_is_killed_says_so_in_one_line_and_keeps_its_data(
         assert found["datasets/kept"][()] == 1
 
 
+STOPPED = '''
+import os, signal
+from artiq.experiment import *
+
+
+class Stopped(EnvExperiment):
+    def build(self):
+        self.setattr_device("core")
+        self.setattr_device("alice_shutter")
+
+    @kernel
+    def open_shutter(self):
+        self.core.reset()
+        self.alice_shutter.on()
+        self.core.wait_until_mu(now_mu() + 100_000_000)
+        self.stop()
+        self.core.break_realtime()
+        self.alice_shutter.on()
+        self.core.wait_until_mu(now_mu())
+
+    @rpc
+    def stop(self):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    @kernel
+    def close_shutter(self):
+        self.core.break_realtime()
+        self.alice_shutter.off()
+        self.core.wait_until_mu(now_mu())
+
+    def run(self):
+        self.set_dataset("kept", 1)
+        try:
+            self.open_shutter()
+        finally:
+            self.close_shutter()
+'''
+
+
+def test_a_run_that_is_stopped_with_open_shutters_loses_the_timeline_and_its_light(checkout: Path) -> None:
+    """Its process is alive and its connection stands, so only its silence can tell."""
+    (checkout / "stopped.py").write_text(STOPPED)
+    with kept(rows={}) as lab:
+        watchdog = Watchdog(lab.daemon.service, 30.0)
+        command = [sys.executable, "-m", "sim.cli", "run", "stopped.py", "--lab", lab.address]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+                assert open_shutters(lab) and lab.daemon.service.holder == f"process {process.pid}"
+                for _ in range(LOOKS):
+                    lab.do(watchdog.look)
+                assert open_shutters(lab)  # the first look learns how much was heard, the last but one is too early
+                lab.do(watchdog.look)
+                assert not open_shutters(lab) and lab.daemon.service.holder is None
+            finally:
+                process.send_signal(signal.SIGCONT)
+            errors = process.communicate(timeout=60)[1].splitlines()
+        assert not open_shutters(lab)
+    assert process.returncode == 2
+    assert "data kept" in errors[-2] and f"taken from process {process.pid}" in errors[-1]
+    assert "it said nothing for 30 s; start it again" in errors[-1]
+    with h5py.File(next(checkout.glob("results/*/*/*.h5"))) as found:
+        assert found["datasets/kept"][()] == 1
+
+
+def open_shutters(lab: Kept) -> int:
+    """Return how many beams' shutters are open, after time for shutters to move."""
+    world = lab.world
+    lab.do(lambda: world.reach(world.now_mu + 100_000_000))
+    return sum(beam.shutter_open for node in world.nodes.values() for beam in node.beams.values())
+
+
 @contextmanager
 def started() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start the command in a process of its own; give it, and the lab's address."""
@@ -200,7 +274,8 @@ def started() -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("words", ["--port 70000", "--bind ::1", "--bind everywhere", "--scenario no"])
+@pytest.mark.parametrize("words", ["--port 70000", "--bind ::1", "--bind everywhere", "--scenario no", "--heartbeat 0",
+                                   "--heartbeat nan"])
 @pytest.mark.usefixtures("checkout")
 def test_bad_options_are_one_line_and_exit_code_2(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lab", *words.split()]) == 2

@@ -14,7 +14,7 @@ from sim.physics.rydberg import Imperfection, RydbergState, cz, pair_shift_rad_s
 from sim.physics.rydberg import state as rydberg_state
 from sim.signals import Tone
 from sim.world.attempt import ABSENT
-from sim.world.node import QUBIT
+from sim.world.interface_atom import QUBIT
 from sim.world.qubits import Cluster, Stored
 from sim.world.scenario import FOLDER, load_scenario
 

@@ -11,7 +11,7 @@ from sim.physics.loading import stationary_filling
 from sim.signals import Tone
 from sim.world import World, load_scenario
 from sim.world.attempt import ABSENT, F1, F2, READY
-from sim.world.node import QUBIT
+from sim.world.interface_atom import QUBIT
 
 
 def counts_in_image(room: SignalLab, node: str, length_mu: int = 20_000_000) -> int:
@@ -151,7 +151,7 @@ def test_raman_axis_keeps_up_with_the_precession_if_its_frequency_is_right() -> 
             room.load()
             room.cool(20_000)
             room.nodes[0].label = F1
-            qubit = room.nodes[0]._qubit(room.t)
+            qubit = room.nodes[0].qubit(room.t)
             qubit.state = np.array([1, 0, 0], dtype=complex)
             start = room.t
             for begin in (start, start + 1000 + wait):
