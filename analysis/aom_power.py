@@ -9,10 +9,9 @@ Yariv, P. Yeh, "Optical Waves in Crystals", ch. 9.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate
@@ -20,6 +19,9 @@ from analysis.load import Run
 from analysis.models import SATURATION
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 FEWEST = 4  # readings of a point: fewer do not tell their spread
@@ -57,6 +59,8 @@ def analyse(run: Run) -> Result:
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw the power against the amplitude for both nodes."""
+    from matplotlib.ticker import FuncFormatter
+
     series = {}
     for node, data in points(run).items():
         fit = result.fits.get(node)

@@ -12,19 +12,26 @@ Source: B. B. Blinov, D. L. Moehring, L.-M. Duan, C. Monroe, Nature 428, 153 (20
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, PALE, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, PALE, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.result import Result, columns
 from atomlink.errors import DataError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 NODES = ("alice", "bob")
 AXES = ("x", "y", "z")
+NOTES = (
+    "The photon is measured in one basis alone: classical pairs can be correlated as well, so this does not show "
+    "entanglement. The link's pairs do.",
+    "An angle between two directions is never negative: one of a few of its errors is compatible with 0.",
+)
 H_DETECTORS, V_DETECTORS = [0, 2], [1, 3]
 
 
@@ -46,13 +53,13 @@ def analyse(run: Run) -> Result:
         estimates |= {f"{node}.e_{axis}": value for axis, value in zip(AXES, vector, strict=True)}
         estimates[f"{node}.visibility"] = _length(vector)
         estimates[f"{node}.angle"] = _angle(vector)
-    return Result("Atom-photon correlations", estimates=estimates)
+    return Result("Atom-photon correlations", estimates=estimates, notes=NOTES)
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the correlations of both nodes beside those of a perfect pair."""
-    figure, (axes,) = canvas(run, 6.4, 3.2)
+    figure, (axes,) = canvas(run, 9.6, 3.4)
     at = np.arange(len(AXES))
     for shift, node, colour in zip((-0.2, 0.2), NODES, SIDE_COLOURS, strict=True):
         found = [result.estimates[f"{node}.e_{axis}"] for axis in AXES]

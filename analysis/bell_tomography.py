@@ -14,20 +14,21 @@ the bound; W. Wootters, PRL 80, 2245 (1998), for the concurrence.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from analysis import link
 from analysis.estimates import Estimate
-from analysis.figures import ACCENT, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.result import Result
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Complex = npt.NDArray[np.complex128]
 Floats = npt.NDArray[np.float64]
@@ -213,7 +214,7 @@ def _estimate(of: Any, rho: Complex, source: Complex, replicas: Complex, n: int)
 QUANTITIES = {"fidelity": fidelity, "concurrence": concurrence, "purity": purity, "phase_rad": phase}
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw real and imaginary parts of the density matrix, with errors and what Psi+ has."""
     if not isinstance(result, Tomogram):

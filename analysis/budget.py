@@ -1,159 +1,218 @@
-"""Where the time and where the fidelity of a link run go: what the lab believes beside what the run measured.
+"""Where the fidelity of a link run goes: what the lab believes beside what the run measured. Time: `budget_time`.
 
-Time: lab time is loading + recooling + attempts + read-out + the rest (slack, RPCs, cooling). Believed times come from
-the durations `param.*` and from the attempts that the believed herald probability asks for; measured ones from the
-run's own counters.
-
-Fidelity: four steps from 1 to what the pair is worth, each what is lost when one more imperfection is let in,
-    overlap          (1 + V)/2, V the two-photon visibility
-    accidentals      dark counts at the believed rate; closed form of `sim.physics.heralding`
-    decoherence      from the photons to the analysis pulse: the coherence shrinks by prod exp(-(t/T2*)^2 - t/T2)
-    read-out         atoms that are lost whatever their state: the retentions that the run's calibration shots gave
-Every part is first order: two imperfections at once are counted in the order of the list.
+Steps from 1 to what is read, each what is left when one more imperfection is let in. E_c stands for <XX> and <YY>, E_z
+for <ZZ>; F = (1 + 2 E_c - E_z)/4, as for Psi+.
+    overlap       E_c = V, F = (1 + V)/2: whatever makes photons differ (modes, frequency, a second excitation) is in
+                  the two-photon visibility V, which HomInterference measures, accidentals subtracted
+    dark counts   closed form of `sim.physics.heralding` with the believed rate, were every atom pumped
+    pumping       an atom that was not pumped sends no photon: fewer true heralds beside as many dark ones, eta instead
+                  of eta/p. It costs rate (p of both nodes), hardly fidelity
+    decoherence   until the analysis pulse's light: E_c shrinks by exp(-(t/T2*)^2 - t/T2) of both atoms
+    rotations     during a quarter turn of length t the atom dephases as in (2/pi) t of free precession, to first order;
+                  a spread r of the pulse's area takes (pi r/2)^2/2 of E_c per atom
+    push-out      an atom in F = 1 is lost with a believed probability; one in |1> is not mapped, and stays, with (pi
+                  r/2)^2 + (sigma/(2 Omega))^2, sigma = sqrt(2)/T2* and Omega = pi/t_mw: area and detuning of a pi pulse
+    losses        atoms that are not seen whatever their state, with the retentions that this run's calibration shots
+                  gave; without these the step is left out
+A read-out that takes |0> for |1> with probability a and |1> for |0> with b makes E into (1 - a - b)_A (1 - a - b)_B E +
+(b - a)_A (b - a)_B where both are unpolarised alone. Left out: T1 (it has no belief; 0.5 s would cost 1e-4) and errors
+of the believed phase and pi times. Parts are of first order, in the order of the list.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analysis.estimates import Estimate
-from analysis.link import NEEDED, LinkResult
+from analysis.link import LinkResult
 from analysis.load import Run
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 
 NODES = ("alice", "bob")
+_SHARES = {"p_pumped": 1.0, "p_pushout_f1": 0.0, "pulse_rms": 0.0}  # what a file without this belief is taken to say
+_NEEDED = ("t2_star_s", "t2_s")
+_DURATIONS = ("t_raman_pi_s", "t_mw_pi_s")
 # Beliefs that only the budget needs; a link experiment files them with its results.
 BELIEFS = (
     *(f"param.link.efficiency_{node}" for node in NODES),
-    *(f"param.{node}.{name}" for node in NODES for name in ("t2_star_s", "t2_s")),
+    *(f"param.{node}.{name}" for node in NODES for name in (*_NEEDED, *_SHARES, "p_loading")),
 )
-_TIMES = ("t_image_s", "t_recooling_s", "t_pushout_s", "t_pump_s")
 
 
 @dataclass(frozen=True)
 class Part:
-    """One line of a budget: what the beliefs predict and what the run measured; None where unknown."""
+    """One line of a budget: what the beliefs predict, what the run measured (None where unknown), and from what."""
 
     name: str
     predicted: float | None
     measured: Estimate | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a pair looks like after one more imperfection: the two kinds of correlators; `known`: the file says."""
+
+    name: str
+    coherence: float
+    populations: float
+    note: str
+    known: bool = True
+
+    @property
+    def fidelity(self) -> float:
+        """Return F with Psi+."""
+        return (1 + 2 * self.coherence - self.populations) / 4
 
 
 @dataclass(frozen=True)
 class Budget:
-    """`time`: seconds per part, the last line the total. `fidelity`: what each step leaves, from 1 down; `probability`
-    of a herald per attempt.
+    """`fidelity`: what each step leaves, from 1 down, the last one as it is read; `sigmas`: by how many standard errors
+    that was measured above what is predicted, nan where there is nothing to compare; `probability` per attempt.
     """
 
     probability: Part
-    time: tuple[Part, ...]
     fidelity: tuple[Part, ...]
+    sigmas: float
 
 
 def budget(run: Run, result: LinkResult) -> Budget | None:
     """Return the budget of a run; None where the file lacks the beliefs it rests on."""
-    believed = _Beliefs.of(run)
+    believed = Believed.of(run)
     if believed is None:
         return None
-    predicted = two_photon_polarisation(believed.link)
-    probability = Part("herald probability", predicted.probability, result.probability)
-    return Budget(probability, _time(run, result, believed, predicted.probability), _fidelity(run, result, believed))
-
-
-@dataclass(frozen=True)
-class _Beliefs:
-    link: TwoPhoton
-    durations_s: dict[str, float]  # of the slower node: both wait for it
-    coherence: dict[str, tuple[float, float]]  # node: T2*, T2
-
-    @classmethod
-    def of(cls, run: Run) -> _Beliefs | None:
-        names = [*BELIEFS, *(f"param.{node}.{name}" for node in NODES for name in _TIMES)]
-        found = {name: run.belief(name) for name in names}
-        dark = run.belief("link.dark_rate_belief_hz", "param.link.dark_rate_hz")
-        gate = run.belief("link.t_gate_s", "param.link.t_gate_s")
-        visibility = run.belief("link.visibility_belief", "param.link.visibility")
-        photon = [run.belief(f"param.link.t_photon_{node}_s") for node in NODES]
-        if any(value is None for value in (*found.values(), *photon, dark, gate, visibility)):
-            return None
-        durations = {name: max(float(found[f"param.{node}.{name}"]) for node in NODES) for name in _TIMES}
-        durations["t_cycle_s"] = durations["t_pump_s"] + max(float(value) for value in photon) + float(gate)
-        eta = [float(found[f"param.link.efficiency_{node}"]) for node in NODES]
-        link = TwoPhoton(eta[0], eta[1], -math.expm1(-float(np.mean(dark)) * float(gate)), float(visibility))
-        times = {node: (float(found[f"param.{node}.t2_star_s"]), float(found[f"param.{node}.t2_s"])) for node in NODES}
-        return cls(link, durations, times)
-
-
-def _time(run: Run, result: LinkResult, believed: _Beliefs, probability: float) -> tuple[Part, ...]:
-    data, t, shots = run.datasets, believed.durations_s, len(run.datasets[NEEDED[0]])
-    attempts = result.heralds / probability if probability > 0 else math.inf
-    block = float(run.belief("param.link.n_recooling") or math.inf)
-    loading, recoolings = data.get("link.t_loading_s"), data.get("link.recoolings")
-    readout_s = shots * (t["t_image_s"] + t["t_pushout_s"])
-    attempting = None if result.rate_attempting is None else _seconds(float(data["link.t_attempting_s"]))
-    parts = [
-        Part("loading and looking", None, _times(loading, 1.0)),
-        Part("recooling", attempts / block * t["t_recooling_s"], _times(recoolings, t["t_recooling_s"])),
-        Part("attempts", attempts * t["t_cycle_s"], attempting),
-        Part("read-out", readout_s, _seconds(readout_s)),
-    ]
-    if result.rate_lab is None:
-        return tuple(parts)
-    total = float(data["link.t_lab_s"])
-    known = sum(part.measured.value for part in parts if part.measured)
-    rest = Part("the rest: slack, RPCs, cooling, shutters", None, _seconds(total - known))
-    return (*parts, rest, Part("lab time", None, _seconds(total)))
-
-
-def _fidelity(run: Run, result: LinkResult, believed: _Beliefs) -> tuple[Part, ...]:
-    link = believed.link
-    overlap = 0.5 * (1 + link.visibility)
-    accidental = two_photon_polarisation(link).fidelity
-    kept = _coherence(run, believed)
-    stored = None
-    if kept is not None:
-        # Only the coherent half of the true pairs shrinks; what is accidental has none to lose.
-        true = two_photon_polarisation(link)
-        stored = true.fidelity - true.parts["true"] / true.probability * link.visibility * (1 - kept) / 2
-    raw, corrected = result.total.raw, result.total.corrected
-    read = None if stored is None or result.retention is None else _raw(stored, result.retention.values)
-    return (
-        Part("ideal", 1.0, None),
-        Part("overlap of the photons", overlap, None),
-        Part("accidental heralds", accidental, None),
-        Part("decoherence until the analysis", stored, corrected.fidelity if corrected else None),
-        Part("read-out, uncorrected", read, raw.fidelity),
+    probability = two_photon_polarisation(believed.link).probability
+    steps = tuple(_steps(run, result, believed))
+    raw, corrected = result.total.raw.fidelity, result.total.corrected
+    parts = [Part(step.name, step.fidelity if step.known else None, None, step.note) for step in steps]
+    if result.retention is not None:
+        parts[-2] = replace(parts[-2], measured=corrected.fidelity if corrected else None)
+    parts[-1] = replace(parts[-1], measured=raw)
+    return Budget(
+        Part("herald probability", probability, result.probability),
+        tuple(parts),
+        math.nan if raw is None else raw.sigmas_from(steps[-1].fidelity),
     )
 
 
-def _coherence(run: Run, believed: _Beliefs) -> float | None:
-    """Return by how much the coherence shrinks between the photons and the analysis pulse."""
-    wait_s = run.datasets.get("link.wait_s")
-    if wait_s is None:
-        return None
+@dataclass(frozen=True)
+class Believed:
+    """The beliefs of a run: the link, and by node coherence times, shares and pulse lengths."""
+
+    link: TwoPhoton
+    of_node: dict[str, dict[str, float]]
+    missing: frozenset[str]
+
+    @classmethod
+    def of(cls, run: Run) -> Believed | None:
+        """Return what the file says; None where it lacks what the link rests on."""
+        gate = run.belief("link.t_gate_s", "param.link.t_gate_s")
+        dark = run.belief("link.dark_rate_belief_hz", "param.link.dark_rate_hz")
+        visibility = run.belief("link.visibility_belief", "param.link.visibility")
+        eta = [run.belief(f"param.link.efficiency_{node}") for node in NODES]
+        names = (*_NEEDED, *_DURATIONS, *_SHARES)
+        found = {node: {name: run.belief(f"param.{node}.{name}") for name in names} for node in NODES}
+        if any(value is None for value in (gate, dark, visibility, *eta)) or any(
+            found[node][name] is None for node in NODES for name in _NEEDED
+        ):
+            return None
+        missing = frozenset(name for node in NODES for name, value in found[node].items() if value is None)
+        standing_in = {**_SHARES, **dict.fromkeys(_DURATIONS, 0.0)}
+        of_node = {node: {name: float(standing_in[name] if value is None else value)
+                          for name, value in values.items()} for node, values in found.items()}  # fmt: skip
+        dark_share = -math.expm1(-float(np.mean(dark)) * float(gate))
+        return cls(TwoPhoton(float(eta[0]), float(eta[1]), dark_share, float(visibility)), of_node, missing)
+
+    @property
+    def pumped_link(self) -> TwoPhoton:
+        """Return the link as it would be if every atom were pumped."""
+        pumped = [max(self.of_node[node]["p_pumped"], 1e-6) for node in NODES]
+        return replace(self.link, eta_a=min(self.link.eta_a / pumped[0], 1.0),
+                       eta_b=min(self.link.eta_b / pumped[1], 1.0))  # fmt: skip
+
+    def knows(self, *names: str) -> bool:
+        """Return whether the file says these of both nodes."""
+        return not self.missing.intersection(names)
+
+
+def _steps(run: Run, result: LinkResult, believed: Believed) -> Iterator[Step]:
+    link = believed.link
+    yield Step("ideal", 1.0, -1.0, "")
+    yield Step("overlap of the photons", link.visibility, -1.0, f"believed visibility {link.visibility:.4g}")
+    yield _heralded("dark counts", believed.pumped_link, f"{link.dark_probability:.3g} a gate and detector")
+    shares = [believed.of_node[node]["p_pumped"] for node in NODES]
+    pumped = _heralded("pumping", link, f"believed shares {shares[0]:.4g}, {shares[1]:.4g}")
+    yield replace(pumped, known=believed.knows("p_pumped"))
+    t_s, said = _time_to_analysis(run)
+    kept = 1.0 if t_s is None else math.prod(_kept(t_s, believed.of_node[node]) for node in NODES)
+    stored = replace(pumped, name="decoherence until the analysis", coherence=pumped.coherence * kept, note=said,
+                     known=t_s is not None)  # fmt: skip
+    yield stored
+    yield from _read(stored, t_s or 0.0, result, believed)
+
+
+def _heralded(name: str, link: TwoPhoton, note: str) -> Step:
+    """Return what heralds of this link are: true pairs, two photons at one detector, and what dark counts make."""
+    found = two_photon_polarisation(link)
+    true, bunched = (found.parts[part] / found.probability for part in ("true", "bunched"))
+    return Step(name, true * link.visibility, bunched - true, note)
+
+
+def _read(stored: Step, t_s: float, result: LinkResult, believed: Believed) -> Iterator[Step]:
+    nodes = [believed.of_node[node] for node in NODES]
+    turned = math.prod(
+        _kept(t_s + node["t_raman_pi_s"] / math.pi, node) / _kept(t_s, node)
+        * (1 - 0.5 * (0.5 * math.pi * node["pulse_rms"]) ** 2)
+        for node in nodes
+    )  # fmt: skip
+    rotated = replace(stored, name="rotations", coherence=stored.coherence * turned,
+                      note=f"pulses' spread {nodes[0]['pulse_rms']:.2g}, {nodes[1]['pulse_rms']:.2g}",
+                      known=believed.knows("pulse_rms", "t_raman_pi_s"))  # fmt: skip
+    yield rotated
+    lost, stay = [node["p_pushout_f1"] for node in nodes], [_not_mapped(node) for node in nodes]
+    mapped = _through(rotated, lost, stay)
+    note = f"F = 1 lost: {lost[0]:.2g}, {lost[1]:.2g}; |1> not mapped: {stay[0]:.1g}, {stay[1]:.1g}"
+    known = believed.knows("p_pushout_f1", "pulse_rms", "t_mw_pi_s")
+    yield replace(mapped, name="push-out and map", known=known, note=note)
+    if result.retention is not None:
+        kept = [float(value) for value in result.retention.values]
+        gone = [1 - r * (1 - a) for r, a in zip(kept, lost, strict=True)]
+        read = _through(rotated, gone, [r * b for r, b in zip(kept, stay, strict=True)])
+        note = f"retentions {kept[0]:.4f}, {kept[1]:.4f}, measured in this run"
+        yield replace(read, name="atoms lost, as read", note=note)
+
+
+def _kept(t_s: float, node: dict[str, float]) -> float:
+    """Return by how much one atom's coherence has shrunk after t."""
+    return math.exp(-((t_s / node["t2_star_s"]) ** 2) - t_s / node["t2_s"])
+
+
+def _not_mapped(node: dict[str, float]) -> float:
+    """Return how often the microwave pulse leaves |1> where it was: its area and its detuning differ shot by shot."""
+    detuning = node["t_mw_pi_s"] / (math.sqrt(2) * math.pi * node["t2_star_s"])
+    return (0.5 * math.pi * node["pulse_rms"]) ** 2 + detuning**2
+
+
+def _through(step: Step, lost: list[float], stay: list[float]) -> Step:
+    """Return what a read-out makes of the correlators: |0> is taken for |1> with `lost`, |1> for |0> with `stay`."""
+    scale = math.prod(1 - a - b for a, b in zip(lost, stay, strict=True))
+    offset = math.prod(b - a for a, b in zip(lost, stay, strict=True))
+    return replace(step, coherence=scale * step.coherence + offset, populations=scale * step.populations + offset,
+                   known=True)  # fmt: skip
+
+
+def _time_to_analysis(run: Run) -> tuple[float | None, str]:
+    """Return the time from the photons to the analysis pulse's light in s, and what it is made of."""
+    analysed, wait = run.datasets.get("link.t_analysis_s"), run.datasets.get("link.wait_s")
+    after_s = analysed if analysed is not None else wait
+    if after_s is None:
+        return None, "the file does not say when the atoms were analysed"
     clicks, heralds = run.datasets["shots.t_click_mu"], run.datasets["shots.t_herald_mu"]
     seen = (clicks > 0).all(axis=1)
     since_s = 1e-9 * float(np.mean(heralds[seen] - clicks[seen].mean(axis=1))) if seen.any() else 0.0
-    t = float(wait_s) + since_s
-    return math.exp(-sum((t / t2_star) ** 2 + t / t2 for t2_star, t2 in believed.coherence.values()))
-
-
-def _raw(fidelity: float, retention: np.ndarray) -> float:
-    """Return the fidelity that is seen when bright atoms of the two nodes are kept with probabilities R.
-
-    <(2a - 1)(2b - 1)> with a, b thinned: each correlator E of unpolarised atoms becomes R_A R_B (E + 1) - R_A - R_B + 1
-    = R_A R_B E + (1 - R_A)(1 - R_B), and <XX> + <YY> - <ZZ> = 4 F - 1 for Psi+.
-    """
-    product, lost = float(np.prod(retention)), float(np.prod(1 - retention))
-    return (1 + product * (4 * fidelity - 1) + lost) / 4
-
-
-def _seconds(value: float) -> Estimate:
-    return Estimate(value, 0.0, 0, "the run's counters", "s")
-
-
-def _times(count: object, each_s: float) -> Estimate | None:
-    return None if count is None else _seconds(float(np.asarray(count)) * each_s)
+    t_s = float(after_s) + since_s
+    return t_s, f"{t_s * 1e6:.2f} us after the clicks" + ("" if analysed is not None else ", without writing phases")

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from analysis import schema
 from analysis.estimates import Estimate
-from analysis.figures import ACCENT, INK, PALE, STYLE, canvas
+from analysis.figures import ACCENT, INK, PALE, canvas, styled
+from analysis.layers import layered
 from analysis.load import Run
 from analysis.result import Result
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 COLOURS = {"in spec": "#4f8a5b", "out of spec": "#b8621b", "bad data": ACCENT}
+WIDTH_IN, ROW_IN, BOX_IN = 9.6, 0.78, 2.2  # the width of a page; a wider graph has narrower boxes
+HALF_X, HALF_Y = 0.44, 0.3  # of a box, in places of its row and in rows
+CAPTION = ("What a node depends on lies above it. In a box: verdict, age of the last check, and for how long it is "
+           "trusted; above it, in red, what this pass did.")  # fmt: skip
 NEEDED = ("calibration.graph", "calibration.timeouts", "calibration.states", "calibration.visits")
 
 
@@ -37,44 +43,61 @@ def analyse(run: Run) -> Result:
     return Result(f"Calibration of {target}" if target != "all" else "Calibration", estimates, notes=notes)
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
-    """Draw the graph: what a node depends on lies to its left; colour says the verdict, a bar the age."""
+    """Draw the graph: what a node depends on lies above it; colour says the verdict, a bar the age."""
     graph = json.loads(run.text("calibration.graph"))
     timeouts, states = json.loads(run.text("calibration.timeouts")), json.loads(run.text("calibration.states"))
     visits = json.loads(run.text("calibration.visits"))
-    at = _places(graph)
-    columns, rows = 1 + max(x for x, _ in at.values()), 1 + max(y for _, y in at.values())
-    drawing, (axes,) = canvas(run, max(4.8, 2.5 * columns), max(1.6, 0.95 * rows + 0.4))
-    for name, depends in graph.items():
-        for parent in depends:
-            (x0, y0), (x1, y1) = at[parent], at[name]
-            axes.annotate("", (x1 - 0.42, y1), (x0 + 0.42, y0), zorder=0,
-                          arrowprops={"arrowstyle": "->", "color": PALE, "lw": 1})  # fmt: skip
+    at, ways = layered(graph)
+    rows, wide = 1 + max(y for _, y in at.values()), max(1.0, 2 * max(abs(x) for x, _ in at.values()) + 1)
+    unit_in = min(BOX_IN, (WIDTH_IN - 0.3) / wide)  # of a place in a row
+    drawing, (axes,) = canvas(run, WIDTH_IN, 0.3 + ROW_IN * rows)
+    for way in ways.values():
+        _draw_arrow(axes, way)
     for name in graph:
         _draw_node(axes, name, at[name], states.get(name), float(timeouts[name]), _deeds(visits, name))
-    axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+    half = 0.5 * (WIDTH_IN - 0.3) / unit_in
+    axes.set(xlim=(-half, half), ylim=(rows - 0.55, -0.55))
     axes.axis("off")
     return drawing
 
 
+def _draw_arrow(axes: Any, way: list[tuple[float, float]]) -> None:
+    """Draw an arrow from box to box, straight down beside those it passes."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    vertices, codes = [(way[0][0], way[0][1] + HALF_Y)], [Path.MOVETO]
+    for (x0, y0), (x1, y1) in pairwise(way):
+        upper, lower = y0 + HALF_Y, y1 - HALF_Y
+        gap = lower - upper  # sideways in its upper part: in the lower one stands what was done with the node
+        vertices += [(x0, upper + 0.45 * gap), (x1, upper + 0.1 * gap), (x1, lower)]
+        codes += [Path.CURVE4] * 3
+        if (x1, y1) != way[-1]:
+            vertices.append((x1, y1 + HALF_Y))
+            codes.append(Path.LINETO)
+    axes.add_patch(FancyArrowPatch(path=Path(vertices, codes), arrowstyle="-|>", mutation_scale=7, color=PALE, lw=1,
+                                   zorder=0))  # fmt: skip
+
+
 def _draw_node(
-    axes: Any, name: str, at: tuple[int, int], state: Mapping[str, Any] | None, timeout_s: float, deeds: str
+    axes: Any, name: str, at: tuple[float, float], state: Mapping[str, Any] | None, timeout_s: float, deeds: str
 ) -> None:
+    from matplotlib.patches import Rectangle
+
     x, y = at
     colour = COLOURS.get(state["verdict"], PALE) if state else PALE
-    box = mpl.patches.FancyBboxPatch((x - 0.4, y - 0.3), 0.8, 0.6, boxstyle="round,pad=0.01,rounding_size=0.05",
-                                     fc="white", ec=colour, lw=1.4)  # fmt: skip
-    axes.add_patch(box)
+    axes.add_patch(Rectangle((x - HALF_X, y - HALF_Y), 2 * HALF_X, 2 * HALF_Y, fc="white", ec=colour, lw=1.4))
     age = f"{_span(state['age_s'])} of {_span(timeout_s)}" if state else "never"
-    axes.text(x, y - 0.13, name, ha="center", va="center", fontsize=7.5, color=INK)
-    axes.text(x, y + 0.08, f"{state['verdict'] if state else 'unknown'}, {age}", ha="center", va="center", fontsize=6,
+    axes.text(x, y - 0.13, name, ha="center", va="center", fontsize=8.5, color=INK)
+    axes.text(x, y + 0.07, f"{state['verdict'] if state else 'unknown'}, {age}", ha="center", va="center", fontsize=7,
               color=colour)  # fmt: skip
-    used = min(max(state["age_s"] / timeout_s, 0.0), 1.0) if state else 0.0
-    axes.plot((x - 0.36, x + 0.36), (y + 0.22, y + 0.22), color="#dde3e8", lw=2, solid_capstyle="butt")
-    axes.plot((x - 0.36, x - 0.36 + 0.72 * used), (y + 0.22, y + 0.22), color=colour, lw=2, solid_capstyle="butt")
+    used, bar = min(max(state["age_s"] / timeout_s, 0.0), 1.0) if state else 0.0, HALF_X - 0.04
+    axes.plot((x - bar, x + bar), (y + 0.22, y + 0.22), color="#dde3e8", lw=2, solid_capstyle="butt")
+    axes.plot((x - bar, x - bar + 2 * bar * used), (y + 0.22, y + 0.22), color=colour, lw=2, solid_capstyle="butt")
     if deeds:
-        axes.text(x + 0.4, y - 0.33, deeds, ha="right", va="bottom", fontsize=6, color=ACCENT)
+        axes.text(x + HALF_X, y - HALF_Y - 0.02, deeds, ha="right", va="bottom", fontsize=7, color=ACCENT)
 
 
 def _deeds(visits: list[dict[str, Any]], name: str) -> str:
@@ -91,24 +114,6 @@ def children(run: Run) -> list[tuple[str, Run]]:
         if "class_name" in own:
             found.append((label, replace(run, class_name=str(own.pop("class_name")), datasets=own, archive={})))
     return found
-
-
-def _places(graph: Mapping[str, list[str]]) -> dict[str, tuple[int, int]]:
-    """Return column (longest way from the left) and row of every node."""
-    level: dict[str, int] = {}
-
-    def find(name: str) -> int:
-        if name not in level:
-            level[name] = max((1 + find(parent) for parent in graph[name]), default=0)
-        return level[name]
-
-    taken: dict[int, int] = {}
-    at = {}
-    for name in graph:
-        column = find(name)
-        at[name] = (column, taken.get(column, 0))
-        taken[column] = taken.get(column, 0) + 1
-    return at
 
 
 def _span(seconds: float) -> str:

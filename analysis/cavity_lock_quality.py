@@ -13,20 +13,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial
-from analysis.figures import SIDE_COLOURS, STYLE, canvas
+from analysis.figures import SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.models import LORENTZIAN, Model
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 STATES = ("locked", "degraded", "lost")
@@ -75,7 +76,7 @@ def analyse(run: Run) -> Result:
     )
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the light against the set point, and the error signals at the one nearest to 0 in kappa."""
     figure, (left, right) = canvas(run, 9.6, 3.4, columns=2, share=False)

@@ -9,15 +9,16 @@ Fit: binomial maximum likelihood. Source: H. Goto et al., PRA 99, 053843 (2019),
 from __future__ import annotations
 
 import math
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import LORENTZIAN
 from analysis.result import Result, columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 DETECTORS = 4

@@ -14,15 +14,14 @@ counter-propagating) and without anything else (`sim.physics.bell_pair`).
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from analysis import fits
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, PALE, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.models import fringe
 from analysis.result import Result, columns
@@ -31,6 +30,10 @@ from sim.physics.bell_pair import TwoPulses, fidelity
 from sim.physics.constants import BOLTZMANN_J_K
 from sim.physics.rydberg import pair_shift_rad_s, state
 from sim.physics.species import species
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 TEMPERATURE_K = 20e-6  # after molasses: Tuchendler et al., PRA 78, 033425 (2008)
@@ -64,24 +67,39 @@ def analyse(run: Run) -> Result:
     return Result("CZ Bell state", estimates | predicted(run), fits={"even parity": fit}, notes=_notes(estimates))
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the populations and the parity against the phase of the last pulse."""
-    picture, (bars, curve) = canvas(run, 9.6, 3.8, columns=2, share=False)
+    picture, (bars, curve, numbers) = canvas(run, 9.6, 3.6, columns=3, share=False)
     names = OUTCOMES[::-1]
     found = [result.estimates[f"p{name}_raw"] for name in names]
     bars.bar(range(4), [p.value for p in found], yerr=[p.error for p in found], color=SIDE_COLOURS[0], width=0.6)
+    bars.hlines([0.5, 0.0, 0.0, 0.5], np.arange(4) - 0.4, np.arange(4) + 0.4, color=ACCENT, lw=1.1, label="Bell state")
+    bars.legend(loc="upper center")
     bars.set_xticks(range(4), [f"|{name}⟩" for name in names])
-    bars.set(ylabel="share of shots", title=f"populations, sum {result.estimates['populations_raw'].number()}")
+    bars.set(ylabel="share of shots", title=f"P$_{{00}}$ + P$_{{11}}$ = {result.estimates['populations_raw'].number()}")
     data, fit = points(run), result.fits["even parity"]
     curve.errorbar(data.x / math.pi, 2 * data.y - 1, 2 * data.error, fmt="o", ms=4, color=SIDE_COLOURS[1], elinewidth=1)
     fine = np.linspace(0, max(2 * math.pi, float(data.x.max())), 400)
     curve.plot(fine / math.pi, 2 * fit.curve(fine) - 1, color=ACCENT, lw=1.2)
     curve.set(xlabel="axis of the last pulse (π rad)", ylabel="parity", ylim=(-1.1, 1.1),
               title=f"contrast {result.estimates['contrast_raw'].number()}")  # fmt: skip
-    picture.suptitle(f"fidelity {result.estimates['fidelity'].number()}, raw "
-                     f"{result.estimates['fidelity_raw'].number()}", fontsize=10)  # fmt: skip
+    _draw_fidelity(numbers, result)
     return picture
+
+
+def _draw_fidelity(axes: Axes, result: Result) -> None:
+    """Draw the fidelity raw and corrected, beside what the believed gate makes and what no separable pair exceeds."""
+    for k, (name, colour) in enumerate((("fidelity_raw", PALE), ("fidelity", SIDE_COLOURS[0]))):
+        found = result.estimates[name]
+        axes.errorbar([k], [found.value], [found.error], fmt="o", ms=5, color=colour, elinewidth=1.2)
+    expected = result.estimates.get("fidelity_predicted")
+    if expected is not None:
+        axes.axhline(expected.value, color=ACCENT, lw=1.1, label=f"predicted {expected.value:.3f}")
+    axes.axhline(0.5, color=PALE, lw=0.9, ls="--", label="separable pairs: 1/2")
+    axes.set(xlim=(-0.6, 1.6), ylim=(0, 1.05), ylabel="fidelity", title=f"F = {result.estimates['fidelity'].number()}")
+    axes.set_xticks([0, 1], ["raw", "corrected"])
+    axes.legend(loc="lower center")
 
 
 def points(run: Run) -> fits.Points:

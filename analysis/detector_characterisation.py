@@ -9,19 +9,20 @@ Source: A. J. Kerman et al., APL 88, 111116 (2006), for the recovery.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial, rate
-from analysis.figures import INK, STYLE, canvas
+from analysis.figures import INK, canvas, styled
 from analysis.load import Run
 from analysis.models import RECOVERY
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 FEWEST = 200  # clicks of a detector under light
@@ -74,7 +75,7 @@ def analyse(run: Run) -> Result:
                   updates={"param.link.dark_rate_hz": mean}, fits=found, refusals=refusals, notes=notes)  # fmt: skip
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the click rate after a click for each detector, and their dark rates."""
     figure, (left, right) = canvas(run, 9.6, 3.4, columns=2, share=False)

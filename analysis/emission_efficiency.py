@@ -19,16 +19,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import Floats, Model, Start
 from analysis.result import Result, columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 ENOUGH = 0.995  # of the highest efficiency

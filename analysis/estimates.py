@@ -44,18 +44,22 @@ class Estimate:
             mantissa = Estimate(self.value / 10**power, self.error / 10**power).number()
             return f"({mantissa}) × 10{str(power).translate(_SUPERSCRIPT)}"
         decimals = max(0, 1 - math.floor(math.log10(float(f"{self.error:.1e}"))))  # 0.0996 is 0.10
-        return f"{self.value:.{decimals}f} ± {self.error:.{decimals}f}"
+        value = f"{self.value:.{decimals}f}"
+        if not float(value):
+            value = value.removeprefix("-")  # -0.04 with an error of 0.3 is 0.0
+        return f"{value} ± {self.error:.{decimals}f}"
 
     def quantity(self) -> str:
         """Return `10.02 ± 0.03 µs`: the number with its unit, scaled to the prefix that reads best."""
         if self.error == 0.0 and self.unit not in _PREFIXED:
-            return f"{self.value:g} {self.unit}".rstrip()
+            return f"{self.value:.6g} {self.unit}".rstrip()
         if self.unit not in _PREFIXED or not (math.isfinite(self.value) and math.isfinite(self.error)):
             return f"{self.number()} {self.unit}".rstrip()
         size = max(abs(self.value), self.error)
         power = min(max(3 * math.floor(math.log10(size) / 3), -12), 9) if size > 0 else 0
         scaled = Estimate(self.value / 10**power, self.error / 10**power)
-        return f"{scaled.number()} {_PREFIXES[power]}{self.unit}"
+        number = scaled.number() if scaled.error else f"{scaled.value:.6g}"
+        return f"{number} {_PREFIXES[power]}{self.unit}"
 
     def sigmas_from(self, reference: float) -> float:
         """Return by how many standard errors the value lies above the reference."""
@@ -135,9 +139,16 @@ def renewal(k: int, total: float, intervals: npt.ArrayLike, source: str) -> Esti
     Theory" (1962), ch. 3.
     """
     between = np.asarray(intervals, dtype=float)
-    if len(between) < FEWEST_INTERVALS or not between.mean() > 0:
+    return renewal_of_sums(k, total, (len(between), float(between.sum()), float(between @ between)), source)
+
+
+def renewal_of_sums(k: int, total: float, sums: tuple[int, float, float], source: str) -> Estimate:
+    """Return the same where only sums of the intervals were kept: their number, sum and sum of squares."""
+    n, first, second = sums
+    if n < FEWEST_INTERVALS or not first > 0:
         return replace(rate(k, total, source), source=source)
-    spread = float(between.std(ddof=1) / between.mean())
+    mean = first / n
+    spread = math.sqrt(max(second - n * mean**2, 0.0) / (n - 1)) / mean
     return Estimate(k / total, k / total * spread / math.sqrt(k), k, source)
 
 

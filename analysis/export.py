@@ -18,6 +18,7 @@ from atomlink.errors import DataError
 
 TABLES = ("shots", "scan", "hom")
 WIDEST = 1000  # columns of a table
+INSTEAD = "export all of it with `atomlink export --netcdf`, or with to_xarray() in Python"
 
 
 def tables(run: Run) -> dict[str, dict[str, np.ndarray]]:
@@ -35,7 +36,7 @@ def to_csv(run: Run, folder: str | os.PathLike[str]) -> list[Path]:
     """Write one CSV file per table, `{rid:09}-{Class}-{prefix}.csv`, units in the header; return their paths."""
     found = tables(run)
     if not found:
-        raise DataError(f"Run {run.label} has no table of {', '.join(TABLES)}: export it with to_xarray().")
+        raise DataError(f"Run {run.label} has no table of {', '.join(TABLES)}: {INSTEAD}.")
     written = []
     for prefix, columns in found.items():
         path = Path(folder) / f"{run.rid:09}-{run.class_name}-{prefix}.csv"
@@ -97,7 +98,7 @@ def _columns(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray
             index = "".join(f"[{k}]" for k in place)
             columns[f"{name}{index}"] = array[(slice(None), *place)]
         if len(columns) > WIDEST:
-            raise DataError(f"Table `{prefix}` has more than {WIDEST} columns (`{name}`): export it with to_xarray().")
+            raise DataError(f"Table `{prefix}` has more than {WIDEST} columns (`{name}`): {INSTEAD}.")
     return columns
 
 

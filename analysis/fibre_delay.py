@@ -8,7 +8,7 @@ kappa/2pi = 2.75 MHz, integrated with the equations of C. K. Law, J. Eberly, PRL
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from analysis import photon_shape
 from analysis.arrivals import NODES, arrivals
@@ -16,6 +16,9 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.result import Result
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EARLY = 0.1  # share of the photons whose coming is timed
 EARLY_RATIO = 0.204  # time by which they have come over the mean time, both after first light

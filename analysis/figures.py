@@ -1,24 +1,29 @@
 """Figures of the reports: each carries the run's id, axes with units and error bars, and leaves as SVG text.
 
-Built on matplotlib's object interface: no global state, no window, the same bytes for the same run.
+Built on matplotlib's object interface: no global state, no window, the same bytes for the same run. matplotlib is
+imported when the first figure is drawn: a run that only analyses its data starts without it.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from analysis.hom import HomResult
 from analysis.link import PATTERNS, LinkResult
 from analysis.load import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.hom import HomResult
+
+P = ParamSpec("P")
 
 INK, PALE, ACCENT = "#22303c", "#9aa7b2", "#b3261e"
 PATTERN_COLOURS = {"c_h & c_v": "#2b5c8a", "d_h & d_v": "#7fa6cc", "c_h & d_v": "#b8621b", "c_v & d_h": "#e0a874"}
@@ -42,8 +47,23 @@ STYLE: Any = {  # matplotlib names every key in its type
 }
 
 
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the style of the reports."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        import matplotlib as mpl
+
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
 def as_svg(figure: Figure) -> str:
     """Return the figure as SVG text, the same for the same figure: no date, and marks numbered as they come."""
+    import matplotlib as mpl
+
     buffer = io.StringIO()
     with mpl.rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -56,6 +76,9 @@ def as_svg(figure: Figure) -> str:
 
 def as_png(figure: Figure, dpi: int = 130) -> bytes:
     """Return the figure as a PNG image."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
         FigureCanvasAgg(figure)
@@ -63,7 +86,7 @@ def as_png(figure: Figure, dpi: int = 130) -> bytes:
     return buffer.getvalue()
 
 
-@mpl.rc_context(STYLE)
+@styled
 def correlators(run: Run, result: LinkResult) -> Figure:
     """Draw <n_A n_B> per setting and pattern: bars raw, dots read-out corrected, lines the ideal Bell state."""
     figure, (axes,) = canvas(run, 9.6, 3.0)
@@ -91,7 +114,7 @@ def correlators(run: Run, result: LinkResult) -> Figure:
     return figure
 
 
-@mpl.rc_context(STYLE)
+@styled
 def waiting(run: Run, result: LinkResult) -> Figure:
     """Draw the attempts per herald beside the geometric law with the measured probability."""
     figure, (axes,) = canvas(run, 4.7, 2.9)
@@ -111,7 +134,7 @@ def waiting(run: Run, result: LinkResult) -> Figure:
     return figure
 
 
-@mpl.rc_context(STYLE)
+@styled
 def readout(run: Run, result: LinkResult) -> Figure:
     """Draw the fluorescence counts of both nodes, with and without push-out, and the believed thresholds."""
     nodes = run.text("link.nodes", "alice,bob").split(",")
@@ -133,7 +156,7 @@ def readout(run: Run, result: LinkResult) -> Figure:
     return figure
 
 
-@mpl.rc_context(STYLE)
+@styled
 def hom(run: Run, result: HomResult) -> Figure:
     """Draw visibility against delay, raw and accidentals subtracted, with the fits, above the coincidences."""
     figure, (upper, lower) = canvas(run, 9.6, 4.4, rows=2)
@@ -168,6 +191,9 @@ def _coincidences(axes: Axes, run: Run) -> None:
 def canvas(run: Run, width_in: float, height_in: float, rows: int = 1, columns: int = 1,
            share: bool = True) -> tuple[Figure, list[Axes]]:  # fmt: skip
     """Return a figure and its panels (sharing axes or not), with room for the run's id in the lower right corner."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     low = 0.14 / height_in
     figure = Figure(figsize=(width_in, height_in), layout=ConstrainedLayoutEngine(rect=(0, low, 1, 1 - low)))
     panels = figure.subplots(rows, columns, sharex=share and rows > 1, sharey=share and columns > 1, squeeze=False)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from analysis.budget import Budget, Part
-from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-@mpl.rc_context(STYLE)
-def parts(run: Run, found: Budget) -> Figure:
+
+@styled
+def parts(run: Run, found: Budget, time: tuple[Part, ...]) -> Figure:
     """Draw lab time per part (s) and the fidelity after each imperfection: bars predicted, dots measured."""
-    figure, (left, right) = canvas(run, 9.6, 2.5, 1, 2, share=False)
-    _time(left, [part for part in found.time if part.name != "lab time"])
+    figure, (left, right) = canvas(run, 9.6, 3.0, 1, 2, share=False)
+    _time(left, [part for part in time if part.name != "lab time"])
     _fidelity(right, found.fidelity)
     return figure
 
@@ -26,7 +29,7 @@ def _time(axes: Axes, time: list[Part]) -> None:
     axes.barh(y + 0.2, [part.predicted or 0.0 for part in time], 0.36, color=SIDE_COLOURS[0], label="predicted")
     measured = [part.measured.value if part.measured else 0.0 for part in time]
     axes.barh(y - 0.2, measured, 0.36, color=SIDE_COLOURS[1], label="measured")
-    axes.set(yticks=y, yticklabels=[part.name.split(":")[0] for part in time], xlabel="lab time (s)")
+    axes.set(yticks=y, yticklabels=[part.name for part in time], xlabel="lab time (s)")
     axes.invert_yaxis()
     axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
 

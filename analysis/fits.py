@@ -14,11 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import lmfit
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.special import xlogy
+from scipy.special import chdtrc, xlogy
 
 from analysis.estimates import Estimate
 from analysis.models import Model
@@ -82,7 +80,7 @@ class Fit:
     @property
     def p_value(self) -> float:
         """Return how probable this chi2 or a larger one is if the model holds."""
-        return float(stats.chi2.sf(self.chi2, self.dof)) if self.dof else 1.0
+        return float(chdtrc(self.dof, self.chi2)) if self.dof else 1.0
 
     @property
     def values(self) -> dict[str, float]:
@@ -168,7 +166,7 @@ def fit(
         )
     found, cost = _minimise(model, points, fixed, dict(start or {}))
     dof = len(points.x) - len(free)
-    p_value = float(stats.chi2.sf(cost, dof))
+    p_value = float(chdtrc(dof, cost))
     scale = math.sqrt(cost / dof) if p_value < SCALED_BELOW else 1.0
     covariance = _covariance(model, points, {**fixed, **found}, free) * scale**2
     errors = np.sqrt(np.diag(covariance))
@@ -177,7 +175,7 @@ def fit(
         for name, error in zip(free, errors, strict=True)
     }
     constant = _constant_chi2(points)
-    p_constant = float(stats.chi2.sf(max(constant - cost, 0.0) / scale**2, max(len(free) - 1, 1)))
+    p_constant = float(chdtrc(max(len(free) - 1, 1), max(constant - cost, 0.0) / scale**2))
     result = Fit(model, estimates, fixed, covariance, cost, dof, scale, p_constant)
     if judged:
         reason = verdict(result, points, relative_error)
@@ -226,6 +224,8 @@ def _minimise(
     model: Model, points: Points, fixed: dict[str, float], start: dict[str, float]
 ) -> tuple[dict[str, float], float]:
     """Return the best parameters and their chi2."""
+    import lmfit  # a second of the processor: only where there is something to fit
+
     guesses = model.start(points.x, points.y, points.error)
     parameters = lmfit.Parameters()
     for name, (value, low, high) in guesses.items():

@@ -7,7 +7,7 @@ single photon leaves are coincidences with dark clicks, of probability d in a ga
 s_j d_i - d_i d_j). Reported are g2(0) as measured, as these accidentals predict it, and their difference: two photons
 of one attempt, by double excitation or stray light. Patterns count when they are exactly what was looked for, so what a
 third click takes is left out (d of the coincidences, s of the single clicks' partners: below 1 % of g2 together).
-Errors: Poissonian; single clicks count twice in the product, once in the accidental coincidences.
+Errors: Poissonian, n + 1/2 where n may be 0; single clicks count twice in the product, once in the accidental ones.
 Source: R. Hanbury Brown, R. Q. Twiss, Nature 177, 27 (1956); C. Santori et al., Nature 419, 594 (2002) for pulses.
 """
 
@@ -16,17 +16,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from analysis.estimates import Estimate
-from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 PAIRS = tuple(combinations(range(4), 2))
@@ -42,7 +44,7 @@ class Coincidences:
     independent: Floats
     accidental: Floats
     singles: int  # clicks that `independent` rests on
-    dark: int  # clicks that `accidental` rests on, besides
+    accidental_error: float  # of all pairs together, by the dark clicks
 
     def g2(self) -> Estimate:
         """Return g2(0) as measured."""
@@ -52,16 +54,13 @@ class Coincidences:
     def predicted(self) -> Estimate:
         """Return g2(0) of single photons with these dark clicks."""
         accidental = float(self.accidental.sum())
-        return self._ratio(accidental, self._accidental_error(), accidental, "dark clicks")
+        return self._ratio(accidental, self.accidental_error, accidental, "dark clicks")
 
     def left(self) -> Estimate:
         """Return g2(0) without what dark clicks make of it."""
         counted, accidental = float(self.counted.sum()), float(self.accidental.sum())
-        error = math.hypot(math.sqrt(counted + 0.5), self._accidental_error())
+        error = math.hypot(math.sqrt(counted + 0.5), self.accidental_error)
         return self._ratio(counted - accidental, error, 2 * counted - accidental, "coincidences less accidental ones")
-
-    def _accidental_error(self) -> float:
-        return float(self.accidental.sum()) / math.sqrt(max(self.dark, 1))
 
     def _ratio(self, total: float, error: float, slope: float, source: str) -> Estimate:
         """Return total/independent; `slope` is what a relative error of the single clicks does to the total."""
@@ -82,13 +81,17 @@ def coincidences(run: Run) -> Coincidences:
                         "at light, cavity and switch.")  # fmt: skip
     s, d = patterns[single] / attempts[single], dark / gates
     pairs = [(1 << i) + (1 << j) for i, j in PAIRS]
+    by_dark = np.zeros(4)  # what one more dark click of a detector adds to all accidental coincidences
+    for p, (i, j) in zip(pairs, PAIRS, strict=True):
+        by_dark[i] += attempts[p] * (s[j] - d[j]) / gates[0]
+        by_dark[j] += attempts[p] * (s[i] - d[i]) / gates[0]
     return Coincidences(
         counted=patterns[pairs],
         independent=np.array([attempts[p] * s[i] * s[j] for p, (i, j) in zip(pairs, PAIRS, strict=True)]),
         accidental=np.array([attempts[p] * (s[i] * d[j] + s[j] * d[i] - d[i] * d[j])
                              for p, (i, j) in zip(pairs, PAIRS, strict=True)]),
         singles=clicks,
-        dark=int(dark.sum()),
+        accidental_error=math.sqrt(by_dark**2 @ (dark + 0.5)),
     )  # fmt: skip
 
 
@@ -101,7 +104,7 @@ def analyse(run: Run) -> Result:
     )
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw coincidences by pair of detectors, beside those of dark clicks and of independent photons."""
     found = coincidences(run)

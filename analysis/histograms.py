@@ -3,10 +3,11 @@
 A mixture of two Poisson or two normal laws and of the shelf between them: an atom that leaves at some moment of the
 exposure shines until then, so its mean count lies anywhere between the levels with equal chance (losses during an
 exposure are rare). Without the shelf a few such atoms would pull at the levels. Found by expectation maximisation, the
-errors from the curvature of the likelihood, that of the share lost no smaller than so few atoms allow (Jeffreys). The
-threshold minimises the mean of the two error probabilities, which are those of the laws: repeated images check them.
-Sources: A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39, 1 (1977); A. Fuhrmanek et al., PRL 106, 133003
-(2011) for the shelf.
+errors from the curvature of the likelihood, that of the share lost no smaller than so few atoms allow (Jeffreys). Where
+no atom was seen to be lost, the share lost is the middle of the interval that none of so many allows, 0 to 1.84/n, and
+its error half of that: no loss seen is not no loss. The threshold minimises the mean of the two error probabilities,
+which are those of the laws: repeated images check them. Sources: A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat.
+Soc. B 39, 1 (1977); A. Fuhrmanek et al., PRL 106, 133003 (2011) for the shelf.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.special import gammainc, ndtr
+from scipy.special import chdtrc, gammainc, gammaln, ndtr, pdtr, pdtrc, xlogy
 
 from analysis.estimates import Estimate
 from analysis.fits import FitRefused
@@ -28,6 +28,7 @@ FEWEST = 20  # counts, and five in each level
 FEWEST_IN_LEVEL = 5
 _STEPS = 500
 _NO_SHELF = 0.2  # atoms: fewer are none
+_NONE_SEEN = 0.5 * 1.841  # half of the highest mean of which none is as likely as 1 - 0.841 (F. Garwood 1936)
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ def two_levels(counts: Any, law: str = "Poisson") -> Levels:
     theta = _maximise(n, law)
     _check(n, law, theta)
     covariance = _covariance(n, law, theta)
+    if theta[3] == 0:
+        theta[3] = _NONE_SEEN / max(theta[0] * len(n), 1.0)
+        covariance[3, 3] = theta[3] ** 2
     error = np.sqrt(np.diag(covariance))
     threshold = _threshold(law, theta, len(n))
     wrong = [_error_probability(law, theta, covariance, threshold, level, len(n)) for level in (0, 1)]
@@ -91,13 +95,21 @@ def _parts(law: str, theta: Floats, n: Floats) -> tuple[Floats, Floats, Floats]:
     share, low, high, lost = theta[:4]
     if law == "Poisson":
         n = np.round(n)
-        dark, bright = stats.poisson.pmf(n, low), stats.poisson.pmf(n, high)
+        dark, bright = np.exp(_log_poisson(n, low)), np.exp(_log_poisson(n, high))
         shelf = gammainc(n + 1, high) - gammainc(n + 1, low)
     else:
-        dark, bright = stats.norm.pdf(n, low, theta[4]), stats.norm.pdf(n, high, theta[5])
+        dark, bright = _normal(n, low, theta[4]), _normal(n, high, theta[5])
         shelf = ndtr((n - low) / theta[4]) - ndtr((n - high) / theta[5])
     shelf = np.maximum(shelf, 0.0) / (high - low)
     return (1 - share) * dark, share * (1 - lost) * bright, share * lost * shelf
+
+
+def _log_poisson(n: Floats, mean: float) -> Floats:
+    return np.asarray(xlogy(n, mean) - gammaln(n + 1) - mean)
+
+
+def _normal(x: Floats, mean: float, spread: float) -> Floats:
+    return np.asarray(np.exp(-(((x - mean) / spread) ** 2) / 2.0) / math.sqrt(2 * math.pi) / spread)
 
 
 def _maximise(n: Floats, law: str) -> Floats:
@@ -154,11 +166,12 @@ def _check(n: Floats, law: str, theta: Floats) -> None:
             "load about every second trap, or take more images."
         )
     if law == "Poisson":
-        one = float(stats.poisson.logpmf(np.round(n), n.mean()).sum())
+        one = float(_log_poisson(np.round(n), n.mean()).sum())
     else:
-        one = float(stats.norm.logpdf(n, n.mean(), max(float(n.std()), 0.3)).sum())
+        spread = max(float(n.std()), 0.3)
+        one = float((-(((n - n.mean()) / spread) ** 2) / 2 - math.log(math.sqrt(2 * math.pi) * spread)).sum())
     gain = 2 * (_log_likelihood(n, law, theta) - one)
-    if stats.chi2.sf(gain, 2) > 1e-6:
+    if chdtrc(2, max(gain, 0.0)) > 1e-6:
         raise FitRefused("Two levels refused: one level explains the counts as well; expose longer, check the light.")
 
 
@@ -192,18 +205,18 @@ def _wrong(law: str, theta: Floats, threshold: npt.ArrayLike) -> tuple[Floats, F
     if law == "Poisson":
         up_to = np.cumsum(gammainc(m := np.arange(1, math.ceil(high) + 3), high) - gammainc(m, low))
         shelf = up_to[np.clip(np.floor(at), 0, len(up_to) - 1).astype(int)] / (high - low)
-        return stats.poisson.sf(at, low), (1 - lost) * stats.poisson.cdf(at, high) + lost * shelf
+        return pdtrc(np.floor(at), low), (1 - lost) * pdtr(np.floor(at), high) + lost * shelf
     # The integral of the normal distribution function Phi from -inf to u is u Phi(u) + phi(u).
-    edges = [(at - mean) * ndtr((at - mean) / spread) + spread**2 * stats.norm.pdf(at, mean, spread)
+    edges = [(at - mean) * ndtr((at - mean) / spread) + spread**2 * _normal(at, mean, spread)
              for mean, spread in ((low, theta[4]), (high, theta[5]))]  # fmt: skip
     shelf = (edges[0] - edges[1]) / (high - low)
-    return stats.norm.sf(at, low, theta[4]), (1 - lost) * stats.norm.cdf(at, high, theta[5]) + lost * shelf
+    return ndtr((low - at) / theta[4]), (1 - lost) * ndtr((at - high) / theta[5]) + lost * shelf
 
 
 def _threshold(law: str, theta: Floats, n: int) -> float:
     """Return the threshold with the least mean error, half a count above the last dark one."""
     at = np.arange(math.floor(theta[1]), math.ceil(theta[2]) + 1) + 0.5
-    # No atom was lost in so few images: half of one might have been, and that is why a low threshold is best.
+    # Fewer than half an atom lost: half of one might have been, and that is why a low threshold is best.
     theta = np.concatenate((theta[:3], [max(theta[3], 0.5 / (theta[0] * n + 1))], theta[4:]))
     mean = np.add(*_wrong(law, theta, at))
     best = np.flatnonzero(np.isclose(mean, mean.min(), rtol=1e-6, atol=1e-15))

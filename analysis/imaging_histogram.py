@@ -8,16 +8,18 @@ contains losses during the first image, and both errors.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, INK, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, INK, SIDE_COLOURS, canvas, styled
 from analysis.histograms import Levels, two_levels
 from analysis.load import Run
 from analysis.result import Result, columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 
@@ -53,7 +55,7 @@ def analyse(run: Run) -> Result:
     return Result("Imaging histogram", estimates=estimates, updates=updates)
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the counts of both nodes with the fitted levels and the threshold."""
     figure, panels = canvas(run, 9.6, 3.2, columns=2)

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from analysis import schema
+from analysis.load import whole_of
 from analysis.veto import is_vetoed
 from atomlink.errors import DataError, LabError
 
@@ -266,8 +267,10 @@ def _recover_one(journal: Path) -> Recovery:
     shots = sum(any("." not in key for key in row) for row in rows)
     from analysis import archive  # here, because experiments import this module and only `recover` needs HDF5
 
-    results = journal.with_suffix(".h5")
+    results, whole = journal.with_suffix(".h5"), whole_of(journal)
     state = archive.state_of(results)
+    if state == "missing" and whole is not None and archive.state_of(whole) == "good":
+        return Recovery(journal, "kept", shots, torn, f"part of `{whole.name}`, which is readable")
     if state == "good":
         return Recovery(journal, "kept", shots, torn, f"`{results.name}` is readable")
     if state == "busy":

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from analysis.estimates import Estimate, rate
-from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, STYLE, canvas
+import numpy as np
+
+from analysis.estimates import Estimate, renewal_of_sums
+from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, styled
 from analysis.health import Reference
 from analysis.load import Run
 from analysis.pair_rows import PairRows
 from analysis.result import Result, columns
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 def rates(run: Run) -> list[Estimate]:
     """Return heralds per second of attempting, look by look."""
-    heralds, seconds = columns(run, "heralds", "t_attempting_s")
-    return [rate(int(n), float(t)) for n, t in zip(heralds, seconds, strict=True)]
+    names = ("heralds", "t_attempting_s", "attempts", "attempts_squared")
+    looks = zip(*columns(run, *names), strict=True)
+    return [_rate(n, t, waits, squares, "one look") for n, t, waits, squares in looks]
 
 
 def fidelities(run: Run) -> list[Estimate]:
@@ -35,39 +40,54 @@ def reference_of(run: Run) -> Reference:
 
 def analyse(run: Run) -> Result:
     """Return mean rate and fidelity, how many alarms and calibrations there were; they may become the reference."""
-    heralds, seconds, lab, fell_rate, fell_fidelity, calibrated = columns(
-        run, "heralds", "t_attempting_s", "t_lab_s", "fallen_rate", "fallen_fidelity", "calibrated"
+    fell_rate, fell_fidelity, calibrated, kept_up = columns(
+        run, "fallen_rate", "fallen_fidelity", "calibrated", "kept_up"
     )
-    mean_rate = rate(int(heralds.sum()), float(seconds.sum()))
-    mean_rate = Estimate(mean_rate.value, mean_rate.error, mean_rate.n, "per second of attempting", "Hz")
+    mean_rate, lab_rate = _mean_rates(run)
     fidelity = PairRows.of(run).fidelity(corrected=False)
     updates = {"param.link.reference_rate_hz": mean_rate, "param.link.reference_fidelity": fidelity}
     return Result(
         "Link monitor",
         estimates={
             "rate_hz": mean_rate,
-            "rate_lab_hz": Estimate(heralds.sum() / lab.sum(), np.sqrt(heralds.sum() + 0.5) / lab.sum(),
-                                    int(heralds.sum()), "per second of lab time, while looking", "Hz"),
+            "rate_lab_hz": lab_rate,
             "fidelity": fidelity,
-            "looks": _count(len(heralds)),
+            "looks": _count(len(calibrated)),
             "alarms_rate": _count(fell_rate.sum()),
             "alarms_fidelity": _count(fell_fidelity.sum()),
             "calibrations": _count(calibrated.sum()),
+            "upkeeps": _count(kept_up.sum()),
         },
-        updates={} if fell_rate.any() or fell_fidelity.any() else updates,
+        # What the charts say of the old reference is no reason against a new one; a change of beliefs in between is.
+        updates={} if calibrated.any() or kept_up.any() else updates,
         notes=("An alarm is a CUSUM above the line (analysis/health.py). Fidelity raw, rate per s of attempting.",),
     )  # fmt: skip
+
+
+def _mean_rates(run: Run) -> tuple[Estimate, Estimate]:
+    """Return heralds per second of attempting and of lab time, all looks together."""
+    names = ("heralds", "t_attempting_s", "t_lab_s", "attempts", "attempts_squared", "t_lab_squared_s2")
+    k, seconds, lab, attempts, attempts2, lab2 = (float(values.sum()) for values in columns(run, *names))
+    return (
+        _rate(k, seconds, attempts, attempts2, "per second of attempting"),
+        _rate(k, lab, lab, lab2, "per second of lab time, while looking"),
+    )
+
+
+def _rate(k: float, duration_s: float, waits: float, squares: float, source: str) -> Estimate:
+    """Return k/duration; the error is that of the k waits, whose sum and sum of squares are given in any unit."""
+    return replace(renewal_of_sums(int(k), duration_s, (int(k), waits, squares), source), unit="Hz")
 
 
 def _count(n: int) -> Estimate:
     return Estimate(float(n), 0.0, int(n), "counted")
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, _result: Result) -> Figure:
     """Draw rate, fidelity and charts against lab time."""
     figure, (top, middle, bottom) = canvas(run, 9.6, 6.0, rows=3)
-    (t_s, calibrated) = columns(run, "t_s", "calibrated")
+    t_s, calibrated, kept_up = columns(run, "t_s", "calibrated", "kept_up")
     factor, unit = (1 / 3600, "h") if t_s.max() > 7200 else (1 / 60, "min")
     t, reference = t_s * factor, reference_of(run)
     _draw(top, t, rates(run), reference.rate_hz, reference.fraction)
@@ -78,12 +98,13 @@ def figure(run: Run, _result: Result) -> Figure:
     for axes in (top, middle, bottom):
         for k in np.flatnonzero(calibrated):
             axes.axvline(t[k], color=INK, lw=0.8, ls=":")
+    bottom.plot(t[kept_up > 0], np.zeros(int(kept_up.sum())), "|", ms=8, color=INK, clip_on=False, label="kept up")
     top.set(ylabel="heralds /s")
     middle.set(ylabel="fidelity, raw")
     bottom.set(ylabel="evidence (log)", xlabel=f"lab time ({unit})", ylim=(0, None))
-    top.set_title("Points: looks. Lines: reference and the fall to be found. Dotted: calibrated after this look.",
+    top.set_title("Points: looks. Lines: reference, fall to be found. Dotted: an alarm, calibrated after this look.",
                   fontsize=8, loc="left")  # fmt: skip
-    bottom.legend(loc="upper left", ncols=2)
+    bottom.legend(loc="upper left", ncols=3)
     return figure
 
 

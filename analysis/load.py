@@ -99,7 +99,17 @@ def find(rid: int, results: str | os.PathLike[str] | None = None) -> Path:
     if not found:
         raise DataError(f"Run {rid} has no results file in {folder}: give its number as `atomlink run` printed it, or "
                         "another `results`.")
-    return found[-1]
+    return ([path for path in found if whole_of(path) is None] or found)[-1]
+
+
+def whole_of(path: Path) -> Path | None:
+    """Return the results file of the run of which this file (or journal) holds a part; None where there is none.
+
+    The parts of a calibration pass have its number, and its name before their own: `…52-Calibrate_imaging_check`.
+    """
+    name, part, _ = path.stem.partition("_")
+    whole = path.with_name(f"{name}.h5")
+    return whole if part and whole.is_file() else None
 
 
 def _results_folder() -> Path:
@@ -112,9 +122,7 @@ def _results_folder() -> Path:
 
 
 def _read(path: Path, file: h5py.File) -> Run:
-    import h5py
-
-    if not isinstance(file.get("datasets"), h5py.Group):
+    if not hasattr(file.get("datasets"), "visititems"):  # not a group
         raise DataError(f"File `{path}` is not an ARTIQ results file: it must have a group `datasets`.")
     datasets, metadata = _group(file["datasets"])
     archive, _ = _group(file["archive"]) if "archive" in file else ({}, {})
@@ -138,13 +146,11 @@ def _read(path: Path, file: h5py.File) -> Run:
 
 def _group(group: h5py.Group) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return values and attributes by full name; a dataset named `a/b` lies in a group `a`."""
-    import h5py
-
     values: dict[str, Any] = {}
     attributes: dict[str, dict[str, Any]] = {}
 
     def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
+        if hasattr(item, "shape"):  # a dataset
             values[name] = _value(item)
             attributes[name] = {key: _plain(value) for key, value in item.attrs.items()}
 

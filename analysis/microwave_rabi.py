@@ -6,13 +6,16 @@ cos(2 pi f t), with amplitude 1/4 at best, and pi time 1/(2 f). Fit: binomial ma
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from analysis import fits, scan_figures
 from analysis.estimates import half_period
 from analysis.load import Run
 from analysis.models import RABI
 from analysis.result import Result, shares_by_node
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def analyse(run: Run) -> Result:

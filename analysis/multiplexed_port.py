@@ -7,25 +7,33 @@ A round prepares all atoms, then each has n attempts at the port until one heral
 which for few heralds is R = N (n p)/(t_prep + (N - 1) t_move + N t_em): many atoms share one preparation, and the rate
 grows until moves and attempts fill the round. As the lab believes: t_prep is image, cooling and picture, without
 loading; t_move both moves of a switch as planned, t_em recooling and n cycles. Beside it the same with t_prep and
-t_move as this run took them: loading, and what it takes the host to send each move. Reading out counts for neither.
+t_move as this run took them with each number of atoms: loading, which takes longer the more atoms there must be, and
+what it takes the host to send each move. Reading out counts for neither. The gain is the rate with most atoms over that
+with fewest.
+
+No echo keeps what is stored: Raman light reaches the port only, so the half turn would have to come between two
+storings of equal length, and the host sends moves after the herald, for longer than T2.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from analysis import budget
 from analysis.estimates import Estimate, binomial, rate
-from analysis.figures import ACCENT, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.pair_rows import PairRows
 from analysis.result import Result, columns
 from atomlink.errors import DataError
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = budget.NODES
 COUNTED = ("rounds", "visits", "heralds", "heralds_carried", "attempts", "t_prep_s", "t_port_s", "t_switch_s",
@@ -75,27 +83,43 @@ def rates(run: Run) -> dict[int, Estimate]:
     return {n: rate(int(row["heralds"]), row["t_prep_s"] + row["t_port_s"]) for n, row in totals(run).items()}
 
 
-def times(run: Run) -> dict[str, tuple[float, float]]:
-    """Return (time of preparing a round, time of a switch) in s, as planned and as this run took them on average."""
+def planned(run: Run) -> tuple[float, float]:
+    """Return the time of preparing a round and of a switch in s, as the lab plans them."""
     rows = totals(run).values()
-    rounds, visits = (sum(row[name] for row in rows) for name in ("rounds", "visits"))
-    switches = max(visits - rounds, 1.0)
-    move, switch, prepare = (sum(row[name] for row in rows) for name in ("t_move_s", "t_switch_s", "t_prep_s"))
-    planned = (believed(run)["t_prep_s"], move / switches)
-    return {"as the lab believes": planned, "with the times of this run": (prepare / rounds, switch / switches)}
+    return believed(run)["t_prep_s"], sum(row["t_move_s"] for row in rows) / _switches(list(rows))
+
+
+def taken(run: Run) -> dict[int, tuple[float, float]]:
+    """Return the same as this run took them on average, by number of atoms; a switch that never was takes none."""
+    return {n: (row["t_prep_s"] / row["rounds"], row["t_switch_s"] / _switches([row]))
+            for n, row in totals(run).items()}  # fmt: skip
+
+
+def expected(run: Run) -> dict[int, float]:
+    """Return heralds per second of the formula with the times of each number of atoms."""
+    return {n: predicted(run, n, *pair) for n, pair in taken(run).items()}
+
+
+def _switches(rows: list[dict[str, float]]) -> float:
+    return max(sum(row["visits"] - row["rounds"] for row in rows), 1.0)
 
 
 def analyse(run: Run) -> Result:
     """Return rates beside what was predicted, and what the stored pairs are worth; DataError without a herald."""
-    (planned, taken), found = times(run).values(), rates(run)
+    plan, found, wanted = planned(run), rates(run), expected(run)
     estimates: dict[str, Estimate] = {}
     for n, value in found.items():
-        estimates[f"rate_{n}_hz"] = Estimate(value.value, value.error, value.n, f"{n} atoms", "Hz")
-        estimates[f"rate_{n}_believed_hz"] = _known(predicted(run, n, *planned), "Hz", "as the lab believes")
-        estimates[f"rate_{n}_expected_hz"] = _known(predicted(run, n, *taken), "Hz", "with the times of this run")
-    for name, (prepare, switch) in (("planned", planned), ("taken", taken)):
+        estimates[f"rate_{n}_hz"] = Estimate(value.value, value.error, value.n, _atoms(n), "Hz")
+        estimates[f"rate_{n}_believed_hz"] = _known(predicted(run, n, *plan), "Hz", "as the lab believes, no loading")
+        estimates[f"rate_{n}_expected_hz"] = _known(wanted[n], "Hz", "with the times of these rounds")
+    fewest, most = min(found), max(found)
+    if most > fewest and found[fewest].value > 0:
+        estimates["gain"] = replace(found[most] / found[fewest], source=f"{_atoms(most)} over {fewest}")
+        estimates["gain_expected"] = _known(wanted[most] / wanted[fewest], "", "with the times of these rounds")
+    for name, (prepare, switch) in {"planned": plan, **{str(n): pair for n, pair in taken(run).items()}}.items():
         estimates[f"t_prep_{name}_s"] = _known(prepare, "s", "once a round")
-        estimates[f"t_switch_{name}_s"] = _known(switch, "s", "one atom home, the next to the port")
+        if switch > 0:
+            estimates[f"t_switch_{name}_s"] = _known(switch, "s", "one atom home, the next to the port")
     rows = totals(run).values()
     attempts, heralds = (int(sum(row[name] for row in rows)) for name in ("attempts", "heralds"))
     if not heralds:
@@ -110,15 +134,19 @@ def analyse(run: Run) -> Result:
         estimates["stored_fidelity"] = pairs.fidelity()
     return Result("Multiplexed port", estimates=estimates, notes=(
         "Rates without the time of reading out.",
-        "Stored: alice's half was carried into the array and back. That takes longer than T2*: without an echo only "
-        "the populations survive.",))  # fmt: skip
+        "Stored: alice's half was carried into the array and back. That takes longer than T2*, and an echo would need "
+        "Raman light in the array: only the populations survive.",))  # fmt: skip
+
+
+def _atoms(n: int) -> str:
+    return f"{n} atom" if n == 1 else f"{n} atoms"
 
 
 def _known(value: float, unit: str, source: str) -> Estimate:
     return Estimate(float(value), 0.0, 0, source, unit)
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, _result: Result) -> Figure:
     """Draw the rate against the number of atoms, with the prediction."""
     figure, (axes,) = canvas(run, 9.6, 3.6)
@@ -127,8 +155,11 @@ def figure(run: Run, _result: Result) -> Figure:
     axes.errorbar(n, [e.value for e in found.values()], [e.error for e in found.values()], fmt="o", ms=4,
                   color=SIDE_COLOURS[0], label="measured")  # fmt: skip
     fine = np.linspace(1, n.max() + 1, 200)
-    for (name, pair), style in zip(times(run).items(), ("--", "-"), strict=True):
-        axes.plot(fine, [predicted(run, x, *pair) for x in fine], style, color=ACCENT, lw=1.2, label=name)
+    axes.plot(fine, [predicted(run, x, *planned(run)) for x in fine], "--", color=ACCENT, lw=1.2,
+              label="as the lab believes, no loading")  # fmt: skip
+    axes.plot(n, list(expected(run).values()), "_", ms=18, mew=1.6, color=ACCENT,
+              label="with the times of these rounds")  # fmt: skip
+    axes.set_xticks(range(1, int(n.max()) + 2, max(1, int(n.max()) // 10)))
     axes.set(xlabel="atoms that share the port", ylabel="heralds /s", ylim=(0, None))
     axes.legend(loc="lower right")
     return figure

@@ -3,7 +3,8 @@
 The share that was pumped rises as p - amplitude exp(-t/tau): the slower of two rates rules (repump empties F = 1,
 pumping empties F = 2), the faster one only at the start, so points well below the time constant are best left out.
 p falls short of one by what leaks out of the dark state, and by atoms that six excitations did not turn. Fit: binomial
-maximum likelihood.
+maximum likelihood; p as the interval below one (`bounded`). The share pumped after the time to believe in becomes a
+belief, too: the budget of a link's fidelity rests on it.
 
 In an attempt every further moment of pumping costs rate: the time to believe in makes most heralds per second, that is
 (share pumped)^2/(pumping + rest of the attempt), squared because a herald needs both nodes. The maximum is flat (10 %
@@ -13,15 +14,19 @@ in time cost 1 % of rate), and lies at two to three time constants.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+import numpy as np
 from scipy.optimize import minimize_scalar
 
-from analysis import fits, scan_figures
+from analysis import bounded, fits, scan_figures
 from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import DECAY
 from analysis.result import Result, columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 REST_S = 1.7e-6  # of an attempt, besides pumping: way of the photon 0.55, gate 0.9, dark times and overhead 0.2
@@ -40,8 +45,9 @@ def analyse(run: Run) -> Result:
     return Result(
         "Optical pumping",
         estimates={f"{node}.tau_s": fit["decay"] for node, fit in found.items()}
-        | {f"{node}.pumped": fit["offset"] for node, fit in found.items()},
-        updates={f"param.{node}.t_pump_s": best_time(fit) for node, fit in found.items()},
+        | {f"{node}.pumped": bounded.share(fit["offset"]) for node, fit in found.items()},
+        updates={f"param.{node}.t_pump_s": best_time(fit) for node, fit in found.items()}
+        | {f"param.{node}.p_pumped": pumped_after(fit, best_time(fit).value) for node, fit in found.items()},
         fits=found,
         refusals=refusals,
     )
@@ -61,6 +67,13 @@ def best_time(fit: fits.Fit) -> Estimate:
     by_tau = abs(_best(tau.value + tau.error, depth) - _best(max(tau.value - tau.error, 0.1 * tau.value), depth)) / 2
     by_depth = abs(_best(tau.value, depth * (1 + amplitude.error / abs(amplitude.value))) - value)
     return Estimate(value, math.hypot(by_tau, by_depth), tau.n, "most heralds per second", "s")
+
+
+def pumped_after(fit: fits.Fit, t_s: float) -> Estimate:
+    """Return the share that is pumped after a time; the error is that of the share pumped in the end."""
+    end = fit["offset"]
+    after = float(fit.curve(np.array([t_s]))[0])
+    return bounded.share(Estimate(after, end.error, end.n, f"fit of {fit.model.name}"))
 
 
 def _best(tau_s: float, depth: float) -> float:

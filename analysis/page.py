@@ -6,10 +6,12 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from analysis import figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CSS = """
 :root { --ink: #22303c; --soft: #5c6b78; --line: #dde3e8; --accent: #b3261e; --blue: #2b5c8a; }
@@ -23,17 +25,18 @@ header p { margin: 2px 0 0; color: var(--soft); } .target { text-align: right; w
 .target b { display: inline-block; padding: 1px 9px; border: 1px solid currentColor; border-radius: 3px;
             letter-spacing: .06em; font-size: 12px; text-transform: uppercase; color: var(--blue); }
 .target.hardware b { color: var(--accent); } .target span { display: block; color: var(--soft); font-size: 12.5px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 0; margin: 14px 0 4px;
-         border: 1px solid var(--line); border-radius: 4px; }
-.tile { padding: 9px 13px; border-right: 1px solid var(--line); } .tile:last-child { border-right: 0; }
-.tile label { color: var(--soft); font-size: 12px; } .tile b { display: block; font-size: 18px; font-weight: 600;
-         white-space: nowrap; } .tile b.long { font-size: 14px; line-height: 26px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(var(--tile), 100%), 1fr)); gap: 0;
+         margin: 14px 0 4px; border: 1px solid var(--line); border-radius: 4px; overflow: hidden; }
+.tile { padding: 9px 13px; min-width: 0; box-shadow: 1px 1px 0 var(--line); overflow-wrap: anywhere; }
+.tile label { color: var(--soft); font-size: 12px; }
+.tile b { display: block; font-size: var(--number); font-weight: 600; font-variant-numeric: tabular-nums; }
 .tile span { font-size: 12px; color: var(--soft); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; font-size: 12px; color: var(--soft); border-bottom: 1px solid var(--ink); }
 th, td { padding: 3px 10px 3px 0; vertical-align: top; } td { border-bottom: 1px solid var(--line); }
 tr.strong td { font-weight: 600; }
-td:not(:last-child) { white-space: nowrap; } .pair td:first-child { color: var(--soft); }
+td:not(:last-child):not(.long) { white-space: nowrap; } td.long { overflow-wrap: anywhere; }
+.pair td:first-child { color: var(--soft); }
 figure { margin: 4px 0; } figure img { width: 100%; display: block; }
 figcaption { color: var(--soft); font-size: 12px; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 22px; }
@@ -45,7 +48,10 @@ figcaption { color: var(--soft); font-size: 12px; }
 """
 
 
-LONG = ' class="long"'
+LONGEST = 34  # characters of a table cell that stays on one line
+NARROW = " .,()⁻⁰¹²³⁴⁵⁶⁷⁸⁹"  # characters of 0.4 em in bold type; the others are at most 0.72 em, as measured
+LONG_EM, LARGE_PX, SMALL_PX = 9.5, 17.0, 14.5  # a number longer than this is set smaller, and so are those beside it
+MARGIN_PX, NARROWEST_PX, WIDEST_PX = 29, 150, 320  # of a tile
 
 
 @dataclass(frozen=True)
@@ -64,21 +70,28 @@ def escape(text: object) -> str:
 
 def tiles(entries: Iterable[tuple[str, str, str]]) -> str:
     """Return the headline numbers: label, value, remark."""
+    rows = list(entries)
     cells = (
-        f'<div class="tile"><label>{escape(label)}</label><b{LONG if len(value) > 16 else ""}>{escape(value)}</b>'
-        f"<span>{escape(remark)}</span></div>"
-        for label, value, remark in entries
+        f'<div class="tile"><label>{escape(label)}</label><b>{escape(value)}</b><span>{escape(remark)}</span></div>'
+        for label, value, remark in rows
     )
-    return f'<div class="tiles">{"".join(cells)}</div>'
+    longest_em = max((sum(0.4 if c in NARROW else 0.72 for c in value) for _, value, _ in rows), default=0.0)
+    size_px = LARGE_PX if longest_em <= LONG_EM else SMALL_PX
+    width = min(max(longest_em * size_px + MARGIN_PX, NARROWEST_PX), WIDEST_PX)
+    return f'<div class="tiles" style="--tile: {width:.0f}px; --number: {size_px:g}px">{"".join(cells)}</div>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], strong: Sequence[int] = ()) -> str:
     """Return a table; the rows whose index is in `strong` stand out."""
     lines = [f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>"] if head else []
     for k, row in enumerate(rows):
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        cells = "".join(_cell(str(cell)) for cell in row)
         lines.append(f'<tr class="strong">{cells}</tr>' if k in strong else f"<tr>{cells}</tr>")
     return f"<table>{''.join(lines)}</table>"
+
+
+def _cell(text: str) -> str:
+    return f'<td class="long">{escape(text)}</td>' if len(text) > LONGEST else f"<td>{escape(text)}</td>"
 
 
 def image(figure: Figure, caption: str) -> str:

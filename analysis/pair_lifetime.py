@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from analysis import fits
 from analysis.estimates import Estimate
-from analysis.figures import ACCENT, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, SIDE_COLOURS, canvas, styled
 from analysis.fits import Fit, Points
 from analysis.load import Run
 from analysis.models import DECAY, Model
@@ -25,6 +25,9 @@ from analysis.pair_rows import WEIGHTS, PairRows
 from analysis.result import Result, columns
 from analysis.scan_figures import draw_scan, scaled
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 COHERENCE = {"XX": 0.5, "YY": 0.5}
@@ -51,19 +54,35 @@ def believed(run: Run) -> tuple[float, float]:
     return (sum(float(t) ** -2 for t in found["t2_star_s"]) ** -0.5, 1 / sum(1 / float(t) for t in found["t2_s"]))
 
 
-def points(run: Run, weights: dict[str, float], offset: float = 0.0) -> Points:
+def points(run: Run, rows: PairRows, weights: dict[str, float], offset: float = 0.0) -> Points:
     """Return a combination of correlators against the waiting time, rows of equal time added up."""
     (t,) = columns(run, "t_wait")
-    rows, at = PairRows.of(run), np.unique(t)
+    at = np.unique(t)
     found = [rows.combined(weights, offset, np.flatnonzero(t == value)) for value in at]
     return fits.values(at, [e.value for e in found], [e.error for e in found])
+
+
+def fitted(run: Run, rows: PairRows, rate_hz: float) -> Fit:
+    """Fit the decay. The retention moves all points together: what its error does is added to the fit's errors."""
+
+    def at(shift: Any) -> Points:
+        return points(run, rows.with_retention(shift), COHERENCE)
+
+    law = model(rate_hz)
+    fit = fits.fit(law, at(0.0), unit_x="s")
+    moved = [fits.fit(law, at(shift), start=fit.values, judged=False) for shift in rows.shifts()]
+    by_retention = np.array([[other[name].value - fit[name].value for name in fit.estimates] for other in moved])
+    covariance = fit.covariance + (by_retention.T @ by_retention if moved else 0.0)
+    errors = dict(zip(fit.estimates, np.sqrt(np.diag(covariance)), strict=True))
+    estimates = {name: replace(estimate, error=float(errors[name])) for name, estimate in fit.estimates.items()}
+    return replace(fit, estimates=estimates, covariance=covariance)
 
 
 def analyse(run: Run) -> Result:
     """Return the coherence time of a pair; FitRefused where the scan does not show one."""
     t2_star, t2 = believed(run)
-    fit = fits.fit(model(1 / t2), points(run, COHERENCE), unit_x="s")
     rows = PairRows.of(run)
+    fit = fitted(run, rows, 1 / t2)
     t = columns(run, "t_wait")[0]
     lifetime = _where(lambda x: float(fit.curve(x)) - fit["amplitude"].value / math.e, fit)
     slope = -2 * lifetime / fit["decay"].value ** 2 - 1 / t2
@@ -95,14 +114,15 @@ def _where(falling: Callable[[float], float], fit: Fit) -> float:
     return 0.5 * (low + high)
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw coherence, populations and fidelity against the waiting time."""
     figure, (left, right) = canvas(run, 9.6, 3.6, columns=2, share=False)
     fit = result.fits["coherence"]
-    coherence, zz = points(run, COHERENCE), points(run, {"ZZ": -1.0})
+    rows = PairRows.of(run)
+    coherence, zz = points(run, rows, COHERENCE), points(run, rows, {"ZZ": -1.0})
     draw_scan(left, {"(⟨XX⟩ + ⟨YY⟩)/2": (coherence, fit), "−⟨ZZ⟩": (zz, None)}, "s")
-    fidelity = points(run, WEIGHTS, 0.25)
+    fidelity = points(run, rows, WEIGHTS, 0.25)
     draw_scan(right, {"fidelity": (fidelity, None)}, "s")
     factor, unit = scaled("s", float(coherence.x.max()))
     fine = np.linspace(coherence.x.min(), coherence.x.max(), 200)

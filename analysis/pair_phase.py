@@ -10,16 +10,20 @@ Fit: least squares, linear in offset, cos and sin; each share weighted by its bi
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate
+from analysis.figures import SIDE_COLOURS, styled
 from analysis.load import Run
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LEAST_VISIBILITY = 3.0  # in its standard errors; below, there is no phase to speak of
 
@@ -49,9 +53,18 @@ def analyse(run: Run) -> Result:
     )
 
 
+@styled
 def figure(run: Run, result: Result) -> Figure:
-    """Draw the share of equal outcomes against bob's azimuth."""
-    return scan_figures.scan(run, {"pairs": (points(run), None)}, "bob's azimuth", "share of equal outcomes", "rad")
+    """Draw the share of equal outcomes against bob's azimuth, and the fringe that was fitted."""
+    figure = scan_figures.scan(run, {"pairs": (points(run), None)}, "bob's azimuth", "share of equal outcomes", "rad")
+    (axes,) = figure.axes
+    (offset, cosine, sine), _, _ = _solved(run)
+    fine = np.linspace(*axes.get_xlim(), scan_figures.FINE)
+    label = f"phase {result.estimates['phase_rad'].quantity()}" if result.estimates else "fit"
+    axes.plot(fine, offset + cosine * np.cos(fine) + sine * np.sin(fine), color=SIDE_COLOURS[0], lw=1.2, label=label)
+    axes.set(xlim=(fine[0], fine[-1]))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+    return figure
 
 
 def _solved(run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int]:

@@ -6,15 +6,18 @@ whose photon is entangled with it, whatever the fibre does to polarisation.
 
 from __future__ import annotations
 
-import matplotlib as mpl
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.figure import Figure
 
 from analysis.arrivals import NODES, arrivals
 from analysis.estimates import Estimate, binomial
-from analysis.figures import SIDE_COLOURS, STYLE, canvas
+from analysis.figures import SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BIN = 10  # bins of 1 ns drawn as one
 
@@ -33,7 +36,7 @@ def analyse(run: Run) -> Result:
     return Result("Photon shape", estimates=estimates)
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw clicks against time for both nodes."""
     figure, panels = canvas(run, 9.6, 3.0, columns=2)

@@ -17,19 +17,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
-from scipy import optimize, stats
+from scipy import optimize
+from scipy.special import chdtrc
 
 from analysis.estimates import Estimate
-from analysis.figures import SIDE_COLOURS, STYLE, canvas
+from analysis.figures import SIDE_COLOURS, canvas, styled
 from analysis.fits import IMPROBABLE, WORST_REDUCED_CHI2, FitRefused
 from analysis.load import Run
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 LEAST_VISIBILITY = 5.0  # errors by which correlations must be seen
@@ -115,9 +118,11 @@ def analyse(run: Run) -> Result:
     return Result("Polarisation alignment", estimates=estimates, updates=updates, refusals=refusals)
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the share of agreement against the rotator's voltage, one curve for each retardance."""
+    import matplotlib as mpl
+
     figure, panels = canvas(run, 9.6, 3.4, columns=2)
     v_turn, v_phase, n = columns(run, "v_turn", "v_phase", "n")
     fine = np.linspace(v_turn.min(), v_turn.max(), 200)
@@ -176,7 +181,7 @@ def _judge(fibre: Fibre) -> None:
     if visibility.value < LEAST_VISIBILITY * visibility.error:
         raise FitRefused(f"Fit of polarisation refused: visibility {visibility.number()}, must be {LEAST_VISIBILITY:g} "
                          "errors from 0; take more shots, look at pumping and push-out.")  # fmt: skip
-    if fibre.chi2 > WORST_REDUCED_CHI2 * fibre.dof and stats.chi2.sf(fibre.chi2, fibre.dof) < IMPROBABLE:
+    if fibre.chi2 > WORST_REDUCED_CHI2 * fibre.dof and chdtrc(fibre.dof, fibre.chi2) < IMPROBABLE:
         raise FitRefused(f"Fit of polarisation refused: chi2/dof is {fibre.chi2 / fibre.dof:.1f}, must be below "
                          f"{WORST_REDUCED_CHI2:g}; are the radians per volt as believed?")  # fmt: skip
 

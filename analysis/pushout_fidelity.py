@@ -2,12 +2,15 @@
 
 Survival of F = 2 falls as amplitude exp(-t/tau); that of F = 1 stays, but for what preparation left in F = 2 and what
 the light pumps. Fidelity is that of the longest pulse: half the sum of F = 2 gone and F = 1 kept.
-Fit: binomial maximum likelihood.
+Fit: binomial maximum likelihood. Where the pulses reach a multiple of 100 tau, the loss of F = 1 shows as a slope, and
+what a pulse of the believed length costs becomes a belief: the budget of a link's fidelity rests on it.
 """
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial
@@ -15,7 +18,12 @@ from analysis.load import Run
 from analysis.models import DECAY
 from analysis.result import Result, columns
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 NODES = ("alice", "bob")
+EMPTIED = 8.0  # time constants after which nothing is left in F = 2
+LONG = 100.0  # time constants that a scan must reach for the loss of F = 1 to be a slope
 
 
 def points(run: Run, state: str) -> dict[str, fits.Points]:
@@ -31,7 +39,26 @@ def analyse(run: Run) -> Result:
     for node in NODES:
         left, kept = _longest(points(run, "f2")[node]), _longest(points(run, "f1")[node])
         estimates |= {f"{node}.f2_left": left, f"{node}.f1_kept": kept, f"{node}.fidelity": 0.5 * (1 - left + kept)}
-    return Result("Push-out fidelity", estimates=estimates, fits=found, refusals=refusals)
+    return Result("Push-out fidelity", estimates, _updates(run, found), found, refusals)
+
+
+def _updates(run: Run, found: dict[str, fits.Fit]) -> dict[str, Estimate]:
+    """Return what a pulse costs an atom in F = 1, where pulses far longer than those that empty F = 2 tell."""
+    out = {}
+    for node, gone in found.items():
+        t_s, data = run.belief(f"param.{node}.t_pushout_s"), points(run, "f1")[node]
+        late = data.x > EMPTIED * gone["decay"].value
+        if t_s is None or not late.any() or data.x.max() < LONG * gone["decay"].value:
+            continue
+        assert data.successes is not None and data.trials is not None
+        kept = fits.shares(data.x[late], data.successes[late], data.trials[late])
+        try:
+            decay = fits.fit(DECAY, kept, unit_x="s", fixed={"offset": 0.0})["decay"]
+        except fits.FitRefused:
+            continue
+        lost = -math.expm1(-float(t_s) / decay.value)
+        out[f"param.{node}.p_pushout_f1"] = replace(decay, value=lost, error=lost * decay.error / decay.value, unit="")
+    return out
 
 
 def figure(run: Run, result: Result) -> Figure:

@@ -7,13 +7,16 @@ cos(2 pi f t), with amplitude and offset 1/4 at best (half of the atoms are lost
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from analysis import fits, scan_figures
 from analysis.estimates import half_period
 from analysis.load import Run
 from analysis.models import RABI
 from analysis.result import Result, columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 

@@ -3,12 +3,15 @@
 The second pulse's axis precesses at the believed frequency plus f_offset: the share left is offset + amplitude
 cos(2 pi f t + phase) exp(-(t/T2*)^2) with f = f_offset + believed - true, provided that f_offset is larger than the
 belief's error. Gaussian decay: quasi-static field noise. Source: N. F. Ramsey, Phys. Rev. 78, 695 (1950). Fit: binomial
-maximum likelihood.
+maximum likelihood. What an echo leaves, exp(-t/T2) with the believed T2, is in the fitted decay, too: T2* is without
+it, so that both together give back the fringes' 1/e time. It becomes a belief where the scan tells it to 10 %.
 """
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate
@@ -16,7 +19,11 @@ from analysis.load import Run
 from analysis.models import RAMSEY
 from analysis.result import Result, columns
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 NODES = ("alice", "bob")
+DETERMINED = 0.1  # relative error up to which T2* becomes a belief
 HZ_PER_GAUSS = 1.40e6  # m = -1, +1 of F = 1 in Rb-87: 2 x 0.70 MHz/G (D. A. Steck, Rubidium 87 D Line Data)
 
 
@@ -35,13 +42,15 @@ def analyse(run: Run) -> Result:
         estimates[f"{node}.field_gauss"] = Estimate(
             value.value / HZ_PER_GAUSS, value.error / HZ_PER_GAUSS, value.n, value.source, "G"
         )
-        decay = found[node]["decay"]
+        decay = _t2_star(run, node, found[node]["decay"])
         if decay.error < 0.5 * decay.value:  # a short scan sees no decay
             estimates[f"{node}.t2_star_s"] = decay
     return Result(
         "Ramsey fringes",
         estimates=estimates,
-        updates={f"param.{node}.f_larmor_hz": value for node, value in larmor.items()},
+        updates={f"param.{node}.f_larmor_hz": value for node, value in larmor.items()}
+        | {f"param.{node}.t2_star_s": time for node in found
+           if (time := estimates.get(f"{node}.t2_star_s")) and time.error < DETERMINED * time.value},
         fits=found,
         refusals=refusals,
     )
@@ -51,6 +60,15 @@ def figure(run: Run, result: Result) -> Figure:
     """Draw the fringes of both nodes."""
     series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
     return scan_figures.scan(run, series, "wait between the pulses", "share of atoms left", "s")
+
+
+def _t2_star(run: Run, node: str, decay: Estimate) -> Estimate:
+    """Return T2* of fringes that fall to 1/e after `decay`: 1 = (decay/T2*)^2 + decay/T2."""
+    t2_s = run.belief(f"param.{node}.t2_s")
+    rest = 1.0 if t2_s is None else 1 - decay.value / float(t2_s)
+    if rest <= 0.1:  # the believed T2 cannot be: then all of the decay is taken for T2*
+        return decay
+    return replace(decay, value=decay.value / math.sqrt(rest), error=decay.error / math.sqrt(rest))
 
 
 def _larmor(run: Run, node: str, fringes: Estimate) -> Estimate:

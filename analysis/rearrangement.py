@@ -8,18 +8,20 @@ m1 of widths s0, s1 (on their sides of the threshold), the threshold is (t - m0)
 
 from __future__ import annotations
 
-import matplotlib as mpl
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from analysis import schema
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, STYLE, canvas
+from analysis.figures import ACCENT, canvas, styled
 from analysis.load import Run
 from analysis.result import Result
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NEEDED = ("array.electrons", "array.target", "array.threshold", "array.moves", "array.t_move_s")
 Bools = npt.NDArray[np.bool_]
@@ -45,9 +47,11 @@ def analyse(run: Run) -> Result:
     return Result("Rearrangement", estimates, notes=_notes(run))
 
 
-@mpl.rc_context(STYLE)
+@styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the last shot's sites, before and after, and the target."""
+    from matplotlib.patches import Rectangle
+
     electrons = run.datasets["array.electrons"][-1]
     row, column, rows, columns = run.datasets["array.target"][-1]
     picture, panels = canvas(run, 9.6, 4.4, columns=2)

@@ -13,9 +13,9 @@ maximum likelihood. Atoms are Rb-87.
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.interpolate import RegularGridInterpolator
 
 from analysis import fits, scan_figures
@@ -26,6 +26,9 @@ from atomlink.errors import DataError
 from sim.physics.recapture import recapture_probability
 from sim.physics.species import RB87
 from sim.physics.trap import Trap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 ATOMS = 10_000

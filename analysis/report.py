@@ -58,7 +58,7 @@ def _sections(run: Run) -> tuple[list[page.Section], list[str]]:
                 notices.append(str(error))
     for label, part in [("", run), *(calibrate.children(run) if run.class_name == "Calibrate" else [])]:
         twin = twin_of(part.class_name)
-        if twin is not None:
+        if twin is not None and not (part is run and "hom.delay_s" in run.datasets):  # which has its section
             try:
                 sections.append(report_twin.section(part, twin, label))
             except DataError as error:

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
-from analysis import page
+from analysis import calibrate, hom, link, page
 from analysis.estimates import Estimate
-from analysis.figures import ACCENT, INK, PALE, STYLE, canvas
-from analysis.load import Run, load
+from analysis.figures import ACCENT, INK, PALE, canvas, styled
+from analysis.load import Run, load, whole_of
 from atomlink.errors import DataError
 
-PREVIOUS, ESTIMATE = "fit.previous.", "fit."
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PREVIOUS, APPLIED, ESTIMATE = "fit.previous.", "fit.applied.", "fit."
+CHANGED = re.compile(r"(?P<part>calibration\..+\.)?fit\.previous\.(?P<name>param\..+)")
+
+
+class Change(NamedTuple):
+    """A belief that a run changed; `part` is the node and action within a calibration pass, nan what was not filed."""
+
+    part: str
+    name: str
+    before: float
+    after: float
+    unit: str
 
 
 def runs_of(results: Path, day: date) -> list[Run]:
     """Return the runs of a day, oldest first; DataError where there is none. Files that cannot be read are left out."""
     found = []
     for path in sorted((results / day.isoformat()).glob("*/*.h5")):
+        if whole_of(path) is not None:
+            continue  # a part of a calibration pass, which has it in its own file
         try:
             found.append(load(path))
         except DataError:
@@ -36,15 +52,17 @@ def runs_of(results: Path, day: date) -> list[Run]:
 def report_day(results: Path, day: date) -> Path:
     """Write `results/YYYY-MM-DD/day.html` and return its path."""
     runs = runs_of(results, day)
-    changes = [(run, name, *change) for run in runs for name, change in changes_of(run).items()]
+    changes = [(run, change) for run in runs for change in changes_of(run)]
     body = [
         page.tiles(_tiles(runs, len(changes))),
         page.heading("Runs"),
         page.table(("RID", "Started", "Experiment", "Complete", "Found"), [_row(run) for run in runs]),
         page.heading("Beliefs changed"),
-        page.table(("RID", "Parameter", "Before", "After"),
-                   [(run.rid, name, f"{before:.6g}", f"{after:.6g}") for run, name, before, after in changes])
+        page.table(("RID", "By", "Parameter", "Before", "After"),
+                   [(run.rid, change.part or run.class_name, change.name, _value(change.before, change.unit),
+                     _value(change.after, change.unit)) for run, change in changes])
         if changes else page.small("None."),
+        page.small("What was set by hand or rolled back is in `atomlink params log`."),
     ]  # fmt: skip
     links = [run for run in runs if "link.attempts" in run.datasets and "shots.pattern" in run.datasets]
     if len(links) > 1:
@@ -59,19 +77,25 @@ def report_day(results: Path, day: date) -> Path:
     return target
 
 
-def changes_of(run: Run) -> dict[str, tuple[float, float]]:
-    """Return the beliefs that a run changed: before and after."""
-    found = {}
+def changes_of(run: Run) -> list[Change]:
+    """Return the beliefs that a run changed, the parts of a calibration pass included."""
+    found = []
     for key, before in run.datasets.items():
-        if key.startswith(PREVIOUS):
-            name = key.removeprefix(PREVIOUS)
-            after = run.datasets.get(name, run.archive.get(name))
-            if after is not None:
-                found[name] = (float(before), float(after))
+        match = CHANGED.fullmatch(key)
+        if match:
+            part = match["part"] or ""
+            after = run.datasets.get(f"{part}{APPLIED}{match['name']}", np.nan)
+            unit = str(run.metadata.get(key, {}).get("unit", ""))
+            found.append(Change(part.removeprefix("calibration.").rstrip("."), match["name"], float(before),
+                                float(after), unit))  # fmt: skip
     return found
 
 
-@mpl.rc_context(STYLE)
+def _value(value: float, unit: str) -> str:
+    return Estimate(value, 0.0, unit=unit).quantity() if np.isfinite(value) else "not filed"
+
+
+@styled
 def rates(runs: list[Run]) -> Figure:
     """Draw the herald probability of link runs against the time of day."""
     figure, (axes,) = canvas(runs[-1], 9.6, 2.6)
@@ -97,17 +121,48 @@ def _tiles(runs: list[Run], changes: int) -> tuple[tuple[str, str, str], ...]:
 
 
 def _row(run: Run) -> tuple[object, ...]:
-    return run.rid, run.date.partition(" ")[2], run.class_name, "yes" if _complete(run) else "no", _found(run)
+    return run.rid, run.date.partition(" ")[2], run.class_name, _said(run), _found(run)
 
 
 def _found(run: Run) -> str:
-    """Return the estimates that the run stored, or the number of its shots."""
+    """Return the estimates that the run stored, or those of its own analysis; else why there are none."""
     names = [key.removeprefix(ESTIMATE).removesuffix(".error") for key in run.datasets
-             if key.startswith(ESTIMATE) and key.endswith(".error") and not key.startswith(PREVIOUS)]  # fmt: skip
+             if key.startswith(ESTIMATE) and key.endswith(".error")]  # fmt: skip
     if names:
         return "; ".join(_estimates(run, names))
-    shots = run.datasets.get("shots.pattern")
-    return f"{len(shots)} heralds" if shots is not None else ""
+    for key, summary in SUMMARIES:
+        if key in run.datasets:
+            try:
+                return summary(run)
+            except DataError as error:
+                return f"no estimate: {error}"
+    return f"no estimate: {run.text('fit.refused')}" if "fit.refused" in run.datasets else ""
+
+
+def _link(run: Run) -> str:
+    found = link.analyse(run)
+    numbers = {"F": found.total.raw.fidelity, "S": found.total.raw.chsh, "heralds per s in the lab": found.rate_lab}
+    said = [f"{name} {value.number()}" for name, value in numbers.items() if value is not None]
+    return "; ".join([f"{found.heralds} heralds", *said])
+
+
+def _hom(run: Run) -> str:
+    found = hom.analyse(run)
+    fits = {"V raw": found.raw.fit, "V less accidentals": found.subtracted.fit}
+    said = [f"{name} {fit.visibility.number()}" for name, fit in fits.items() if fit is not None]
+    return "; ".join([f"{found.coincidences} coincidences", *(said or ["too few delays to fit"])])
+
+
+def _pass(run: Run) -> str:
+    found = calibrate.analyse(run)
+    return "; ".join(f"{name} {estimate.quantity()}" for name, estimate in found.estimates.items())
+
+
+SUMMARIES: tuple[tuple[str, Callable[[Run], str]], ...] = (
+    ("shots.pattern", _link),
+    ("hom.delay_s", _hom),
+    ("calibration.visits", _pass),
+)
 
 
 def _estimates(run: Run, names: Iterable[str]) -> Iterable[str]:
@@ -119,4 +174,10 @@ def _estimates(run: Run, names: Iterable[str]) -> Iterable[str]:
 
 
 def _complete(run: Run) -> bool:
-    return int(run.datasets.get("run.complete", 1)) == 1
+    return _said(run) == "yes"
+
+
+def _said(run: Run) -> str:
+    """Return whether the run ended regularly; one that failed before it could say so has no `run.complete`."""
+    said = run.datasets.get("run.complete")
+    return "not said" if said is None else "yes" if int(said) == 1 else "no"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from analysis import figures, figures_budget, page, published
-from analysis.budget import Budget, budget
+from analysis.budget import Part, budget
+from analysis.budget_time import time_budget
 from analysis.estimates import Estimate, binomial
 from analysis.link import LinkResult, Row, analyse
 from analysis.load import Run
@@ -27,7 +28,7 @@ def section(run: Run) -> page.Section:
         _states(result),
         page.pair(_waiting(run, result), _readout(run, result)),
         *_published(run, result),
-        *_budget(run, budget(run, result)),
+        *_budget(run, result),
         page.heading("Checks"),
         _checks(result),
         page.small(*_method(run)),
@@ -138,21 +139,38 @@ def _sigmas(sigmas: float) -> str:
     return NONE if math.isnan(sigmas) else f"{sigmas:+.1f} σ".replace("-", "−")
 
 
-def _budget(run: Run, found: Budget | None) -> list[str]:
+def _budget(run: Run, result: LinkResult) -> list[str]:
+    found = budget(run, result)
     if found is None:
         return []
-    time = [(part.name, _time(part.predicted), _time(part.measured.value if part.measured else None))
-            for part in found.time]  # fmt: skip
-    fidelity = [(part.name, _plain(part.predicted), number(part.measured)) for part in found.fidelity]
+    time = time_budget(run, result, found)
+    rows = [(part.name, _time(part.predicted), _time(part.measured.value if part.measured else None))
+            for part in time]  # fmt: skip
+    steps = [(part.name, _lost(before, part), _plain(part.predicted), number(part.measured), part.note)
+             for before, part in zip((None, *found.fidelity), found.fidelity, strict=False)]  # fmt: skip
     probability = found.probability
     return [
         page.heading("Where time and fidelity go"),
-        page.image(figures_budget.parts(run, found), "Predicted from what the lab believes, beside measured."),
-        page.pair(page.table(("Time", "Predicted", "Measured"), time, strong=(len(time) - 1,)),
-                  page.table(("Fidelity left after", "Predicted", "Measured"), fidelity)),
-        page.small(f"Believed herald probability {_plain(probability.predicted)}, measured "
-                   f"{number(probability.measured)}. Predicted attempts and recoolings follow from the believed one."),
-    ]  # fmt: skip
+        page.image(figures_budget.parts(run, found, time), "Predicted from what the lab believes, beside measured."),
+        page.table(("Fidelity left after", "Lost", "Predicted", "Measured", "From"), steps, strong=(len(steps) - 1,)),
+        page.table(("Time", "Predicted", "Measured"), rows, strong=(len(rows) - 1,)),
+        page.small(
+            f"Fidelity measured − predicted: {_sigmas(found.sigmas)}, without the beliefs' own errors. A dash: this "
+            "run does not measure it. Visibility comes from HomInterference, dark counts from "
+            "DetectorCharacterisation, the pumped share from OpticalPumping, T2* and T2 from Ramsey and SpinEcho, "
+            "push-out from PushoutFidelity, tries that load from TweezerLoading.",
+            f"Believed herald probability {_plain(probability.predicted)}, measured {number(probability.measured)}; "
+            "predicted attempts and recoolings follow from the believed one. Recooling measured: how often it was, "
+            "each as long as believed. The rest measured holds slack, looks at the atoms, RPCs and shutters, which "
+            "nothing predicts.",
+        ),
+    ]
+
+
+def _lost(before: Part | None, part: Part) -> str:
+    if before is None or before.predicted is None or part.predicted is None:
+        return NONE
+    return f"{before.predicted - part.predicted:.4f}"
 
 
 def _time(seconds: float | None) -> str:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from analysis import page
+from analysis.estimates import Estimate
 from analysis.fits import FitRefused
 from analysis.load import Run
 from analysis.result import Result
 from analysis.twins import Twin
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Beliefs of which others than the measured one are as good, by the end of their name. How many standard errors of the
+# fit lie between two of them does not say that something is wrong in the lab.
+FLAT = {
+    "image_threshold": "between two levels far apart, any threshold errs as seldom",
+    "t_pump_s": "10 % in time cost 1 % of rate",
+    "a_excitation": "near full power, 0.1 in amplitude costs 1 % or 2 % of the light",
+    "t_loading_s": "the rate of loaded atoms hardly changes about its maximum",
+}
 
 
 def section(run: Run, twin: Twin, label: str = "") -> page.Section:
@@ -20,9 +35,9 @@ def section(run: Run, twin: Twin, label: str = "") -> page.Section:
         result = twin.analyse(run)
     except FitRefused as refused:
         return _refused(run, twin, label, refused)
-    caption = f"{result.title}: points with standard errors" + (", curves fitted." if result.fits else ".")
+    drawing = twin.figure(run, result)
     blocks = [page.notice(f"{name}: {why}") for name, why in result.refusals.items()]
-    blocks += [page.image(twin.figure(run, result), caption)]
+    blocks += [page.image(drawing, getattr(twin, "CAPTION", "") or caption(result, drawing))]
     if result.fits:
         blocks += [page.heading("Fits"), _fits(result)]
     if result.updates:
@@ -30,6 +45,14 @@ def section(run: Run, twin: Twin, label: str = "") -> page.Section:
     blocks += [page.small(*result.notes)] if result.notes else []
     title = f"{label}: {result.title}" if label else result.title
     return page.Section(title, _tiles(result), tuple(blocks))
+
+
+def caption(result: Result, drawing: Figure) -> str:
+    """Say what is drawn: error bars where there are any, fits where points with error bars have one."""
+    drawn = [container for axes in drawing.axes for container in axes.containers]
+    bars = any(getattr(container, "has_yerr", False) or getattr(container, "errorbar", None) for container in drawn)
+    said = ["error bars are standard errors"] * bars + ["curves fitted"] * bool(bars and result.fits)
+    return ": ".join([result.title, *([", ".join(said)] if said else [])]) + "."
 
 
 def _refused(run: Run, twin: Twin, label: str, refused: FitRefused) -> page.Section:
@@ -60,9 +83,25 @@ def _fits(result: Result) -> str:
 
 
 def _beliefs(run: Run, result: Result) -> str:
-    rows = []
-    for name, estimate in result.updates.items():
-        before = run.belief(name)
-        rows.append((name, estimate.quantity(), "–" if before is None else f"{float(before):.6g}",
-                     "–" if before is None else f"{estimate.sigmas_from(float(before)):+.1f} σ"))  # fmt: skip
-    return page.table(("Parameter", "Measured", "Believed in this run", "Departure"), rows)
+    rows = [(name, estimate.quantity(), *_believed(run.belief(name), name, estimate))
+            for name, estimate in result.updates.items()]  # fmt: skip
+    remarks = dict.fromkeys(f"Flat optimum of {name.rpartition('.')[2]}: {why}." for name in result.updates
+                            if (why := _flat(name)))  # fmt: skip
+    table = page.table(("Parameter", "Measured", "Believed in this run", "Departure"), rows)
+    return table + (page.small(*remarks) if remarks else "")
+
+
+def _believed(before: float | None, name: str, estimate: Estimate) -> tuple[str, str]:
+    """Return what was believed, and how far from it the result is: in errors, or in its unit if these say little."""
+    if before is None:
+        return "–", "–"
+    believed = Estimate(float(before), 0.0, unit=estimate.unit)
+    if not _flat(name):
+        return believed.quantity(), f"{estimate.sigmas_from(believed.value):+.1f} σ"
+    change = Estimate(estimate.value - believed.value, 0.0, unit=estimate.unit)
+    sign = "" if change.value < 0 else "+"
+    return believed.quantity(), f"{sign}{change.quantity()}, flat optimum"
+
+
+def _flat(name: str) -> str:
+    return FLAT.get(name.rpartition(".")[2], "")

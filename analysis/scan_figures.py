@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from analysis.figures import ACCENT, INK, SIDE_COLOURS, STYLE, canvas
+from analysis.figures import ACCENT, INK, SIDE_COLOURS, canvas, styled
 from analysis.fits import Fit, Points
 from analysis.load import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,6 +39,7 @@ def plane_of(x: Any, y: Any, successes: Any, trials: Any) -> Plane:
     return Plane(at_x, at_y, np.divide(k, n, out=np.full_like(k, np.nan), where=n > 0))
 
 
+MARKERS, DASHES = ("o", "s", "^", "D", "v", "P"), ("-", (0, (4, 2.5)), (0, (1, 1.5)))
 COLOURS = (*SIDE_COLOURS, ACCENT, "#4f8a5b", "#6d5a94", INK)
 FINE = 400  # points of a fitted curve
 
@@ -51,7 +53,7 @@ def scaled(unit: str, largest: float) -> tuple[float, str]:
     return 10.0**-power, prefixes[power] + unit
 
 
-@mpl.rc_context(STYLE)
+@styled
 def scan(
     run: Run, series: Mapping[str, tuple[Points, Fit | None]], x_label: str, y_label: str, x_unit: str = ""
 ) -> Figure:
@@ -64,7 +66,7 @@ def scan(
     return figure
 
 
-@mpl.rc_context(STYLE)
+@styled
 def plane(run: Run, points: Plane, labels: tuple[str, str, str], units: tuple[str, str] = ("", "")) -> Figure:
     """Draw a scan of two axes as a map; labels of x, y and of the colour, SI units of x and y."""
     figure, (axes,) = canvas(run, 6.4, 4.2)
@@ -78,10 +80,16 @@ def plane(run: Run, points: Plane, labels: tuple[str, str, str], units: tuple[st
 
 
 def draw_scan(axes: Axes, series: Mapping[str, tuple[Points, Fit | None]], x_unit: str = "") -> None:
-    """Draw the series into axes of your own; x is scaled to the prefix that `scaled` chooses."""
+    """Draw the series into axes of your own; x is scaled to the prefix that `scaled` chooses.
+
+    The first has open marks and a broad line, so that it is seen where a second one lies on it, whose line is dashed.
+    """
     factor, _ = scaled(x_unit, max(float(np.abs(points.x).max()) for points, _ in series.values()))
-    for (name, (points, fit)), colour in zip(series.items(), COLOURS, strict=False):
-        axes.errorbar(points.x * factor, points.y, points.error, fmt="o", ms=4, color=colour, elinewidth=1, label=name)
+    for k, ((name, (points, fit)), colour) in enumerate(zip(series.items(), COLOURS, strict=False)):
+        below = k == 0 and len(series) > 1
+        mark: Any = {"ms": 7, "mfc": "white", "mew": 1.3} if below else {"ms": 4 if k == 0 else 3.2}
+        axes.errorbar(points.x * factor, points.y, points.error, fmt=MARKERS[k], color=colour, elinewidth=1,
+                      label=name, **mark)  # fmt: skip
         if fit is not None:
             fine = np.linspace(points.x.min(), points.x.max(), FINE)
-            axes.plot(fine * factor, fit.curve(fine), color=colour, lw=1.2)
+            axes.plot(fine * factor, fit.curve(fine), color=colour, lw=2.0 if below else 1.2, ls=DASHES[k % 3])

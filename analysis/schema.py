@@ -71,7 +71,8 @@ DATASETS: tuple[Dataset, ...] = (
         "link.efficiency_belief", "float64", (2,), "", "believed probability of a click per attempt (alice, bob)"
     ),
     _optional("link.image_threshold", "float64", (2,), "", "believed threshold of the read-out image (alice, bob)"),
-    _optional("link.wait_s", "float64", (), "s", "from the herald to the analysis pulse"),
+    _optional("link.wait_s", "float64", (), "s", "from the herald to the writing of the analysis pulse's phases"),
+    _optional("link.t_analysis_s", "float64", (), "s", "from the herald to the analysis pulse's light at the atoms"),
     _optional("link.t_gate_s", "float64", (), "s", "width of the detection gate"),
     _optional("link.dark_rate_belief_hz", "float64", (4,), "Hz", "believed dark rates (c_h, c_v, d_h, d_v)"),
     _optional("link.visibility_belief", "float64", (), "", "believed two-photon visibility"),

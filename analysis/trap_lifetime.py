@@ -7,12 +7,15 @@ likelihood.
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from analysis import fits, scan_figures
 from analysis.load import Run
 from analysis.models import DECAY
 from analysis.result import Result, columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 

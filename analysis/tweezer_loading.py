@@ -7,12 +7,19 @@ maximum likelihood of offset + amplitude exp(-t/tau), with amplitude = -offset w
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from analysis import fits, scan_figures
+import numpy as np
+
+from analysis import bounded, fits, scan_figures
+from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import DECAY
 from analysis.result import Result, columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NODES = ("alice", "bob")
 
@@ -31,9 +38,21 @@ def analyse(run: Run) -> Result:
         "Tweezer loading",
         estimates={f"{node}.filling": fit["offset"] for node, fit in found.items()}
         | {f"{node}.t_load_s": fit["decay"] for node, fit in found.items()},
+        updates=_updates(run, found),
         fits=found,
         refusals=refusals,
     )
+
+
+def _updates(run: Run, found: dict[str, fits.Fit]) -> dict[str, Estimate]:
+    """Return how often a try of the believed length ends with an atom, which the budget of lab time rests on."""
+    out = {}
+    for node, fit in found.items():
+        t_s = run.belief(f"param.{node}.t_loading_s")
+        if t_s is not None:
+            loaded = replace(fit["offset"], value=float(fit.curve(np.array([float(t_s)]))[0]))
+            out[f"param.{node}.p_loading"] = bounded.share(loaded)
+    return out
 
 
 def figure(run: Run, result: Result) -> Figure:

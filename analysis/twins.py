@@ -1,6 +1,7 @@
 """Find the analysis twin of an experiment: class `MicrowaveRabi` is analysed by `analysis/microwave_rabi.py`.
 
-A twin has `analyse(run) -> Result` and `figure(run, result) -> Figure`; nothing is registered anywhere.
+A twin has `analyse(run) -> Result` and `figure(run, result) -> Figure`, and may have the figure's `CAPTION`; nothing is
+registered anywhere.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from typing import Protocol, cast
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Protocol, cast
 
 from analysis.load import Run
 from analysis.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Twin(Protocol):

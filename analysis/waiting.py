@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from atomlink.errors import DataError
 
@@ -42,4 +42,4 @@ def check_waiting(attempts: Ints) -> Waiting:
     observed = np.histogram(attempts - 0.5, np.append(edges, np.inf))[0]
     expected = n * -np.diff(np.append((1 - p) ** edges, 0.0))
     statistic, dof = float(np.sum((observed - expected) ** 2 / expected)), len(edges) - 2
-    return Waiting(attempts, p, statistic, dof, float(chi2.sf(statistic, dof)) if dof > 0 else np.nan)
+    return Waiting(attempts, p, statistic, dof, float(chdtrc(dof, statistic)) if dof > 0 else np.nan)

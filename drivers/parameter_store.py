@@ -185,12 +185,25 @@ def checked_value(name: str, value: float, unit: str | None) -> float:
     row = parameters.parameter(name)
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise UsageError(f"Parameter {name} was given {value!r}, must be a finite number in {row.unit}")
-    if unit is None:
-        return float(value)
-    scale = parameters.scale_of(unit, row.unit)
+    scale = 1.0 if unit is None else parameters.scale_of(unit, row.unit)
     if scale is None:
         raise UsageError(f"Parameter {name} was given in {unit or 'no unit'}, must be in {row.unit}, prefixes allowed")
-    return float(value) * scale
+    number = float(value) * scale
+    _check_range(row, number)
+    return number
+
+
+def _check_range(row: Parameter, number: float) -> None:
+    """Raise UsageError for what no lab can mean: out of the row's range, or a part of what is counted."""
+    slack = 1e-9  # relative, for what a prefix rounds
+    within = row.lowest - slack * abs(row.lowest) <= number <= row.highest + slack * abs(row.highest)
+    if not within or (row.whole and not number.is_integer()):
+        unit = parameters.dataset_unit(row)
+        kind = "a whole number " if row.whole else ""
+        raise UsageError(
+            f"Parameter {row.name} was given {f'{number:.6g} {unit}'.rstrip()}, must be {kind}from {row.lowest:g} to "
+            f"{f'{row.highest:g} {unit}'.rstrip()}: check sign, prefix and unit; it is the {row.meaning!r}"
+        )
 
 
 def _unit_of(name: str) -> str:

@@ -1,10 +1,12 @@
-"""What the lab believes: the table of parameters, and how an experiment reads one.
+"""What the lab believes: the table of parameters, what each may be, and how an experiment reads one.
 
 The truth lies in the apparatus (or in the scenario of the twin). A belief is an ARTIQ dataset `param.*`; when the
 dataset does not exist yet, its default from this table is used. Calibrations update datasets, never this file.
 """
 
 import difflib
+import fnmatch
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +26,16 @@ BEAMS = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pu
 
 @dataclass(frozen=True)
 class Parameter:
-    """One belief: its dataset key, default, unit, meaning, and where the default comes from."""
+    """One belief: its dataset key, default, unit, meaning, where the default comes from, and what it may be."""
 
     name: str
     default: float
     unit: str
     meaning: str
     source: str
+    lowest: float = -math.inf
+    highest: float = math.inf
+    whole: bool = False
 
 
 # {n} stands for a node, {beam} for a beam of it. The shipped scenarios agree with these defaults.
@@ -117,9 +122,16 @@ _TEMPLATES = (
               "500 ns of AOM + 10 m of fibre at n = 1.468"),
     Parameter("param.link.efficiency_{n}", 0.0863, "1", "an attempt of one node ends in a click, end to end",
               "ready 0.97 x emission 0.757 x mode matching 0.6 x path 0.446 x midpoint 0.5 x detector 0.88"),
-    Parameter("param.{n}.t2_star_s", 300e-6, "s", "1/e time of the Zeeman pair's Ramsey fringes",
+    Parameter("param.{n}.t2_star_s", 300e-6, "s", "1/e time of the Zeeman pair's dephasing that an echo undoes",
               "0.7 mG rms of field noise"),
     Parameter("param.{n}.t2_s", 2e-3, "s", "1/e time of its spin echo", "design"),
+    Parameter("param.{n}.p_pumped", 0.997, "1", "share of attempts whose atom was pumped to F = 2, m = 0",
+              "design: what leaks out of the dark state"),
+    Parameter("param.{n}.p_loading", 0.8, "1", "a try to load ends with an atom", "design: enhanced loading"),
+    Parameter("param.{n}.p_pushout_f1", 0.002, "1", "the push-out pulse costs an atom in F = 1",
+              "design: 40 /s off resonance, 50 us"),
+    Parameter("param.{n}.pulse_rms", 0.01, "1", "spread of the Raman and microwave pulses' areas from shot to shot",
+              "design: 1 %"),
     Parameter("param.{n}.t_wavepacket_s", 134e-9, "s", "mean time of a photon after first light",
               "pulse of 0.5 us, g/2pi = 10 MHz, kappa/2pi = 2.75 MHz"),
     Parameter("param.link.t_gate_s", 0.9e-6, "s", "detector gate, from the first light on", "pulse + cavity decay"),
@@ -129,11 +141,63 @@ _TEMPLATES = (
     Parameter("param.link.t_register_slack_s", 2e-6, "s", "lead of a register access over the counter",
               "about 3 events at 0.3 ... 0.8 us"),
     Parameter("param.link.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
-    Parameter("param.link.visibility", 0.95, "1", "two-photon interference visibility", "design"),
+    Parameter("param.link.visibility", 0.97, "1", "two-photon interference visibility, accidentals subtracted",
+              "design: spatial overlap at the splitter; equal wavepackets"),
     Parameter("param.link.reference_rate_hz", 655.0, "Hz", "heralds per second of attempting of a link as it should be",
               "scenario `default`"),
     Parameter("param.link.reference_fidelity", 0.948, "1", "its raw fidelity with Psi+", "scenario `default`"),
 )  # fmt: skip
+
+# What a belief may be, in its unit: the first pattern that fits the last part of its name. Wide enough for any lab:
+# they catch a wrong sign, prefix or unit. `WHOLE` numbers are counted.
+WHOLE = ("n_*", "port_row", "port_column", "awg_tones", "rydberg_n")
+_RANGES = (
+    ("t_*_pi_s", 1e-9, 0.1),
+    ("t_excitation_s", 1e-9, 1e-3),
+    ("t_aom_s", 0.0, 1e-4),
+    ("t_cz_*", 0.0, 1e-3),
+    ("t_photon_*", 0.0, 0.1),  # 20 000 km of fibre
+    ("t_gate_s", 1e-9, 1e-3),
+    ("t_wavepacket_s", 1e-12, 1e-3),
+    ("t_*_slack_s", 0.0, 0.1),
+    ("t2_*", 1e-9, 1e5),
+    ("t_loading_s", 1e-6, 1e3),
+    ("t_*", 0.0, 100.0),
+    ("f_larmor_hz", 0.0, 1e10),
+    ("f_kappa_hz", 1.0, 1e12),
+    ("f_cz_detuning_hz", -1e9, 1e9),
+    ("f_*_site_hz", -1e9, 1e9),
+    ("f_*", 0.0, 1e9),  # a DDS stays below 0.5 GHz
+    ("aod_*_hz", 0.0, 1e9),
+    ("*_rate_hz", 0.0, 1e9),
+    ("cavity_hz_per_v", -1e12, 1e12),
+    ("a_*", 0.0, 1.0),
+    ("att_*_db", 0.0, 31.5),  # Urukul's step attenuator
+    ("p_*_w", 0.0, 100.0),
+    ("p_*", 0.0, 1.0),
+    ("pulse_rms", 0.0, 1.0),
+    ("v_transmitted_v", -100.0, 100.0),
+    ("v_*", -10.0, 10.0),  # Zotino
+    ("trap_depth_k", 1e-9, 1.0),
+    ("trap_wavelength_m", 1e-7, 2e-5),
+    ("trap_waist_m", 1e-8, 1e-2),
+    ("site_m", 1e-8, 1e-2),
+    ("*_rad_per_v", -100.0, 100.0),
+    ("camera_[xy]_px", -1e5, 1e5),
+    ("camera_*_px", 1e-3, 1e5),
+    ("camera_background", -1e6, 1e6),
+    ("image_threshold", 0.0, 1e9),
+    ("site_threshold", -1e6, 1e9),
+    ("port_*", 0.0, 1e4),
+    ("awg_tones", 1.0, 1e6),
+    ("rydberg_n", 5.0, 1000.0),
+    ("cz_phase_turns", -10.0, 10.0),
+    ("move_speed_m_s", 1e-9, 1e3),
+    ("n_recooling", 1.0, 1e9),
+    ("efficiency_*", 0.0, 1.0),
+    ("visibility", 0.0, 1.0),
+    ("*_fidelity", 0.0, 1.0),
+)
 
 
 def _expand() -> Iterator[Parameter]:
@@ -142,7 +206,16 @@ def _expand() -> Iterator[Parameter]:
         for node in NODES if "{n}" in row.name else ("",):
             for beam in BEAMS if "{beam}" in row.name else ("",):
                 name = row.name.replace("{n}", node).replace("{beam}", beam)
-                yield Parameter(name, row.default, row.unit, row.meaning, row.source)
+                yield Parameter(name, row.default, row.unit, row.meaning, row.source, *_range(name))
+
+
+def _range(name: str) -> tuple[float, float, bool]:
+    """Return lowest and highest value, and whether it is a whole number."""
+    last = name.rpartition(".")[2]
+    for pattern, lowest, highest in _RANGES:
+        if fnmatch.fnmatchcase(last, pattern):
+            return lowest, highest, any(fnmatch.fnmatchcase(last, whole) for whole in WHOLE)
+    raise UsageError(f"Parameter {name} has no range, must have one: add it to _RANGES of drivers/parameters.py")
 
 
 TABLE: dict[str, Parameter] = {row.name: row for row in _expand()}
@@ -186,10 +259,19 @@ def get(experiment: Any, name: str) -> float:
         experiment.set_dataset(name, waiting[name], unit=dataset_unit(row), scale=1.0)
         return waiting[name]
     try:
-        return float(experiment.get_dataset(name))
+        return float(experiment.get_dataset(name, archive=not _archived(experiment, name)))
     except KeyError:
         experiment.set_dataset(name, row.default, unit=dataset_unit(row), scale=1.0)
         return row.default
+
+
+def _archived(experiment: Any, name: str) -> bool:
+    """Say whether the run has read this dataset before: ARTIQ warns, with a stack trace, of each further reading.
+
+    The dataset manager, which all parts of a run share, keeps what was read in `archive`; it has no other way in.
+    """
+    manager = getattr(experiment, "_HasEnvironment__dataset_mgr", None)
+    return name in getattr(manager, "archive", ())
 
 
 def _waiting(experiment: Any) -> dict[str, float]:

@@ -50,7 +50,8 @@ class SiteFinder:
         """Return the electrons of each site, float, shape (rows, columns); frame: electrons per pixel."""
         if frame.ndim != 2 or frame.shape[0] < self.shape_px[0] or frame.shape[1] < self.shape_px[1]:
             raise DataError(f"The frame has shape {frame.shape}, but {self.rows} x {self.columns} sites need at least "
-                            f"{self.shape_px}: check rows, columns and param.*.camera_*, or the camera's region.")
+                            f"{self.shape_px}: give rows and columns as the array has them, or check param.*.camera_* "
+                            "and the camera's region.")
         down, across = self._weights(frame.shape)
         raw = _gathered(across, _gathered(down, frame).T).T
         light = np.multiply.outer((down**2).sum(axis=0), (across**2).sum(axis=0))

@@ -129,6 +129,9 @@ def _run_of(args: argparse.Namespace, lab: "Lab", file: Path) -> "Iterator[Run]"
     """Make ready the run of one file, and the environment for as long as it runs."""
     logging.basicConfig(level=max(logging.DEBUG, logging.WARNING - 10 * args.verbose),
                         format="%(levelname)s:%(name)s:%(message)s")
+    from sim.target import scenario_is_chosen
+
+    chosen = args.scenario is not None or bool(args.lab) or scenario_is_chosen(os.environ)
     with _environment(args), _variables({"ATOMLINK_ROOT": str(lab.root)}):
         from sim import artiq_runtime
 
@@ -137,7 +140,7 @@ def _run_of(args: argparse.Namespace, lab: "Lab", file: Path) -> "Iterator[Run]"
         from sim.command.arguments import parse
 
         yield runner.Run(lab, file, args.class_name, parse(args.arguments), (args.results or lab.results).resolve(),
-                         log_level=logging.getLogger().level)
+                         log_level=logging.getLogger().level, own_scenario=not chosen)
 
 
 def _execute(run: "Run") -> int:
@@ -242,7 +245,7 @@ def _variables(settings: Mapping[str, str]) -> Iterator[None]:
 
 
 def _kept(path: Path | None) -> str:
-    return "nothing was written" if path is None else f"data kept in {_short(path)}"
+    return "nothing was written" if path is None else f"what there was by then is in {_short(path)}"
 
 
 def _short(path: Path) -> str:
@@ -275,16 +278,17 @@ def _export(words: list[str]) -> int:
                                                                "netCDF.")  # fmt: skip
     parser.add_argument("file", metavar="FILE.h5", nargs="?", help="results file or run number (default: the newest)")
     parser.add_argument("--netcdf", action="store_true", help="one netCDF file instead (needs xarray)")
-    parser.add_argument("--to", metavar="DIR", type=Path, default=Path(), help="folder (default: this one)")
+    parser.add_argument("--to", metavar="DIR", type=Path, help="folder (default: that of the results file)")
     parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(words)
     from analysis import export, load
 
-    if not args.to.is_dir():
+    if args.to is not None and not args.to.is_dir():
         raise UsageError(f"--to is {str(args.to)!r}, must be a folder that exists")
     run = load(_result(args.file))
-    for path in [export.to_netcdf(run, args.to)] if args.netcdf else export.to_csv(run, args.to):
-        print(path)
+    folder = args.to or run.path.parent
+    for path in [export.to_netcdf(run, folder)] if args.netcdf else export.to_csv(run, folder):
+        print(_short(path))
     return 0
 
 
@@ -321,9 +325,11 @@ def _recover(words: list[str]) -> int:
     path = args.path or find_lab(Path.cwd()).results
     # A run that was killed before it wrote anything has left no folder: then there is nothing to recover.
     recoveries = recover(path) if args.path or path.exists() else []
+    kept = [recovery for recovery in recoveries if recovery.action == "kept"]
     for recovery in recoveries:
-        print(recovery)
-    print(f"{len(recoveries)} journals in {_short(path.resolve())}")
+        if recovery.action != "kept":
+            print(recovery)
+    print(f"{len(recoveries)} journals in {_short(path.resolve())}, {len(kept)} of them with a readable results file")
     return int(any(recovery.action == "failed" for recovery in recoveries))
 
 
@@ -371,6 +377,7 @@ def _calibrate(words: list[str]) -> int:
     from sim.command.lab import find_lab
 
     with _run_of(args, find_lab(Path.cwd()), Path(experiments.calibration.__path__[0]) / "calibrate.py") as run:
+        run.writes = not args.dry_run
         return _execute(run)
 
 

@@ -6,6 +6,7 @@ A failure in `run` still writes the file and skips `analyze`; a failure before i
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -30,6 +31,7 @@ from sim.command.lab import Lab, next_rid, remove_empty, results_folder, working
 from sim.command.results import write_results
 from sim.command.scheduler import Deleted, Entry, Schedule
 from sim.command.virtual_devices import CCB, Scheduler
+from sim.target import scenario_of
 
 logger = logging.getLogger(__name__)
 
@@ -98,12 +100,14 @@ class Run:
     results: Path
     log_level: int = logging.WARNING
     submitted: bool = False   # by another run
+    own_scenario: bool = False  # none was chosen: the class may name one
     session: Session | None = None
     entry: Entry | None = None
     start_time: float = 0.0
     run_time: float = 0.0
     path: Path | None = None  # of the results file, once it is written
     watch: Any = None         # `atomlink timeline` looks on
+    writes: bool = True       # False: one that only says what it would do leaves no results file
     stop_signal: int | None = None
     others: list[str] = field(default_factory=list)  # submitted ones that failed or were not started
     _experiment: Any = None
@@ -114,6 +118,10 @@ class Run:
     def execute(self) -> None:
         """Carry the run out, and what it submits; what fails is raised after all that can be kept is on disk."""
         experiment = find_class(load_module(self.file), self.file, self.class_name)
+        scenario = scenario_of(experiment) if self.own_scenario else None
+        if scenario is not None:
+            os.environ["ATOMLINK_SCENARIO"] = scenario  # for device_db.py; whoever made the run puts it back
+            print(f"scenario {scenario}: {experiment.__name__} needs it where no other is chosen (--scenario)")
         session = self.session = Session(self.lab, self.results, self.log_level)
         try:
             self._examine(experiment)
@@ -132,7 +140,7 @@ class Run:
         self.others = [f"run {rid} failed" for rid in session.errors]
         left = (entry.rid for entry in session.schedule.left() if entry.job is not self)
         self.others += [f"run {rid} was not started" for rid in left]
-        if isinstance(error, Deleted) or error is None and self.path is None:
+        if isinstance(error, Deleted) or error is None and self.path is None and self.writes:
             raise TerminationRequested
         if error is not None:
             raise error
@@ -256,6 +264,8 @@ class Run:
             raise explain_device(error, self._session.device_db.get_device_db()) or error from error
 
     def _write(self, class_name: str, datasets: DatasetManager) -> str:
+        if not self.writes:
+            return ""
         path = Path.cwd() / f"{self.rid:09}-{class_name}.h5"
         with _signals_held():
             left_out = "; ".join(write_results(path, datasets, self.header))

@@ -146,6 +146,24 @@ def scenario(environment: Mapping[str, str]) -> str:
     raise UsageError(f"unknown scenario `{name}`{closest(name, known)}: {allowed}")
 
 
+def scenario_is_chosen(environment: Mapping[str, str]) -> bool:
+    """Say whether the environment says in which lab to run: a scenario, a kept lab, the hardware."""
+    return bool(environment.get("ATOMLINK_SCENARIO") or environment.get("ATOMLINK_LAB")) or (
+        target(environment) == "hardware"
+    )
+
+
+def scenario_of(experiment: type) -> str | None:
+    """Return the scenario in which an experiment runs where none is chosen, its class attribute `simulated_in`."""
+    name: str | None = getattr(experiment, "simulated_in", None)
+    if name is not None and name not in scenario_files():
+        raise UsageError(
+            f"{experiment.__name__}.simulated_in is {name!r}, must be one of {', '.join(scenario_files())}: correct it "
+            "in the experiment's class"
+        )
+    return name
+
+
 def scenario_files() -> dict[str, Path]:
     """Return the shipped scenarios by name."""
     return {path.stem: path for path in sorted((Path(__file__).parent / "scenarios").glob("*.toml"))}

@@ -41,17 +41,18 @@ class CzBell(EnvExperiment):
       --[ pi/2 ]--[ |1> -> |2> ]--[ CZ: Rydberg ]--[ |2> -> |1> ]--[ pi/4 ]--( [ pi/2, axis turned by phase ] )--
       --[ map |1>, push out ]--[ image ]--> next shot
     Each row has shots of four kinds: the parity with the last pulse, populations without it, and for the read-out both
-    atoms in |1> and, after a pi pulse, in |0>. All light acts on both atoms. Needs a lab whose drives reach two
-    tweezers: `--scenario pair`.
+    atoms in |1> and, after a pi pulse, in |0>. All light acts on both atoms: the drives must reach two tweezers.
     """
+
+    simulated_in = "pair"
 
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        phases = Scannable(RangeScan(0.0, 11 / 12, 12), global_min=0.0, global_max=1.0)
-        self.scan = Scan(self, (Axis("phase", phases, "", "Axis of the analysis pulse, in turns."),),
-                         shares={"even parity": ("even", "n")}, shots=20)  # fmt: skip
-        self.setattr_argument("node", EnumerationValue(["alice", "bob"], default="alice"), tooltip="Whose atoms.")
+        phases = Scannable(RangeScan(0.0, 11 / 12, 12), unit="turns", scale=1, global_min=0.0, global_max=1.0)
+        self.scan = Scan(self, (Axis("phase", phases, "turns", "Axis of the analysis pulse."),),
+                         shares={"even_parity": ("even", "n")}, shots=20)  # fmt: skip
+        self.setattr_argument("node", EnumerationValue(["alice", "bob"], default="alice"), "Array", "Whose atoms.")
         self.setattr_argument("rydberg_light", BooleanValue(True), "Gate", "Off: the same without the gate's light.")
         name = self.node or "alice"
         self.tweezer = Node(self, name)

@@ -5,11 +5,14 @@ from typing import Any
 from artiq.experiment import EnvExperiment, TInt32, kernel
 from artiq.language.core import parallel
 
+from drivers import parameters
 from experiments.sequences.conclude import conclude
+from experiments.sequences.live import counts_histogram
 from experiments.sequences.scan import Point, Scan
 from experiments.sequences.two_nodes import TwoNodes
 
-MAX_SHOTS = 1000  # of one row: the kernel's buffer
+MAX_SHOTS = 1000  # of one call of the kernel: its buffer
+NAMES = ("first_alice", "second_alice", "first_bob", "second_bob")
 
 
 class ImagingHistogram(EnvExperiment):
@@ -22,7 +25,8 @@ class ImagingHistogram(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.scan = Scan(self, (), shots=100, repeats=8)
+        plots = [counts_histogram(node, f"first_{node}") for node in parameters.NODES]
+        self.scan = Scan(self, (), shots=100, repeats=8, plots=plots)
         self.nodes = TwoNodes(self)
 
     def prepare(self) -> None:
@@ -39,12 +43,13 @@ class ImagingHistogram(EnvExperiment):
 
     def measure(self, _point: Point) -> dict[str, Any]:
         """Return the counts of both images of so many shots."""
-        shots = min(int(self.scan.shots), MAX_SHOTS)
-        self.take(shots)
-        return {
-            "first_alice": self.first_alice[:shots], "second_alice": self.second_alice[:shots],
-            "first_bob": self.first_bob[:shots], "second_bob": self.second_bob[:shots],
-        }  # fmt: skip
+        row: dict[str, list[int]] = {name: [] for name in NAMES}
+        for start in range(0, self.scan.shots, MAX_SHOTS):
+            shots = min(MAX_SHOTS, self.scan.shots - start)
+            self.take(shots)
+            for name in NAMES:
+                row[name] += getattr(self, name)[:shots]
+        return row
 
     def analyze(self) -> None:
         """Find the thresholds; with `apply` they become what the lab believes."""

@@ -1,15 +1,18 @@
 """Load both nodes again and again and look at the images: is there an atom, how bright, does it stay?"""
 
-from typing import Any
-
 import numpy as np
 from artiq.experiment import EnvExperiment, NumberValue, TBool, TerminationRequested, TInt32, kernel, rpc
 
-from atomlink.errors import DataError
+from drivers.parameters import NODES
 from drivers.progress import Progress
+from experiments.sequences.conclude import conclude_run
+from experiments.sequences.live import Live, counts_histogram
+from experiments.sequences.recorder import provenance, stopped
 from experiments.sequences.two_nodes import TwoNodes
 
 CHECK_SHOTS = 8  # shots between two looks at the scheduler
+SHOWN_SHOTS = 10  # shots between two updates of the plots: counts of the image after loading
+PLOTS = [counts_histogram(node, node) for node in NODES]
 
 
 class LoadAndImage(EnvExperiment):
@@ -24,7 +27,8 @@ class LoadAndImage(EnvExperiment):
         self.setattr_argument(
             "n_shots",
             NumberValue(200, precision=0, scale=1, step=10, min=1, max=100_000, type="int"),
-            tooltip="How often both nodes are loaded.",
+            "Statistics",
+            "How often both nodes are loaded.",
         )
         self.nodes = TwoNodes(self)
 
@@ -36,6 +40,8 @@ class LoadAndImage(EnvExperiment):
     def run(self) -> None:
         """Take the images; keep what there is when asked to stop."""
         self.images: list[list[int]] = []
+        self.live = Live(self, PLOTS)
+        self.live.open()
         complete = False
         try:
             with Progress(self.n_shots, "images") as self.progress:
@@ -47,32 +53,30 @@ class LoadAndImage(EnvExperiment):
                         self.core.comm.close()
                         self.scheduler.pause()
         except (TerminationRequested, KeyboardInterrupt):
-            print(f"Stopped after {len(self.images) // 3} of {self.n_shots} shots; the data are kept.")
+            print(stopped(len(self.images) // 3, self.n_shots, "shots"))
         finally:
             try:
                 self.nodes.close()
             finally:
-                self.archive()
+                self.archive(complete)
 
-    def archive(self) -> None:
+    def archive(self, complete: bool) -> None:
         """Write counts and presence, (shots, 3, 2): before loading, after, and once more; alice, bob."""
         whole = len(self.images) // 3 * 3
+        if whole:
+            self.show()
         counts = np.array(self.images[:whole], dtype=np.int32).reshape(-1, 3, 2)
         threshold = np.array([self.nodes.alice.imaging.threshold, self.nodes.bob.imaging.threshold])
-        self.set_dataset("images.counts", counts, unit="counts", scale=1.0)
-        self.set_dataset("images.present", (counts > threshold).astype(np.int32))
-        self.set_dataset("images.threshold", threshold, unit="counts", scale=1.0)
+        self.datasets = {"images.counts": counts, "images.present": (counts > threshold).astype(np.int32),
+                         "images.threshold": threshold}  # fmt: skip
+        for key, value in self.datasets.items():
+            self.set_dataset(key, value, **({} if key == "images.present" else {"unit": "counts", "scale": 1.0}))
+        for key, value in {**provenance(self), "run.complete": int(complete)}.items():
+            self.set_dataset(key, value)
 
     def analyze(self) -> None:
         """Print loading probability and survival of an image, node by node."""
-        present = self.get_dataset("images.present", archive=False)
-        if not len(present):
-            raise DataError("No image was taken: let the experiment run for at least one shot.")
-        for i, node in enumerate(("alice", "bob")):
-            before, after, again = present[:, 0, i], present[:, 1, i], present[:, 2, i]
-            loaded = after[before == 0]
-            kept = again[after == 1]
-            print(f"{node}: loaded {_share(loaded)} of the tries, survived {_share(kept)} of the images")
+        conclude_run(self, self.datasets, apply=False)
 
     @kernel
     def take_images(self) -> TBool:
@@ -99,11 +103,9 @@ class LoadAndImage(EnvExperiment):
         self.images.append([int(alice), int(bob)])
         if image == 2:
             self.progress.update(len(self.images) // 3)
+            if len(self.images) % (3 * SHOWN_SHOTS) == 0:
+                self.show()
 
-
-def _share(flags: Any) -> str:
-    n = len(flags)
-    if n == 0:
-        return "none (no try)"
-    p = float(np.mean(flags))
-    return f"{p:.3f} ± {max(np.sqrt(p * (1 - p) / n), 1 / n):.3f} (n = {n})"
+    def show(self) -> None:
+        """Publish the counts after loading."""
+        self.live.publish(dict(zip(NODES, zip(*self.images[1::3], strict=True), strict=True)))

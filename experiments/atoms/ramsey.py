@@ -4,6 +4,7 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, at_mu, kernel, kHz, now_mu, us
 
+from drivers import parameters
 from experiments.sequences.conclude import conclude
 from experiments.sequences.raman import Fringes, Raman
 from experiments.sequences.scan import Axis, Point, Scan
@@ -42,6 +43,8 @@ class Ramsey(EnvExperiment):
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""
         self.call_child_method("prepare")
+        for node in parameters.NODES:
+            parameters.get(self, f"param.{node}.t2_s")  # filed: the analysis takes it off the decay
         self.pow = 0
 
     def run(self) -> None:

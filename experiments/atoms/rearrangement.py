@@ -21,10 +21,16 @@ from drivers.rtio.node import Node
 from drivers.rtio.rearrangement import Target, plan
 from drivers.rtio.tweezer_array import TweezerArray
 from experiments.sequences.conclude import conclude_run
-from experiments.sequences.recorder import provenance
+from experiments.sequences.live import Columns, Live, Plot
+from experiments.sequences.recorder import provenance, stopped
 
 MAX_LOADS = 10  # that often too few atoms for the target: then something is broken
 SURPLUS = 1.15  # atoms per target site that the automatic size asks for
+
+
+def _last_image(columns: Columns) -> dict[str, Any]:
+    """Return the electrons of the sites; the columns of the array go to the right."""
+    return {"img": np.asarray(columns["electrons"][-1]).T}
 
 
 class Rearrangement(EnvExperiment):
@@ -34,11 +40,13 @@ class Rearrangement(EnvExperiment):
                               ^----------------- once per round ------------------------'
     """
 
+    simulated_in = "array"
+
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.setattr_argument("node", EnumerationValue(["alice", "bob"], default="alice"), tooltip="Whose array.")
-        self.whole("n_shots", 5, 10_000, None, "How often to load.")
+        self.setattr_argument("node", EnumerationValue(["alice", "bob"], default="alice"), "Array", "Whose array.")
+        self.whole("n_shots", 5, 10_000, "Statistics", "How often to load.")
         self.whole("rows", 32, 1000, "Array", "Rows of sites.")
         self.whole("columns", 32, 1000, "Array", "Columns of sites.")
         self.whole("target", 0, 1000, "Array", "Sites of a side of the square to fill; 0: as many as the atoms allow.")
@@ -48,7 +56,7 @@ class Rearrangement(EnvExperiment):
         self.tweezer = Node(self, name)
         self.array = TweezerArray(self, name, self.tweezer.imaging)
 
-    def whole(self, name: str, default: int, highest: int, group: str | None, tooltip: str) -> None:
+    def whole(self, name: str, default: int, highest: int, group: str, tooltip: str) -> None:
         """Ask for a whole number from 1 up; from 0 where that is the default."""
         value = NumberValue(default, precision=0, scale=1, step=1, min=min(1, default), max=highest, type="int")
         self.setattr_argument(name, value, group, tooltip)
@@ -64,6 +72,8 @@ class Rearrangement(EnvExperiment):
     def run(self) -> None:
         """Take the shots; keep what there is when asked to stop."""
         self.array.connect()
+        self.live = Live(self, [Plot("array", "image", _last_image)])
+        self.live.open()
         complete = False
         try:
             self.begin()
@@ -71,10 +81,11 @@ class Rearrangement(EnvExperiment):
                 while len(self.shots) < self.n_shots:
                     self.pause_if_due()
                     self.shots.append(self.shot())
+                    self.live.publish({"electrons": [self.shots[-1]["electrons"][-1]]})
                     progress.update(len(self.shots))
             complete = True
         except (TerminationRequested, KeyboardInterrupt):
-            print(f"Stopped after {len(self.shots)} of {self.n_shots} shots; the data are kept.")
+            print(stopped(len(self.shots), self.n_shots, "shots"))
         finally:
             try:
                 self.end()

@@ -38,7 +38,7 @@ class SpinEcho(EnvExperiment):
             (Axis("t_wait", Scannable(RangeScan(20 * us, 5020 * us, 21), unit="us", global_min=20 * us,
                                       global_max=100 * ms), "s", "From the first pulse to the last."),),
             shares=SHARES,
-            shots=60,
+            shots=120,
         )  # fmt: skip
         self.fringes = Fringes(
             self, 0.8 * kHz, 0.1 * kHz,

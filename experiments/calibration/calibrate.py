@@ -11,13 +11,14 @@ from atomlink.errors import DataError, DeviceError
 from drivers import line_log, parameter_log
 from drivers.parameter_store import ParameterStore
 from experiments.calibration.child import run_child
-from experiments.calibration.graph import Graph, Node, Outcome, Pass, State, Verdict, Visit, span
+from experiments.calibration.graph import Graph, Node, Outcome, Pass, Verdict, Visit, span
 from experiments.calibration.judge import judge
+from experiments.calibration.ledger import Ledger
 from experiments.calibration.nodes import NODES
+from experiments.calibration.shown import Shown
 from experiments.sequences.recorder import provenance
 
 LOG = "calibration.log"
-CLOCK = "calibration.clock"
 ALL = "all"
 
 
@@ -34,28 +35,34 @@ class Calibrate(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         names = [ALL, *(node.name for node in self.table)]
-        self.setattr_argument("target", EnumerationValue(names, default=ALL), None, "A node, or all of the graph.")
-        self.setattr_argument("dry_run", BooleanValue(False), None, "Say what is stale, touch nothing.")
+        for key, value, tooltip in (
+            ("target", EnumerationValue(names, default=ALL), "A node, or all of the graph."),
+            ("recheck", BooleanValue(False), "Check what is fresh, too: something has changed."),
+            ("dry_run", BooleanValue(False), "Say what is stale, touch nothing."),
+        ):
+            self.setattr_argument(key, value, "Calibration", tooltip)
 
     def prepare(self) -> None:
         """Lay out the graph; a cycle or an unknown target is refused here."""
         self.graph = Graph(self.table)
         self.wanted = self.graph.order("" if self.target == ALL else self.target)
         self.visits: list[Visit] = []
+        self.shown = Shown(self)
 
     def run(self) -> None:
         """Walk; what was reached is kept when the run is asked to stop."""
-        self.store = ParameterStore.of(self)
+        self.store, self.ledger = ParameterStore.of(self), Ledger(self)
         self.started_mu = 0 if self.dry_run else int(self.counter())
-        self.started_s = time.time() if self.dry_run else self._time_at(self.started_mu)
-        self.states = {name: self._stored(name) for name in self.graph.nodes}
+        self.started_s = time.time() if self.dry_run else self.ledger.time_s(self.started_mu)
+        self.states = {name: self.ledger.state(name) for name in self.graph.nodes}
         walk = Pass(self.graph, self, self.states, self._record)
         if self.dry_run:
             self._plan(walk)
             return
         complete = False
+        self.shown.open()
         try:
-            walk.maintain("" if self.target == ALL else self.target)
+            walk.maintain("" if self.target == ALL else self.target, self.recheck)
             complete = True
         except TerminationRequested:
             print(f"Stopped after {len(self.visits)} steps; what was calibrated is kept.")
@@ -82,6 +89,7 @@ class Calibrate(EnvExperiment):
 
     def _carry_out(self, node: Node, arguments: dict[str, Any], action: str) -> Outcome:
         print(f"{node.name}: {action}")
+        self.shown.begin(node.name, action)
         before = self.beliefs(node)
         try:
             child, datasets = run_child(self, node.experiment, arguments, f"{node.name}.{action}")
@@ -95,41 +103,17 @@ class Calibrate(EnvExperiment):
 
     # -- what is kept
 
-    def _stored(self, name: str) -> State:
-        try:
-            row = json.loads(self.get_dataset(f"calibration.{name}.state", archive=False))
-        except KeyError:
-            return State()
-        return State(**row)
-
-    def _time_at(self, counter_mu: int) -> float:
-        """Return UTC, not before what the lab's clock says has passed since the last step of a pass: a simulated lab
-        may live through hours in a second.
-        """
-        try:
-            last = json.loads(self.get_dataset(CLOCK, archive=False))
-        except KeyError:
-            return time.time()
-        since_s = (counter_mu - last["counter_mu"]) * self.core.ref_period
-        return max(time.time(), last["time_s"] + since_s) if since_s >= 0 else time.time()  # else it was reset
-
     def _record(self, visit: Visit) -> None:
         """Keep one step: state first, then the history."""
         self.visits.append(visit)
+        self.shown.add(visit)
         print(f"{visit.node}: {visit.action}, {visit.verdict}" + (f" ({visit.detail})" if visit.detail else ""))
         if visit.action == "skip":
             return
-        self._keep(visit.node)
+        self.ledger.keep(visit.node, self.states[visit.node], self.now_s(), int(self.counter()))
         path = parameter_log.lab_folder() / LOG
         with line_log.locked(path):
             line_log.append(path, {"rid": int(self.scheduler.rid), **vars(visit)})
-
-    def _keep(self, name: str) -> None:
-        state = self.states[name]
-        text = json.dumps({**vars(state), "verdict": str(state.verdict), "beliefs": dict(state.beliefs)})
-        self.set_dataset(f"calibration.{name}.state", text, persist=True, archive=False)
-        clock = json.dumps({"time_s": self.now_s(), "counter_mu": int(self.counter())})
-        self.set_dataset(CLOCK, clock, persist=True, archive=False)
 
     def _archive(self, complete: bool) -> None:
         now_s = self.now_s()

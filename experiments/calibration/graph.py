@@ -176,22 +176,27 @@ class Pass:
         changed = [name for name, value in self.lab.beliefs(node).items() if state.beliefs.get(name, value) != value]
         return f"{changed[0]} was changed since" if changed else ""
 
-    def maintain(self, target: str = "") -> None:
-        """Bring the target and all it depends on up to date; DataError at the end where a node could not be."""
+    def maintain(self, target: str = "", recheck: bool = False) -> None:
+        """Bring the target and all it depends on up to date; DataError at the end where a node could not be.
+
+        `recheck`: somebody has seen that something is wrong, so that no time-out is trusted.
+        """
         for node in self.graph.order(target):
-            self._maintain(node)
+            self._maintain(node, recheck)
         if self.failed:
             raise DataError(
                 f"Calibration ended with {', '.join(self.failed)} not in spec: see the verdicts above; "
                 "what depends on it was left alone."
             )
 
-    def _maintain(self, node: Node) -> None:
+    def _maintain(self, node: Node, recheck: bool) -> None:
         if any(parent in self.failed for parent in node.depends):
             self.failed.append(node.name)
             self._note(node, "skip", Outcome(Verdict.BAD_DATA, "something it depends on is not in spec"))
             return
         why = self.stale(node, self.lab.now_s())
+        if not why and recheck and node.name not in self._seen:
+            why = "fresh, but something is wrong"
         if not why:
             self._note(node, "skip", Outcome(Verdict.IN_SPEC, "fresh"))
             return

@@ -32,7 +32,7 @@ NODES: tuple[Node, ...] = (
         "cavity",
         "setup.cavity_scan:CavityScan",
         depends=("pumping",),
-        timeout_s=HOUR,
+        timeout_s=20 * MINUTE,  # checked in seconds
         check={"shots": 3000},
         measure={"shots": 15_000},
         tolerances={"param.alice.v_piezo_v": 1.0, "param.bob.v_piezo_v": 1.0},
@@ -41,7 +41,7 @@ NODES: tuple[Node, ...] = (
         "excitation",
         "photons.emission_efficiency:EmissionEfficiency",
         depends=("cavity",),
-        timeout_s=2 * HOUR,
+        timeout_s=HOUR,
         check={"shots": 2000},
         measure={"shots": 8000},
         tolerances={"param.alice.a_excitation": 0.1, "param.bob.a_excitation": 0.1},
@@ -51,8 +51,8 @@ NODES: tuple[Node, ...] = (
         "setup.fibre_delay:FibreDelay",
         depends=("excitation",),
         timeout_s=24 * HOUR,
-        check={"shots": 20_000},
-        measure={"shots": 50_000},
+        check={"shots": 2000},
+        measure={"shots": 5000},
         tolerances={"param.link.t_photon_alice_s": 5e-9, "param.link.t_photon_bob_s": 5e-9},
     ),
     Node(

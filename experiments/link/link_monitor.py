@@ -1,4 +1,10 @@
-"""Look at the link now and then, and have it calibrated when it has fallen."""
+"""Look at the link now and then, and have it calibrated when it has fallen.
+
+What to calibrate depends on what fell. The rate is made by few nodes (pumping, cavity, excitation, the photon's delay),
+each checked in seconds: they are also checked whenever one of their time-outs has passed, so that the rate need not
+fall first. The fidelity depends on all nodes, minutes of checks: these wait for an alarm. At an alarm no time-out is
+trusted.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -18,13 +24,15 @@ from analysis import health, pair_rows
 from analysis.health import Look, Reference, Verdict
 from drivers import parameters
 from experiments.calibration import calibrate
+from experiments.calibration.graph import Graph
+from experiments.calibration.ledger import Ledger
 from experiments.calibration.nodes import NODES
 from experiments.sequences.conclude import conclude
 from experiments.sequences.fresh import FreshBeliefs
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
-from experiments.sequences.tally import Tally
+from experiments.sequences.tally import Tally, fidelity_curve, rate_curve
 from experiments.sequences.two_nodes import TwoNodes
 
 IDLE_S = 5.0  # between two questions to the scheduler while nothing happens
@@ -35,8 +43,8 @@ class LinkMonitor(EnvExperiment):
     """Link monitor
 
     ( herald and read out a few pairs )--[ charts of rate and fidelity ]--as it was--[ dark until the next look is due ]
-      ^                                                 +--fallen--[ Calibrate, ahead of this run ]--[ beliefs anew ]--+
-      +---------------------------------------------------------------------------------------------------------------+
+      ^                       fallen, or a time-out has passed--[ Calibrate, ahead of this run ]--[ beliefs anew ]--+
+      +--------------------------------------------------------------------------------------------------------------+
     """
 
     calibration = Path(calibrate.__file__).resolve()  # the file of `Calibrate`
@@ -44,7 +52,8 @@ class LinkMonitor(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.scan = Scan(self, (), shots=150, repeats=6)
+        plots = [rate_curve("t_s", "t_attempting_s"), fidelity_curve("t_s")]
+        self.scan = Scan(self, (), shots=150, repeats=6, plots=plots)
         self._build_arguments()
         self.beliefs = FreshBeliefs(self)
         self.nodes = TwoNodes(self.beliefs.managers)
@@ -71,11 +80,14 @@ class LinkMonitor(EnvExperiment):
             "Monitor",
             "An unchanged link raises an alarm once in so many looks, or more seldom.",
         )
-        self.setattr_argument("calibrate", BooleanValue(True), "Calibration", "Submit a calibration at an alarm.")
         names = [calibrate.ALL, *(node.name for node in NODES)]
-        self.setattr_argument(
-            "target", EnumerationValue(names, default=calibrate.ALL), "Calibration", "What to calibrate then."
-        )
+        for key, value, tooltip in (
+            ("calibrate", BooleanValue(True), "Submit calibrations."),
+            ("target_fidelity", EnumerationValue(names, default="pair_phase"), "Calibrated if the fidelity fell."),
+            ("target_rate", EnumerationValue(names, default="fibre_delay"), "Calibrated if the rate fell."),
+            ("upkeep", BooleanValue(True), "Have what makes the rate checked when a time-out of it has passed."),
+        ):
+            self.setattr_argument(key, value, "Calibration", tooltip)
 
     def prepare(self) -> None:
         """Read the beliefs, the references among them."""
@@ -89,7 +101,10 @@ class LinkMonitor(EnvExperiment):
             self.fraction,
             self.looks_to_false_alarm,
         )
-        self.looks: list[Look] = []  # since the last calibration
+        self.looks: list[Look] = []  # since the last alarm
+        self.ledger = Ledger(self)
+        graph = Graph(NODES)
+        self.rate_nodes = graph.order("" if self.target_rate == calibrate.ALL else self.target_rate)
         self.start_mu = int64(-1)
         self.taken = 0
 
@@ -119,7 +134,7 @@ class LinkMonitor(EnvExperiment):
         self.nodes.close()
 
     def measure(self, _point: Point) -> dict[str, Any]:
-        """Wait until the next look is due, look, judge, and have the link calibrated if it has fallen."""
+        """Wait until the next look is due, look, judge, and have calibrated what needs it."""
         self.wait()
         t_mu = self.counter_mu()
         self.nodes.init()
@@ -127,11 +142,16 @@ class LinkMonitor(EnvExperiment):
         self.nodes.close()
         self.looks.append(pair_rows.look(row))
         verdict = health.judge(self.looks, self.reference)
-        submitted = bool(verdict.fallen) and self.calibrate
         self._say(verdict)
-        if submitted:
-            self.submit()
         self.taken += 1
+        alarm = bool(verdict.fallen) and self.calibrate
+        overdue = self.overdue() if self.calibrate and self.upkeep and not alarm else []
+        if alarm:
+            self.submit(self.target_rate if verdict.fallen == health.RATE else self.target_fidelity, recheck=True)
+            self.looks = []
+        elif overdue:
+            print(f"To be checked: {', '.join(overdue)}.")
+            self.submit(self.target_rate, recheck=False)  # the charts go on: it may find that nothing has changed
         return {
             "t_s": int(t_mu - self.start_mu) * self.core.ref_period,
             **row,
@@ -139,7 +159,8 @@ class LinkMonitor(EnvExperiment):
             "evidence_fidelity": verdict.fidelity[-1],
             "fallen_rate": int(verdict.fallen == health.RATE),
             "fallen_fidelity": int(verdict.fallen == health.FIDELITY),
-            "calibrated": int(submitted),
+            "calibrated": int(alarm),
+            "kept_up": int(bool(overdue)),
         }
 
     def wait(self) -> None:
@@ -152,17 +173,20 @@ class LinkMonitor(EnvExperiment):
             self.scheduler.pause()
             self.begin()
 
-    def submit(self) -> None:
+    def overdue(self) -> list[str]:
+        """Return the nodes behind the rate whose time-out has passed."""
+        return self.ledger.overdue(self.rate_nodes, self.ledger.time_s(int(self.counter_mu())))
+
+    def submit(self, target: str, recheck: bool) -> None:
         """Submit a calibration that comes before this run; it has its turn before the next look."""
         expid = {
             "log_level": (self.scheduler.expid or {}).get("log_level", 30),
             "file": str(self.calibration),
             "class_name": "Calibrate",
-            "arguments": {"target": self.target},
+            "arguments": {"target": target, "recheck": recheck},
         }
         rid = self.scheduler.submit(self.scheduler.pipeline_name, expid, self.scheduler.priority + 1)
-        print(f"Calibration of {self.target} submitted, RID {rid}.")
-        self.looks = []
+        print(f"Calibration of {target} submitted, RID {rid}.")
 
     def _say(self, verdict: Verdict) -> None:
         look = self.looks[-1]

@@ -22,7 +22,7 @@ from experiments.sequences.conclude import conclude
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
-from experiments.sequences.tally import Tally
+from experiments.sequences.tally import Tally, rate_curve
 from experiments.sequences.two_nodes import TwoNodes
 
 MAX_LOADS = 20  # loadings in succession that leave too few atoms: then something is broken
@@ -40,11 +40,14 @@ class MultiplexedPort(EnvExperiment):
     Bob has one atom. Alice's sites beside the port are hidden from the light, all of them but the port's.
     """
 
+    simulated_in = "array"
+
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        numbers = Scannable(ExplicitScan([1, 2, 4]), precision=0, global_min=1, global_max=100)
-        self.scan = Scan(self, (Axis("n_atoms", numbers, "", "Atoms of alice that take turns at the port."),), shots=40)
+        numbers = Scannable(ExplicitScan([1, 4]), precision=0, global_min=1, global_max=100)
+        self.scan = Scan(self, (Axis("n_atoms", numbers, "", "Atoms of alice that take turns at the port."),),
+                         shots=150, plots=[rate_curve("n_atoms", "t_prep_s", "t_port_s")])  # fmt: skip
         self.whole("attempts", 50, 10_000, "Port", "Attempts of one atom before the next one has its turn.")
         self.whole("rows", 6, 1000, "Array", "Rows of alice's array that are used.")
         self.whole("columns", 6, 1000, "Array", "Columns of alice's array that are used.")

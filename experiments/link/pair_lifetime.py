@@ -9,7 +9,7 @@ from experiments.sequences.conclude import conclude
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
-from experiments.sequences.tally import Tally
+from experiments.sequences.tally import Tally, fidelity_curve
 from experiments.sequences.two_nodes import TwoNodes
 
 
@@ -25,7 +25,8 @@ class PairLifetime(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         wait = Scannable(RangeScan(30 * us, 380 * us, 8), unit="us", global_min=1 * us, global_max=1.0)
-        self.scan = Scan(self, (Axis("t_wait", wait, "s", "From the herald to the analysis pulse."),), shots=90)
+        self.scan = Scan(self, (Axis("t_wait", wait, "s", "From the herald to the analysis pulse."),), shots=90,
+                         plots=[fidelity_curve("t_wait")])  # fmt: skip
         self.nodes = TwoNodes(self)
         self.pairs = Pairs(self, self.nodes, wait=False, choose_feed_forward=False)
 

@@ -26,8 +26,8 @@ class PairPhase(EnvExperiment):
         self.setattr_device("scheduler")
         self.scan = Scan(
             self,
-            (Axis("azimuth", Scannable(RangeScan(0.0, 1.5 * math.pi, 4), unit="", global_min=-2 * math.pi,
-                                       global_max=2 * math.pi), "", "Azimuth of bob's axis in rad; alice's is 0."),),
+            (Axis("azimuth", Scannable(RangeScan(0.0, 1.5 * math.pi, 4), unit="rad", scale=1, global_min=-2 * math.pi,
+                                       global_max=2 * math.pi), "rad", "Azimuth of bob's axis; alice's is 0."),),
             shares={"": ("equal", "n")},
             shots=50,
         )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 from artiq.experiment import EnvExperiment
 
 from drivers import parameters
 from drivers.rtio.photon_port import believed_timing
 from experiments.sequences import atom_photon
 from experiments.sequences.conclude import conclude
+from experiments.sequences.live import Columns, Plot, share_points
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.readout import Readout
 from experiments.sequences.scan import Point, Scan
@@ -15,6 +17,18 @@ from experiments.sequences.settings import XX, YY, ZZ
 from experiments.sequences.two_nodes import TwoNodes
 
 AXES = {"x": XX, "y": YY, "z": ZZ}  # of the atom; each setting has the same axis for both
+
+
+def correlations(node: str) -> Plot:
+    """Return the plot of a node's correlations of atom and photon along x, y and z (0, 1, 2)."""
+
+    def of(columns: Columns) -> dict[str, Any]:
+        counts = [np.sum(columns[f"{node}_{axis}"], axis=0) for axis in AXES]  # (detector, outcome)
+        agree = [c[0, 1] + c[2, 1] + c[1, 0] + c[3, 0] for c in counts]
+        x, share, error = share_points(range(len(AXES)), agree, [c.sum() for c in counts])
+        return {"y": 2 * share - 1, "x": x, "error": 2 * error}
+
+    return Plot(node, "xy", of)
 
 
 class AtomPhoton(EnvExperiment):
@@ -28,7 +42,7 @@ class AtomPhoton(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.scan = Scan(self, (), shots=200, repeats=1)
+        self.scan = Scan(self, (), shots=20, repeats=10, plots=[correlations(node) for node in parameters.NODES])
         self.nodes = TwoNodes(self)
         photons = PhotonCounter(self, self.nodes, watch=True)
         self.correlations = atom_photon.AtomPhoton(self, self.nodes, photons, Readout(self, self.nodes))

@@ -2,15 +2,27 @@
 
 from typing import Any
 
+import numpy as np
 from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue
 
 from drivers import parameters
 from drivers.rtio.heralder import PSI_MINUS, PSI_PLUS, SAME_POLARISATION, SINGLES
 from drivers.rtio.photon_port import believed_timing
 from experiments.sequences.conclude import conclude
+from experiments.sequences.live import Columns, Plot
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Point, Scan
 from experiments.sequences.two_nodes import TwoNodes
+
+PAIRS = (3, 5, 6, 9, 10, 12)  # patterns of two clicks: ch cv, ch dh, cv dh, ch dv, cv dv, dh dv
+
+
+def _coincidences(columns: Columns) -> dict[str, Any]:
+    counted = np.sum(columns["patterns"], axis=0)[list(PAIRS)]
+    return {"y": counted, "x": np.arange(len(PAIRS)), "error": np.sqrt(counted + 0.5)}
+
+
+COINCIDENCES = Plot("coincidences", "xy", _coincidences)
 
 
 class HbtG2(EnvExperiment):
@@ -25,7 +37,7 @@ class HbtG2(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.scan = Scan(self, (), shots=500_000, repeats=1)
+        self.scan = Scan(self, (), shots=50_000, repeats=10, plots=[COINCIDENCES])
         self.setattr_argument(
             "node",
             EnumerationValue(list(parameters.NODES), default="alice"),
@@ -33,8 +45,8 @@ class HbtG2(EnvExperiment):
             "The node whose photons are looked at; the other one stays dark.",
         )
         for name, default, least, tooltip in (
-            ("singles_attempts", 20_000, 1, "Attempts in which single clicks are counted."),
-            ("dark_attempts", 200_000, 1, "Attempts without excitation light."),
+            ("singles_attempts", 2000, 1, "Attempts of one row in which single clicks are counted."),
+            ("dark_attempts", 20_000, 1, "Attempts of one row without excitation light."),
         ):
             self.setattr_argument(
                 name,

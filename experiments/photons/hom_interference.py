@@ -3,6 +3,7 @@
 from typing import Any
 
 from artiq.experiment import (
+    BooleanValue,
     EnvExperiment,
     NumberValue,
     RangeScan,
@@ -16,9 +17,10 @@ from drivers import parameters
 from drivers.progress import Progress
 from drivers.rtio.heralder import PSI_MINUS, SAME_POLARISATION, SINGLES
 from drivers.rtio.photon_port import believed_timing
-from experiments.sequences.headline import print_hom
+from experiments.sequences.conclude import conclude_run
 from experiments.sequences.photons import PhotonCounter
-from experiments.sequences.recorder import open_journal, provenance
+from experiments.sequences.recorder import open_journal, provenance, stopped
+from experiments.sequences.scan import Axis, check_values
 from experiments.sequences.two_nodes import TwoNodes
 
 
@@ -35,12 +37,9 @@ class HomInterference(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.setattr_device("ccb")
-        self.setattr_argument(
-            "delays",
-            Scannable(RangeScan(-0.48 * us, 0.48 * us, 13), unit="us", global_min=-0.5 * us, global_max=0.5 * us),
-            "Scan",
-            "Bob's light after alice's; played on the 8 ns grid.",
-        )
+        delays = Scannable(RangeScan(-0.48 * us, 0.48 * us, 13), unit="us", global_min=-0.5 * us, global_max=0.5 * us)
+        self.axis = Axis("delays", delays, "s", "Bob's light after alice's; played on the 8 ns grid.")
+        self.setattr_argument("delays", delays, "Scan", self.axis.tooltip)
         self.setattr_argument(
             "attempts",
             NumberValue(200_000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"),
@@ -59,25 +58,33 @@ class HomInterference(EnvExperiment):
             "Accidentals",
             "Attempts without excitation light.",
         )
+        self.setattr_argument(
+            "apply",
+            BooleanValue(False),
+            "Result",
+            "Let the visibility without delay become what the lab believes (parameter store).",
+        )
         self.nodes = TwoNodes(self)
         self.photons = PhotonCounter(self, self.nodes, watch=True)
 
     def prepare(self) -> None:
         """Read beliefs and lay out the timing of every delay."""
         self.call_child_method("prepare")
+        check_values(self.axis, list(self.delays))
         delays = [float(delay) for delay in self.delays]
         longest = max(abs(delay) for delay in delays)
         self.timings = [believed_timing(self, delay, longest) for delay in delays]
-        parameters.get(self, "param.link.dark_rate_hz")  # the analysis falls back on this belief
+        for name in ("dark_rate_hz", "visibility"):  # filed: the analysis may fall back on the one, updates the other
+            parameters.get(self, f"param.link.{name}")
 
     def run(self) -> None:
         """Measure every delay, then the dark counts; keep what there is when asked to stop."""
         gate = self.timings[0].gate_stop_mu - self.timings[0].gate_start_mu
-        self.result: dict[str, Any] = {**provenance(self), "hom.t_gate_s": gate * self.core.ref_period}
+        self.run_level: dict[str, Any] = {**provenance(self), "hom.t_gate_s": gate * self.core.ref_period}
         self.points: dict[str, list[Any]] = {
             name: [] for name in ("delay_s", "attempts", "coincidences_parallel", "coincidences_orthogonal", "singles")
         }
-        self.journal = open_journal(self, self.result)
+        self.journal = open_journal(self, self.run_level)
         self.ccb.issue("create_applet", "hom", "${artiq_applet}plot_xy live.hom.visibility --x live.hom.delay_s",
                        group="hom_interference")  # fmt: skip
         complete = False
@@ -90,7 +97,7 @@ class HomInterference(EnvExperiment):
             self.measure_dark()
             complete = True
         except (TerminationRequested, KeyboardInterrupt):
-            print(f"Stopped after {len(self.points['attempts'])} of {len(self.timings)} delays; the data are kept.")
+            print(stopped(len(self.points["attempts"]), len(self.timings), "delays"))
         finally:
             try:
                 self.nodes.close()
@@ -122,8 +129,8 @@ class HomInterference(EnvExperiment):
         self.photons.excite(False, False)
         clicks = self.photons.count(self.timings[0], SINGLES, self.dark_attempts)
         self.photons.excite(True, True)
-        self.result["hom.dark_clicks"] = [clicks[p] for p in SINGLES]
-        self.result["hom.dark_gates"] = int(self.photons.done)
+        self.run_level["hom.dark_clicks"] = [clicks[p] for p in SINGLES]
+        self.run_level["hom.dark_gates"] = int(self.photons.done)
 
     def publish(self) -> None:
         """Broadcast the curve so far."""
@@ -134,12 +141,16 @@ class HomInterference(EnvExperiment):
 
     def archive(self, complete: bool) -> None:
         """Close the journal and write every dataset of the run."""
-        everything = {**self.result, **{f"hom.{name}": column for name, column in self.points.items()}}
-        self.journal.append({key: value for key, value in self.result.items() if key.startswith("hom.")})
+        self.complete = complete
+        self.everything = {**self.run_level, **{f"hom.{name}": column for name, column in self.points.items()}}
+        self.journal.append({key: value for key, value in self.run_level.items() if key.startswith("hom.")})
         self.journal.close(complete)
-        for key, value in {**everything, "run.complete": int(complete)}.items():
+        for key, value in {**self.everything, "run.complete": int(complete)}.items():
             self.set_dataset(key, schema.array(key, value), unit=schema.BY_KEY[key].unit, scale=1.0)
 
     def analyze(self) -> None:
-        """Print the visibility, if there are enough coincidences for one."""
-        print_hom(self)
+        """Print the visibility, if there are enough coincidences for one; with `apply` the lab believes it."""
+        if self.apply and not self.complete:
+            print("The run was stopped: its result does not become what the lab believes.")
+        datasets = {key: schema.array(key, value) for key, value in self.everything.items()}
+        self.result = conclude_run(self, datasets, apply=bool(self.apply) and self.complete)

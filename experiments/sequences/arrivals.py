@@ -7,10 +7,12 @@ from artiq.language.environment import HasEnvironment
 from drivers import parameters
 from drivers.rtio.heralder import DETECTORS, SINGLES
 from drivers.rtio.photon_port import believed_timing
+from experiments.sequences.live import summed_histogram
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Scan
 from experiments.sequences.two_nodes import TwoNodes
 
+DRAWN = 10  # bins of 1 mu that the live plot draws as one
 MARGIN_S = 100e-9  # the gate opens and shuts this much further out than in a run, so that it cuts nothing off
 
 
@@ -28,6 +30,11 @@ class Arrivals(HasEnvironment):
         self.timing = believed_timing(self, 0.0, MARGIN_S)
         parameters.get(self, "param.link.dark_rate_hz")  # filed with the results: the analysis takes dark clicks off
         self.bins = self.timing.gate_stop_mu - self.timing.gate_start_mu
+        level = self._run_level()
+        self.scan.plots = tuple(
+            summed_histogram(node, f"h_{node}", level[f"scan.t_first_{node}_s"], self.core.ref_period, DRAWN)
+            for node in parameters.NODES
+        )
 
     def run(self) -> None:
         """Take rows of `scan.shots` attempts with each node; keep what there is when asked to stop."""

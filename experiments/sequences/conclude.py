@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from atomlink.errors import DataError
+from atomlink.errors import DataError, UsageError
 from drivers import parameters
 from drivers.parameter_store import ParameterStore
 
@@ -27,7 +27,7 @@ def run_of(experiment: Any, datasets: dict[str, Any]) -> Any:
 def conclude(experiment: Any, scan: Any) -> Any:
     """Analyse a run of a scan: print, store, and with `scan.apply` update the beliefs. Return the Result or None.
 
-    None: there is too little data or every fit was refused; what the lab believes then stays as it is.
+    None: too little data, every fit refused, or a result that cannot be believed; beliefs then stay as they are.
     """
     if scan.apply and not scan.complete:
         print("The run was stopped: its result does not become what the lab believes.")
@@ -38,7 +38,8 @@ def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
     """Do the same for a run that keeps its datasets itself."""
     from analysis.twins import twin_of  # scipy and lmfit: half a second that only the end of a run needs
 
-    twin = twin_of(type(experiment).__name__)
+    # An experiment that extends another one is analysed as that one is.
+    twin = next(filter(None, (twin_of(kind.__name__) for kind in type(experiment).__mro__)), None)
     if twin is None:
         raise DataError(f"{type(experiment).__name__} has no twin: write analysis/NAME.py with analyse and figure")
     try:
@@ -49,8 +50,8 @@ def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
         return None
     _show(result)
     _store(experiment, result)
-    if apply:
-        _apply(experiment, result)
+    if apply and not _apply(experiment, result):
+        return None
     return result
 
 
@@ -83,18 +84,26 @@ def _store(experiment: Any, result: Any) -> None:
         experiment.set_dataset("fit.refused", " ".join(f"{name}: {why}" for name, why in result.refusals.items()))
 
 
-def _apply(experiment: Any, result: Any) -> None:
-    """Set the beliefs that the result updates; all of them are checked before the first is set."""
-    revision = ParameterStore.of(experiment).set_all(
-        {name: (estimate.value, parameters.parameter(name).unit if not estimate.unit else estimate.unit)
-         for name, estimate in result.updates.items()},
-        why=result.title,
-        evidence={name: {"error": estimate.error, "n": estimate.n} for name, estimate in result.updates.items()},
-        fits={name: fit.summary() for name, fit in result.fits.items()},
-    )  # fmt: skip
+def _apply(experiment: Any, result: Any) -> bool:
+    """Set the beliefs that the result updates; return False where one of them cannot be: then none is set."""
+    try:
+        revision = ParameterStore.of(experiment).set_all(
+            {name: (estimate.value, parameters.parameter(name).unit if not estimate.unit else estimate.unit)
+             for name, estimate in result.updates.items()},
+            why=result.title,
+            evidence={name: {"error": estimate.error, "n": estimate.n} for name, estimate in result.updates.items()},
+            fits={name: fit.summary() for name, fit in result.fits.items()},
+        )  # fmt: skip
+    except UsageError as error:
+        print(f"The result does not become what the lab believes: {error}")
+        experiment.set_dataset("fit.refused", str(error))
+        return False
     if revision is None:
-        return
+        return True  # a result without updates
     for name, change in revision.changes.items():
-        # The results file goes on saying what the run believed.
-        experiment.set_dataset(f"fit.previous.{name}", change.previous)
+        # The results file goes on saying what the run believed: `param.*` stays, what was set is filed apart.
+        for key, value in (("previous", change.previous), ("applied", change.value)):
+            unit = parameters.dataset_unit(parameters.parameter(name))
+            experiment.set_dataset(f"fit.{key}.{name}", value, unit=unit, scale=1.0)
         print(f"{name} = {change.value:.6g} {change.unit}, was {change.previous:.6g} (revision {revision.revision})")
+    return True

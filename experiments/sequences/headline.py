@@ -55,17 +55,3 @@ def print_link(experiment: Any) -> Any:
     found = {"rate_attempting_hz": result.rate_attempting, "rate_lab_hz": result.rate_lab,
              "fidelity": result.total.raw.fidelity}  # fmt: skip
     return Result("Remote entanglement", estimates={name: value for name, value in found.items() if value is not None})
-
-
-def print_hom(experiment: Any) -> None:
-    """Print the fitted visibility, raw and with accidentals subtracted."""
-    from analysis import hom
-
-    try:
-        result = hom.analyse(_run_of(experiment, ("hom.",)))
-    except DataError as error:
-        print(f"No estimate yet: {error}")
-        return
-    for name, curve in (("raw", result.raw), ("accidentals subtracted", result.subtracted)):
-        if curve.fit is not None:
-            print(f"HOM visibility, {name}: {curve.fit.visibility} ({curve.fit.shape} fit)")

@@ -150,6 +150,13 @@ class Pairs(HasEnvironment):
             "link.image_threshold": [self.nodes.alice.imaging.threshold, self.nodes.bob.imaging.threshold],
         }
 
+    def times(self) -> dict[str, Any]:
+        """Return when the analysis pulse's light met the atoms, after the herald; nothing before the first pair."""
+        if not self.readout.t_phases_mu:
+            return {}
+        after_mu = self.wait_mu + self.readout.t_phases_mu + self.nodes.alice.raman_b.latency_mu
+        return {"link.t_analysis_s": int(after_mu) * self.core.ref_period}
+
     def open(self, veto: Veto) -> None:
         """Open what is watched, before `nodes.init` and the first `take`; `veto` is told the times that are spoiled."""
         self.locks.open(veto)

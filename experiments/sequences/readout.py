@@ -9,7 +9,7 @@ differ at time T by the phase 2 pi (f_alice - f_bob)(T - (t_h + t_v)/2): as if b
 """
 
 from artiq.coredevice.ad9910 import AD9910
-from artiq.language.core import kernel, parallel
+from artiq.language.core import kernel, now_mu, parallel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TInt32, TInt64
 from numpy import int32, int64
@@ -32,6 +32,7 @@ class Readout(HasEnvironment):
         self.core = self.get_device("core")
         self.alice = nodes.alice
         self.bob = nodes.bob
+        self.t_phases_mu = int64(0)  # what it took to write the phases, the last time
 
     def setup(self, settings: tuple[Setting, ...]) -> None:
         """Turn settings into phases and pulse lengths; the nodes must be prepared before."""
@@ -51,9 +52,11 @@ class Readout(HasEnvironment):
     @kernel
     def rotate(self, setting: TInt32, t_click_mu: TInt64, bob_pow: TInt32):
         """Turn the setting's axes to z. `t_click_mu` is the phase reference, `bob_pow` is added to bob's azimuth."""
+        before_mu = now_mu()
         with parallel:
             self.alice.qubit.set_phase(t_click_mu - self.fibre_alice_mu, self.pow_alice[setting])
             self.bob.qubit.set_phase(t_click_mu - self.fibre_bob_mu, self.pow_bob[setting] + bob_pow)
+        self.t_phases_mu = now_mu() - before_mu
         with parallel:
             self.alice.qubit.rotate_mu(self.pulse_alice_mu[setting])
             self.bob.qubit.rotate_mu(self.pulse_bob_mu[setting])

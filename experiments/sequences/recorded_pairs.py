@@ -6,7 +6,7 @@ from artiq.experiment import HasEnvironment, NumberValue, TerminationRequested
 from numpy import int64
 
 from experiments.sequences.pairs import DONE, PAUSE, Pairs
-from experiments.sequences.recorder import ShotRecorder
+from experiments.sequences.recorder import ShotRecorder, stopped
 from experiments.sequences.settings import Setting
 from experiments.sequences.two_nodes import TwoNodes
 
@@ -54,12 +54,12 @@ class RecordedPairs(HasEnvironment):
             reason = self.pairs.take(self.n_pairs, self.recorder.add)
             self.pairs.locks.check_last()
         except (TerminationRequested, KeyboardInterrupt):
-            print(f"Stopped after {self.recorder.pairs} of {self.n_pairs} pairs; the data are kept.")
+            print(stopped(self.recorder.pairs, self.n_pairs, "pairs"))
         finally:
             try:
                 self.nodes.close()
             finally:
-                self.recorder.totals(self.pairs.herald.totals())
+                self.recorder.totals({**self.pairs.herald.totals(), **self.pairs.times()})
                 self.recorder.archive(complete=reason == DONE)
         self.pairs.explain(reason)
 

@@ -30,16 +30,32 @@ def provenance(experiment: Any) -> dict[str, Any]:
     }
 
 
+def stopped(done: int, total: int, what: str) -> str:
+    """Return what is said of a run that was asked to stop; `total` 0 where nobody knows it."""
+    if not done:
+        return f"Stopped before the first of the {what}: nothing was measured."
+    return f"Stopped after {done}{f' of {total}' if total else ''} {what}; these are kept."
+
+
 def open_journal(experiment: Any, run_level: Mapping[str, Any], columns: str = "shots") -> Journal:
     """Create the journal of this run beside its results file (the worker's folder); `columns` names its rows."""
     class_name = type(experiment).__name__
-    name = getattr(experiment, "journal_label", class_name)  # within another run its journal has a name of its own
-    rid = int(experiment.scheduler.rid)
-    while (Path.cwd() / f"{rid:09}-{name}.journal").exists():  # artiq_run gives every run the same rid
-        rid += 1
+    rid, name = _free_name(int(experiment.scheduler.rid), class_name, getattr(experiment, "journal_label", ""))
     expid = {"arguments": {}, **(experiment.scheduler.expid or {}), "class_name": class_name}
     header = {"expid": expid, "artiq_version": artiq.__version__, "datasets": dict(run_level), "columns": columns}
     return Journal.create(Path.cwd(), rid, name, header)
+
+
+def _free_name(rid: int, class_name: str, label: str) -> tuple[int, str]:
+    """Return number and name of a journal that does not exist yet; `label` names a run within another."""
+    name, times = label or class_name, 1
+    while (Path.cwd() / f"{rid:09}-{name}.journal").exists():
+        times += 1
+        if label:  # carried out again within the same run: the next number belongs to another run
+            name = f"{label}_{times}"
+        else:  # artiq_run gives every run the same rid
+            rid += 1
+    return rid, name
 
 
 class ShotRecorder:

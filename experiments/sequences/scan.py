@@ -11,7 +11,8 @@
             self.result = conclude(self, self.scan)
 
 A row is one call of `measure`: what was scanned and what came out, appended to the journal and to the columns `scan.*`
-before the next call. Points of equal x are added up by the analysis, so repeats are simply more rows.
+before the next call. Points of equal x are added up by the analysis, so repeats are simply more rows, and a long
+measurement without axes is split into rows: what a run has when it ends early are whole rows.
 """
 
 import math
@@ -25,8 +26,10 @@ from artiq.language.core import TerminationRequested
 from artiq.language.environment import BooleanValue, HasEnvironment, NumberValue
 from artiq.language.scan import MultiScanManager, Scannable
 
-from atomlink.errors import UsageError
+from atomlink.errors import DataError, UsageError
 from drivers.progress import Progress
+from experiments.sequences.live import Live, Plot, share_curve, share_map, share_points
+from experiments.sequences.recorder import stopped
 from experiments.sequences.rows import Rows
 
 Shares = tuple[str, str] | Mapping[str, tuple[str, str]]
@@ -59,7 +62,8 @@ class Scan(HasEnvironment):
     """The arguments of a scan, its points, and the loop over them.
 
     `shares`: columns of a row that make the plotted share, (successes, trials), or a dict of such pairs by series name;
-    the target error holds for each of them. Without axes the scan is one point, measured `repeats` times.
+    the target error holds for each of them. `plots`: what else is shown while the scan runs (`live.py`); may be set
+    until `run`. Without axes the scan is one point, measured `repeats` times.
     """
 
     def __init__(self, experiment: Any, *arguments: Any, **keywords: Any) -> None:
@@ -72,12 +76,13 @@ class Scan(HasEnvironment):
         shares: Shares | None = None,
         shots: int = 40,
         repeats: int = 1,
+        plots: Sequence[Plot] = (),
     ) -> None:
         self.axes = tuple(axes)
+        self.plots = tuple(plots)
         self.shares: dict[str, tuple[str, str]] = {"": shares} if isinstance(shares, tuple) else dict(shares or {})
         self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")
-        self.ccb = self.get_device("ccb")
         if not hasattr(self.experiment, "scheduler"):  # journal and history ask it for the run's number
             self.experiment.scheduler = self.scheduler
         self.scans = [self.get_argument(axis.name, axis.scannable, "Scan", axis.tooltip) for axis in self.axes]
@@ -114,6 +119,8 @@ class Scan(HasEnvironment):
         if self.shuffle:
             random.Random(ORDER_SEED).shuffle(grid)
         self.points = [Point(names, values) for values in grid]
+        if self.refine and len(set(grid)) < 2:
+            raise UsageError(f"Scan {names[0]} has one point, must have two or more to refine: add points or refine=0")
 
     def run(self, measure: Callable[[Point], Mapping[str, Any]], begin: Callable[[], Any], end: Callable[[], Any],
             run_level: Mapping[str, Any] | None = None) -> bool:  # fmt: skip
@@ -122,35 +129,52 @@ class Scan(HasEnvironment):
         What there is is kept when the run is asked to stop or `measure` raises.
         """
         self.rows = Rows(self.experiment, {**self._described(), **(run_level or {})}, self._units())
-        self._open_applets()
+        self.live = Live(self.experiment, (*self._share_plots(), *self.plots))
+        self.live.open()
         self.complete = False
-        total = len(self.points) + self.refine
+        self.missed: list[str] = []  # points whose target error was not met
+        each = 1 if self.target_error else self.repeats  # rows of a point, where that is known before
+        total = (len(self.points) + self.refine) * each
         try:
             begin()
-            with Progress(total, "points") as progress:
+            with Progress(total, "points" if each == 1 else "rows") as progress:
                 for done, point in enumerate(self._all_points()):
                     self._pause_if_due(begin, end)
-                    self._measure_point(point, measure, begin, end)
-                    progress.update(done + 1)
+                    for repeat in self._measure_point(point, measure, begin, end):
+                        progress.update(done * each + min(repeat, each))
             self.complete = True
         except (TerminationRequested, KeyboardInterrupt):
-            print(f"Stopped after {len(self.rows)} rows of {total} points; the data are kept.")
+            print(stopped(len(self.rows), 0 if self.target_error else total, "rows"))
         finally:
             try:
                 end()
             finally:
                 self.rows.archive(self.complete)
+        if self.missed:
+            print(
+                f"Not as exact as asked: after {self._most_rows()} rows each, {len(self.missed)} of {total} points "
+                f"do not have the error {self.target_error:g}: {', '.join(self.missed)}; take more shots a row."
+            )
         return self.complete
 
-    def _measure_point(self, point: Point, measure: Callable[[Point], Mapping[str, Any]],
-                       begin: Callable[[], Any], end: Callable[[], Any]) -> None:  # fmt: skip
-        for repeat in range(MAX_REPEATS if self.target_error else self.repeats):
+    def _measure_point(self, point: Point, measure: Callable[[Point], Mapping[str, Any]], begin: Callable[[], Any],
+                       end: Callable[[], Any]) -> Iterator[int]:  # fmt: skip
+        """Take the rows of a point; yield how many it has after each."""
+        for repeat in range(self._most_rows()):
             if repeat:
                 self._pause_if_due(begin, end)
             self.rows.add({**point.coordinates, **measure(point)})
-            self._publish()
+            self.live.publish(self.rows.columns)
+            yield repeat + 1
             if self.target_error and repeat + 1 >= self.repeats and self._error(point) <= self.target_error:
                 return
+        if self.target_error:
+            at = ", ".join(f"{name} = {value:g}" for name, value in point.coordinates.items())
+            self.missed.append(f"{at or 'the only one'} has {self._error(point):.2g}")
+
+    def _most_rows(self) -> int:
+        """Return how many rows one point has at most."""
+        return max(self.repeats, MAX_REPEATS) if self.target_error else int(self.repeats)
 
     def _pause_if_due(self, begin: Callable[[], Any], end: Callable[[], Any]) -> None:
         """Let others run; TerminationRequested comes from here."""
@@ -167,10 +191,12 @@ class Scan(HasEnvironment):
 
     def _where_it_changes(self) -> float:
         """Return the middle of the interval in which the curve is known worst: wide, and steep beyond its noise."""
-        curves = [self._curve(k_name, n_name) for k_name, n_name in self.shares.values()]
+        name = self.axes[0].name
+        curves = [share_points(*(self.rows.columns[c] for c in (name, *pair))) for pair in self.shares.values()]
         x = curves[0][0]
         if len(x) < 2:
-            raise UsageError(f"Scan {self.axes[0].name} has one point, must have two or more to refine")
+            raise DataError(f"Scan {name} has {len(x)} points with a trial, must have two or more to refine: look at "
+                            "what is counted, or choose refine=0.")  # fmt: skip
         width = np.diff(x) / np.ptp(x)
         loss = np.zeros(len(width))
         for _, y, error in curves:
@@ -179,16 +205,6 @@ class Scan(HasEnvironment):
             loss = np.maximum(loss, np.hypot(width, rise) * width)
         k = int(np.argmax(loss))
         return float(x[k] + x[k + 1]) / 2
-
-    def _curve(self, k_name: str, n_name: str) -> tuple[Any, Any, Any]:
-        """Return x, share and Jeffreys error of what was measured so far; x without trials is left out."""
-        x = np.array(self.rows.columns[self.axes[0].name]) if self.axes else np.zeros(len(self.rows))
-        k, n = (np.array(self.rows.columns[name], dtype=float) for name in (k_name, n_name))
-        at, index = np.unique(x, return_inverse=True)
-        k, n = np.bincount(index.ravel(), k), np.bincount(index.ravel(), n)
-        some = n > 0
-        at, k, n = at[some], k[some], n[some]
-        return at, k / n, np.sqrt((k + 0.5) * (n - k + 0.5) / (n + 2)) / (n + 1)
 
     def _error(self, point: Point) -> float:
         """Return the largest standard error of this point's shares."""
@@ -206,25 +222,14 @@ class Scan(HasEnvironment):
     def _units(self) -> dict[str, str]:
         return {axis.name: axis.unit for axis in self.axes}
 
-    def _live(self, series: str, what: str) -> str:
-        return ".".join(filter(None, ("live", type(self.experiment).__name__, series, what)))
-
-    def _open_applets(self) -> None:
-        if len(self.axes) != 1:
-            return
-        name, rid = type(self.experiment).__name__, self.scheduler.rid
-        for series in self.shares:
-            key = self._live(series, "y")
-            command = f"${{artiq_applet}}plot_xy {key} --x {key[:-1]}x --error {key[:-1]}error"
-            title = f"RID {rid} {name} {series}".strip()
-            self.ccb.issue("create_applet", f"{name} {series}".strip(), f'{command} --title "{title}"', group=name)
-
-    def _publish(self) -> None:
-        """Broadcast what the applets plot."""
-        for series, (k_name, n_name) in self.shares.items():
-            x, y, error = self._curve(k_name, n_name)
-            for what, value in (("x", x), ("y", y), ("error", error)):
-                self.experiment.set_dataset(self._live(series, what), value, broadcast=True, archive=False)
+    def _share_plots(self) -> list[Plot]:
+        """Return what shows the shares: curves of one axis, images of two."""
+        names = [axis.name for axis in self.axes]
+        if len(names) == 1:
+            return [share_curve(series, names[0], pair) for series, pair in self.shares.items()]
+        if len(names) == 2:
+            return [share_map(series, (names[0], names[1]), pair) for series, pair in self.shares.items()]
+        return []
 
 
 def check_values(axis: Axis, values: Sequence[Any]) -> None:

@@ -2,7 +2,8 @@
 
 A row holds, for m settings: `table` (4 m counts: not/not, not/seen, seen/not, seen/seen of alice/bob, setting after
 setting), `unpushed` (the same four of the shots without push-out), `heralds`, `vetoed`, `attempts`, `t_attempting_s`,
-`t_lab_s`. The pairs must be fed forward in the kernel. `analysis/pair_rows.py` reads it.
+`t_lab_s`; and, for the error of rates, `attempts_squared` and `t_lab_squared_s2`, the sums of the squares of each
+herald's own. The pairs must be fed forward in the kernel. `analysis/pair_rows.py` reads it.
 """
 
 from typing import Any
@@ -10,7 +11,39 @@ from typing import Any
 import numpy as np
 
 from analysis.veto import is_vetoed
+from experiments.sequences.live import Columns, Plot
 from experiments.sequences.pairs import Pairs
+
+WEIGHTS = np.array([0.25, 0.25, -0.25])  # of XX, YY and ZZ in the fidelity with Psi+
+
+
+def fidelity_curve(axis: str) -> Plot:
+    """Return the plot of the raw fidelity with Psi+ against a column; the settings must be XX, YY, ZZ."""
+
+    def of(columns: Columns) -> dict[str, Any]:
+        x, tables = np.asarray(columns[axis], dtype=float), np.asarray(columns["table"]).reshape(-1, len(WEIGHTS), 4)
+        at = np.unique(x)
+        cells = np.array([tables[x == value].sum(axis=0) for value in at])  # (x, setting, cell)
+        pairs = cells.sum(axis=2)
+        at, cells, pairs = (each[pairs.all(axis=1)] for each in (at, cells, pairs))
+        correlators = (cells[:, :, 0] + cells[:, :, 3] - cells[:, :, 1] - cells[:, :, 2]) / pairs
+        error = np.sqrt((WEIGHTS**2 * (1 - correlators**2) / pairs).sum(axis=1))
+        return {"y": 0.25 + correlators @ WEIGHTS, "x": at, "error": error}
+
+    return Plot("fidelity", "xy", of)
+
+
+def rate_curve(axis: str, *seconds: str) -> Plot:
+    """Return the plot of heralds per second, of the sum of these columns, against a column."""
+
+    def of(columns: Columns) -> dict[str, Any]:
+        x, heralds = (np.asarray(columns[name], dtype=float) for name in (axis, "heralds"))
+        spent = np.sum([columns[name] for name in seconds], axis=0)
+        at = np.unique(x)
+        n, t = (np.array([each[x == value].sum() for value in at]) for each in (heralds, spent))
+        return {"y": n / t, "x": at, "error": np.sqrt(np.maximum(n, 1)) / t}
+
+    return Plot("rate", "xy", of)
 
 
 class Tally:
@@ -54,7 +87,15 @@ class Tally:
             "attempts": pairs.total_attempts,
             "t_attempting_s": (int(pairs.herald.t_attempting_mu) - before_mu) * pairs.core.ref_period,
             "t_lab_s": self._lab_s,
+            **self._squares(),
         }
+
+    def _squares(self) -> dict[str, float]:
+        """Return what tells how evenly the heralds came."""
+        attempts = np.array([shot["attempts"] for shot in self._shots], dtype=float)
+        t_mu = np.array([int(self._pairs.t_start_mu), *(shot["t_herald_mu"] for shot in self._shots)])
+        between_s = np.diff(t_mu) * self._pairs.core.ref_period
+        return {"attempts_squared": float(attempts @ attempts), "t_lab_squared_s2": float(between_s @ between_s)}
 
     def _counted(self) -> dict[str, Any]:
         """Return the counts of the shots that are valid, and how many are not."""

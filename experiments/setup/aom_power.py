@@ -6,6 +6,7 @@ from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, T
 
 from drivers import parameters
 from experiments.sequences.conclude import conclude
+from experiments.sequences.live import mean_curve
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.two_nodes import TwoNodes
 
@@ -26,6 +27,7 @@ class AomPower(EnvExperiment):
             (Axis("amplitude", Scannable(RangeScan(0.1, 1.0, 10), global_min=0.0, global_max=1.0, precision=3),
                   "", "DDS amplitude of both excitation beams, of full scale."),),
             shots=16,
+            plots=[mean_curve(node, "amplitude", f"p_{node}_w") for node in parameters.NODES],
         )  # fmt: skip
         self.setattr_argument(
             "wavelength",

@@ -8,6 +8,7 @@ from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, T
 from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, Reading
 from experiments.sequences.conclude import conclude
+from experiments.sequences.live import mean_curve
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.watched import CAVITY
 
@@ -28,14 +29,15 @@ class CavityLockQuality(EnvExperiment):
             (Axis("v_setpoint", Scannable(RangeScan(-1.2 * V, 1.2 * V, 9), unit="V", global_min=-2 * V,
                                           global_max=2 * V), "V", "Set point of both error signals."),),
             shots=30,
+            plots=[mean_curve(node, "v_setpoint", f"light_{node}_v") for node in parameters.NODES],
         )  # fmt: skip
         self.setattr_argument("t_step", NumberValue(100 * ms, unit="ms", precision=1, min=1 * ms, max=10_000 * ms),
                               "Readings", "From reading to reading.")  # fmt: skip
         self.setattr_argument("t_hold", NumberValue(1000 * ms, unit="ms", precision=1, min=1 * ms, max=60_000 * ms),
                               "Readings", "The servo is held so long, then let run again.")  # fmt: skip
-        whole = {"precision": 3, "scale": 1.0, "step": 0.1, "min": -1e6, "max": 1e6}
-        self.setattr_argument("gain", NumberValue(-0.1, **whole), "Servo", "Proportional gain in V/V, as in a run.")
-        self.setattr_argument("integral", NumberValue(-1000.0, **whole), "Servo", "Integral gain in 1/s, as in a run.")
+        gain = {"precision": 3, "scale": 1.0, "step": 0.1, "min": -1e6, "max": 1e6}
+        self.setattr_argument("gain", NumberValue(-0.1, unit="V/V", **gain), "Servo", "Proportional, as in a run.")
+        self.setattr_argument("integral", NumberValue(-1000.0, unit="1/s", **gain), "Servo", "Integral, as in a run.")
 
     def prepare(self) -> None:
         """Read what the lab believes of the light behind a locked cavity."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from artiq.coredevice.exceptions import RTIOOverflow
 from artiq.experiment import (
     EnvExperiment,
@@ -21,10 +22,19 @@ from atomlink.errors import DeviceError
 from drivers import parameters
 from drivers.rtio.heralder import DETECTORS
 from experiments.sequences.conclude import conclude
+from experiments.sequences.live import Columns, Plot, summed_histogram
 from experiments.sequences.scan import Point, Scan
 from experiments.sequences.two_nodes import TwoNodes
 
 BINS = 400  # of 1 mu: waits from a click to the next one, or to the gate's end; the last one takes all that are longer
+
+
+def _dark_rates(columns: Columns) -> dict[str, Any]:
+    clicks, seconds = (np.sum(columns[name], axis=0) for name in ("dark", "t_dark_s"))
+    return {"y": clicks / seconds, "x": np.arange(len(clicks)), "error": np.sqrt(clicks + 0.5) / seconds}
+
+
+PLOTS = (Plot("dark_rates", "xy", _dark_rates), summed_histogram("waits", "followed"))
 
 
 class DetectorCharacterisation(EnvExperiment):
@@ -40,7 +50,7 @@ class DetectorCharacterisation(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.scan = Scan(self, (), shots=50, repeats=4)
+        self.scan = Scan(self, (), shots=50, repeats=4, plots=PLOTS)
         self.setattr_argument(
             "t_dark", NumberValue(50 * ms, unit="ms", precision=3, min=1 * ms, max=2000 * ms), "Darkness", "One gate."
         )

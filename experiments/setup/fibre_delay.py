@@ -20,7 +20,7 @@ class FibreDelay(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.scan = Scan(self, (), shots=30_000, repeats=1)
+        self.scan = Scan(self, (), shots=3000, repeats=10)
         nodes = TwoNodes(self)
         self.arrivals = Arrivals(self, self.scan, nodes, PhotonCounter(self, nodes))
 

@@ -17,12 +17,13 @@ class Pulse(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_argument(
-            "line_name", EnumerationValue(LINES, default=LINES[0]), tooltip="Which line of the device database."
+            "line_name", EnumerationValue(LINES, default=LINES[0]), "Pulse", "Which line of the device database."
         )
         self.setattr_argument(
             "duration",
             NumberValue(10e-6, unit="us", precision=3, step=1e-6, min=8e-9, max=1.0),
-            tooltip="How long it is high.",
+            "Pulse",
+            "How long it is high.",
         )
         self.line = self.get_device(self.line_name or LINES[0])  # None while arguments are examined
 

@@ -4,13 +4,15 @@ ARTIQ itself does not enforce the range of a NumberValue, truncates 2.7 where an
 bare word as a JSON error. Here each of these is one line that names the argument, before any device exists.
 """
 
+import ast
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from artiq.language import units
+from artiq.language import scan, units
 from artiq.language.environment import (
     BooleanValue,
     DefaultMissing,
@@ -26,6 +28,8 @@ from atomlink.errors import UsageError
 from sim.artiq_runtime import pyon
 from sim.suggest import closest
 
+EXAMPLE = '{"ty": "RangeScan", "start": 0.0, "stop": 1.0, "npoints": 11}'
+SCAN_IN_PYTHON = re.compile(r"\s*(RangeScan|CenterScan|ExplicitScan|NoScan)\s*\(.*\)\s*")
 WITH_UNIT = re.compile(r"([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\*?\s*([A-Za-z]+)")
 
 
@@ -47,6 +51,9 @@ def parse(texts: Sequence[str]) -> dict[str, Any]:
 
 def _instead(name: str, value: str) -> str:
     """Say how a value that is not PYON is written."""
+    written = _scan_in_pyon(value)
+    if written is not None:
+        return f"a scan is written {name}='{written}'"
     match = WITH_UNIT.fullmatch(value)
     if match is None:
         return f"""text needs its own quotes: write '{name}="{value}"'"""
@@ -54,6 +61,21 @@ def _instead(name: str, value: str) -> str:
     if scale is None:
         return f"unknown unit `{match.group(2)}`, and numbers are written in SI units without one"
     return f"numbers are written in SI units: write {name}={float(match.group(1)) * scale:.12g}"
+
+
+def _scan_in_pyon(text: str) -> str | None:
+    """Return in PYON what is written as a scan in Python, an example where its numbers cannot be read; else None."""
+    made = SCAN_IN_PYTHON.fullmatch(text)
+    if made is None:
+        return None
+    kind: Any = getattr(scan, made.group(1))
+    try:
+        call: Any = ast.parse(text.strip(), mode="eval").body
+        values = [ast.literal_eval(each) for each in call.args]
+        described = kind(*values, **{each.arg: ast.literal_eval(each.value) for each in call.keywords}).describe()
+    except (SyntaxError, ValueError, TypeError, ZeroDivisionError):
+        return EXAMPLE
+    return json.dumps({key: value for key, value in described.items() if value is not None and value is not False})
 
 
 class CheckedArguments(ProcessArgumentManager):
@@ -122,8 +144,7 @@ def _check_scan(name: str, processor: Scannable, value: Any) -> None:
     try:
         processor.process(value)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"""argument `{name}` is {value!r}, must be a scan such as '{{"ty": "RangeScan", """
-                         """"start": 0.0, "stop": 1.0, "npoints": 11, "randomize": false}'""") from error
+        raise UsageError(f"argument `{name}` is {value!r}, must be a scan such as '{EXAMPLE}'") from error
     points = [value[key] for key in ("value", "start", "stop", "center") if key in value]
     for point in (*points, *value.get("sequence", ())):
         _check_range(name, point, processor, processor.global_min, processor.global_max)

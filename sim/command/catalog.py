@@ -15,7 +15,7 @@ from sim.command.arguments import describe, shown
 from sim.command.examine import ExaminedDatasets, ExaminedDevices, load_device_db, open_dataset_db
 from sim.command.failures import explain
 from sim.command.lab import Lab
-from sim.target import scenario_files
+from sim.target import scenario_files, scenario_of
 
 
 def print_catalog(lab: Lab) -> int:
@@ -43,7 +43,8 @@ def _experiments_in(file: Path, shown_path: Path, managers: tuple[Any, Any]) -> 
         module = file_import(str(file), prefix="artiq_worker_")
     for name, value in vars(module).items():
         if is_public_experiment(value) and value.__module__ == module.__name__:
-            yield f"  {shown_path}  {name}"
+            scenario = scenario_of(value)
+            yield f"  {shown_path}  {name}" + (f"  (simulated in scenario {scenario})" if scenario else "")
             yield from (f"      {line.strip()}" for line in (value.__doc__ or "").strip().splitlines()[:1])
             yield from _argument_lines(value, managers)
 

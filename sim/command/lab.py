@@ -77,7 +77,9 @@ def newest_result(results: Path) -> Path:
     files = [path for path in results.glob("????-??-??/*/*.h5") if rid_of(path) >= 0]
     if not files:
         raise UsageError(f"no results file in {results}: run an experiment first, or name a file")
-    return max(files, key=rid_of)
+    from analysis.load import whole_of  # numpy: not needed to start a run
+
+    return max(files, key=lambda path: (rid_of(path), whole_of(path) is None))
 
 
 def results_folder(results: Path, start_time: float) -> Path:

@@ -97,7 +97,8 @@ def _set(store: ParameterStore, rest: list[str]) -> list[str]:
     try:
         value = float(number)
     except ValueError:
-        raise UsageError(f"Parameter {name} was given {number!r}, must be a number, then perhaps a unit") from None
+        raise UsageError(f"Parameter {name} was given {number!r}, must be a number, then perhaps a blank and "
+                         "a unit, as in `2.1 us`") from None
     return _said(store.set(name, value, unit), f"{name} is {_number(store.get(name))} already")
 
 

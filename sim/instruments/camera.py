@@ -16,8 +16,8 @@ from .twin import Handle
 from .twin import Twin as Base
 
 NO_ARRAY = (
-    "The camera looks at a tweezer array, which this scenario does not have: run the scenario `array`, or write a "
-    "table [nodes.array]."
+    "The camera looks at a tweezer array, which this scenario does not have: run the scenario `array`, `pair` "
+    "for two atoms, or write a table [nodes.array]."
 )
 
 

@@ -1,10 +1,13 @@
 """A link monitor with a calibration of its own, for tests/experiments/test_link_monitor.py."""
 
+import time
 from pathlib import Path
 
 from artiq.experiment import BooleanValue, EnvExperiment, StringValue
 
 from drivers.parameter_store import ParameterStore
+from experiments.calibration.graph import State, Verdict
+from experiments.calibration.ledger import Ledger
 from experiments.link.link_monitor import LinkMonitor
 
 
@@ -17,15 +20,26 @@ class Monitored(LinkMonitor):
         """Leave that to the test: twins go by the class's name."""
 
 
+class Neglected(Monitored):
+    """The cavity was checked last in 1970."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.ledger.keep("cavity", State(Verdict.IN_SPEC, 1.0), 1.0, 0)
+
+
 class Calibrate(EnvExperiment):
     """Finds that bob's map takes 10.1 us, and that the link is worse than it was thought to be."""
 
     def build(self) -> None:
+        self.setattr_device("core")
         self.setattr_device("scheduler")
         self.setattr_argument("target", StringValue(""))
-        self.setattr_argument("dry_run", BooleanValue(False))
+        self.setattr_argument("recheck", BooleanValue(False))
 
     def run(self) -> None:
-        print(f"calibrating {self.target} with priority {self.scheduler.priority}")
+        why = "rechecking" if self.recheck else "keeping up"
+        print(f"{why} {self.target} with priority {self.scheduler.priority}")
         store = ParameterStore.of(self)
         store.set("param.bob.t_mw_pi_s", 10.1e-6, "s", "calibration of a test")
+        Ledger(self).keep("cavity", State(Verdict.IN_SPEC, time.time()), time.time(), 0)

@@ -8,7 +8,7 @@ from drivers.rtio.heralder import make_heralder
 from drivers.rtio.photon_port import PhotonPort, believed_timing
 from experiments.sequences.two_nodes import TwoNodes
 
-MOST = 20_000
+MOST = 4_000  # each block takes the lists to the core and back
 ATTEMPTS = 50  # per block
 LATCHES_AT, LOOKED_AT_AT = 8, 12  # blocks
 

@@ -12,7 +12,7 @@ FEW = 'phase={"ty": "ExplicitScan", "sequence": [0.0, 0.125, 0.25, 0.5, 0.625, 0
 
 
 def test_the_cz_gate_makes_the_pair_that_its_physics_predicts(tmp_path: Path) -> None:
-    done = execute(tmp_path, FILE, "--scenario", "pair", "--seed", "4", FEW, "shots=16")
+    done = execute(tmp_path, FILE, "--scenario", "pair", "--seed", "4", FEW, "shots=11")
     assert done.code == 0 and done.run is not None, done.text
     result = analyse(done.run)
     found = result.estimates
@@ -26,7 +26,7 @@ def test_the_cz_gate_makes_the_pair_that_its_physics_predicts(tmp_path: Path) ->
 
 def test_without_the_rydberg_light_the_parity_keeps_the_contrast_of_two_single_atoms_only(tmp_path: Path) -> None:
     """Each atom turns by itself then: contrast 0.37, and fidelity 1/2 (`sim.physics.bell_pair`)."""
-    done = execute(tmp_path, FILE, "--scenario", "pair", "--seed", "4", FEW, "shots=20", "rydberg_light=False")
+    done = execute(tmp_path, FILE, "--scenario", "pair", "--seed", "4", FEW, "shots=16", "rydberg_light=False")
     assert done.code == 0 and done.run is not None, done.text
     found = analyse(done.run).estimates
     assert "fidelity_predicted" not in found

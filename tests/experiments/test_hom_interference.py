@@ -15,7 +15,7 @@ SIGMAS = 4
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     folder: Path = tmp_path_factory.mktemp("lab")
     delays = 'delays={"ty": "ExplicitScan", "sequence": [-0.48e-6, -0.24e-6, 0.0, 0.24e-6, 0.48e-6]}'
-    attempts = ("attempts=20000", "singles_attempts=1000", "dark_attempts=20000")
+    attempts = ("attempts=14000", "singles_attempts=1000", "dark_attempts=20000")
     return execute(folder, FILE, "--scenario", "bright", "--seed", "31", delays, *attempts)
 
 
@@ -34,4 +34,18 @@ def test_photons_interfere_where_they_overlap_and_only_there(scan: Outcome) -> N
 
 def test_every_delay_has_the_attempts_that_were_asked_for(scan: Outcome) -> None:
     assert scan.run is not None
-    assert scan.run.datasets["hom.attempts"].tolist() == [20000] * 5
+    assert scan.run.datasets["hom.attempts"].tolist() == [14000] * 5
+
+
+def test_the_run_says_the_visibility_without_delay_and_files_it(scan: Outcome) -> None:
+    assert scan.run is not None and "visibility_without_delay" in scan.text
+    assert scan.run.datasets["fit.visibility_without_delay"] > 0.5
+
+
+def test_one_delay_is_enough_for_a_belief_and_none_is_refused(tmp_path: Path) -> None:
+    one = 'delays={"ty": "ExplicitScan", "sequence": [0.0]}'
+    attempts = ("attempts=3000", "singles_attempts=300", "dark_attempts=2000", "apply=True")
+    done = execute(tmp_path, FILE, "--scenario", "bright", "--seed", "31", one, *attempts)
+    assert done.code == 0 and "param.link.visibility = " in done.text, done.text
+    none = execute(tmp_path, FILE, "--scenario", "bright", 'delays={"ty": "ExplicitScan", "sequence": []}')
+    assert none.code == 2 and "no points" in none.text and "Traceback" not in none.text

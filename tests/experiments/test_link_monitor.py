@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +40,31 @@ def test_a_fallen_link_has_a_calibration_before_the_next_look_and_its_beliefs_ar
     words = [*COMMAND[:-1], "params", "set", "param.link.reference_rate_hz", "1e5", "Hz"]
     make_lab(tmp_path, FILE)
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
-    source = Path(__file__).with_name("monitored_link.py")
-    shutil.copy(source, tmp_path / source.name)
-    done = execute(tmp_path, str(tmp_path / source.name), "-c", "Monitored", *LOOKS[:4], "repeats=2", "shots=20",
-                   "looks_to_false_alarm=2", 'target="microwave"')  # fmt: skip
-    assert done.code == 0, done.text
-    said = done.text
-    assert said.index("Look 1") < said.index("calibrating microwave with priority 1") < said.index("Look 2")
+    said = monitored(tmp_path, "Monitored", "shots=20", "looks_to_false_alarm=2", 'target_rate="microwave"')
+    assert said.index("Look 1") < said.index("rechecking microwave with priority 1") < said.index("Look 2")
     run = load(next(tmp_path.glob("results/*/*/*-Monitored.h5")))
     np.testing.assert_array_equal(run.datasets["scan.calibrated"], [1, 1])
     assert run.belief("param.bob.t_mw_pi_s") == 10.1e-6  # what the second look believed
     revisions = read(tmp_path / "params.log")
     assert revisions[-1].rid > run.rid
+    assert analyse(run).updates == {}  # not of one link
+    left_alone = {**run.datasets, "scan.calibrated": np.zeros(2)}
+    assert len(analyse(replace(run, datasets=left_alone)).updates) == 2  # alarms against what was believed before
+
+
+def test_a_time_out_that_has_passed_is_acted_on_once_without_an_alarm(tmp_path: Path) -> None:
+    make_lab(tmp_path, FILE)
+    said = monitored(tmp_path, "Neglected", "shots=5", "period=60")
+    assert said.index("Look 1") < said.index("keeping up fibre_delay with priority 1") < said.index("Look 2")
+    data = load(next(tmp_path.glob("results/*/*/*-Neglected.h5"))).datasets
+    np.testing.assert_array_equal(data["scan.kept_up"], [1, 0])
+    np.testing.assert_array_equal(data["scan.calibrated"], [0, 0])
+
+
+def monitored(folder: Path, class_name: str, *words: str) -> str:
+    """Take two looks with a monitor of monitored_link.py; return what was said."""
+    source = Path(__file__).with_name("monitored_link.py")
+    shutil.copy(source, folder / source.name)
+    done = execute(folder, str(folder / source.name), "-c", class_name, *LOOKS[:4], "repeats=2", *words)
+    assert done.code == 0, done.text
+    return done.text

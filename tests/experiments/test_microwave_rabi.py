@@ -10,6 +10,7 @@ from analysis.fits import FitRefused
 from analysis.load import load
 from analysis.microwave_rabi import analyse
 from analysis.report import main_report
+from analysis.report_day import changes_of
 from drivers.parameter_log import read
 
 FILE = "atoms/microwave_rabi.py"
@@ -29,6 +30,8 @@ def test_pi_times_are_those_of_the_lab_and_become_its_beliefs(tmp_path: Path) ->
     assert change.value == done.run.datasets["fit.alice.t_mw_pi_s"] and change.previous == 1e-5
     assert revision.rid == done.run.rid and "alice" in revision.fits
     assert done.run.belief("param.alice.t_mw_pi_s") == 1e-5  # the file says what the run believed
+    told = {each.name: (each.before, each.after, each.unit) for each in changes_of(done.run)}
+    assert told == {name: (each.previous, each.value, "s") for name, each in revision.changes.items()}
     lines = main_report(done.run.path)
     page = done.run.path.with_suffix(".html").read_text()
     assert any(line.startswith("alice.t_mw_pi_s:") for line in lines)

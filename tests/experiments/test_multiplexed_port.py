@@ -38,5 +38,5 @@ def test_atoms_brought_to_the_port_herald_and_their_pairs_keep_their_populations
 
 
 def test_a_lab_without_an_array_is_refused(tmp_path: Path) -> None:
-    done = execute(tmp_path, FILE, "shots=1")
+    done = execute(tmp_path, FILE, "--scenario", "default", "shots=1")
     assert done.code == 2 and "array" in done.text

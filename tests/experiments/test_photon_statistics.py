@@ -75,8 +75,8 @@ def test_light_too_weak_to_see_a_photon_gives_no_efficiency(tmp_path: Path) -> N
 def test_coincidences_of_single_photons_are_those_with_dark_clicks(tmp_path: Path) -> None:
     dark_hz = 20e3
     scenario = written(tmp_path, f"[midpoint.detector]\ndark_rate_hz = {dark_hz}\n")
-    done = execute(tmp_path, "photons/hbt_g2.py", "--scenario", scenario, "--seed", "5", "shots=4000",
-                   "singles_attempts=2000", "dark_attempts=4000")  # fmt: skip
+    done = execute(tmp_path, "photons/hbt_g2.py", "--scenario", scenario, "--seed", "5", "shots=2000",
+                   "repeats=2", "singles_attempts=1000", "dark_attempts=2000")  # fmt: skip
     assert done.code == 0 and done.run is not None, done.text
     found = hbt_g2.analyse(done.run).estimates
     photon, dark = efficiency("alice", 1.0) / 4, dark_hz * GATE_S
@@ -114,7 +114,7 @@ def synthetic(counts: np.ndarray, attempts: int) -> Run:
 def test_a_fibre_that_turns_polarisation_turns_the_correlations_and_keeps_their_length(tmp_path: Path) -> None:
     beta = 0.8
     scenario = written(tmp_path, f"[alice.polarisation]\nbeta_rad = {beta}\n")
-    done = execute(tmp_path, "photons/atom_photon.py", "--scenario", scenario, "--seed", "5", "shots=60")
+    done = execute(tmp_path, "photons/atom_photon.py", "--scenario", scenario, "--seed", "5", "shots=30", "repeats=2")
     assert done.code == 0 and done.run is not None, done.text
     found = atom_photon.analyse(done.run).estimates
     for node, angle in (("alice", beta), ("bob", 0.0)):

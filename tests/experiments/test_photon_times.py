@@ -28,7 +28,7 @@ def truth(node: str) -> tuple[float, float]:
 
 
 def test_photons_have_the_shape_of_the_cavity_and_arrive_after_the_fibre(tmp_path: Path) -> None:
-    done = execute(tmp_path, "photons/photon_shape.py", "--scenario", "bright", "--seed", "5", "shots=3000")
+    done = execute(tmp_path, "photons/photon_shape.py", "--scenario", "bright", "--seed", "5", "shots=300")
     assert done.code == 0 and done.run is not None, done.text
     result = photon_shape.analyse(done.run)
     for node in NODES:
@@ -45,7 +45,7 @@ def test_a_longer_fibre_shows_as_a_delay_and_becomes_the_belief(tmp_path: Path) 
     scenario = tmp_path / "longer.toml"
     scenario.write_text(f'extends = "bright"\ndescription = "a longer fibre"\n[bob.fibre]\nlength_m = {length}\n')
     done = execute(tmp_path, "setup/fibre_delay.py", "--scenario", str(scenario), "--seed", "6", "shots=3000",
-                   "apply=True")  # fmt: skip
+                   "repeats=1", "apply=True")  # fmt: skip
     assert done.code == 0 and done.run is not None, done.text
     result = fibre_delay.analyse(done.run)
     delay = -LONGER_M * 1.468 / 299792458.0  # alice - bob
@@ -55,7 +55,7 @@ def test_a_longer_fibre_shows_as_a_delay_and_becomes_the_belief(tmp_path: Path) 
 
 
 def test_a_dark_lab_has_no_shape(tmp_path: Path) -> None:
-    done = execute(tmp_path, "photons/photon_shape.py", "--seed", "5", "shots=40")
+    done = execute(tmp_path, "photons/photon_shape.py", "--seed", "5", "shots=4")
     assert done.code == 0 and done.run is not None, done.text
     assert "must be 50" in done.text
     with pytest.raises(DataError, match="photons of alice, must be 50"):

@@ -46,7 +46,7 @@ def test_a_target_with_too_few_atoms_is_refused_with_what_to_do(tmp_path: Path) 
 
 
 def test_a_scenario_without_an_array_is_refused(tmp_path: Path) -> None:
-    done = execute(tmp_path, FILE, "n_shots=1")
+    done = execute(tmp_path, FILE, "--scenario", "default", "n_shots=1")
     assert done.code == 2 and "scenario `array`" in " ".join(done.text.split())
 
 

@@ -110,7 +110,7 @@ def test_ctrl_c_ends_the_run_with_the_data_kept(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     done = finish(process, tmp_path)
     assert done.code == 0 and done.run is not None, done.text
-    assert "data are kept" in done.text
+    assert "these are kept" in done.text
     assert len(done.run.datasets["shots.valid"]) > 0
     assert int(done.run.datasets["run.complete"]) == 0
 

@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 from lab_runs import execute
 
+from analysis.load_and_image import analyse
+from analysis.report import report
+
 
 def test_pulse_runs_and_leaves_a_file(tmp_path: Path) -> None:
     done = execute(tmp_path, "setup/pulse.py", "duration=1e-6")
@@ -27,5 +30,10 @@ def test_loading_and_images_are_those_of_a_tweezer(tmp_path: Path) -> None:
     assert 0.66 < loaded < 0.90
     survived = present[:, 2][present[:, 1] == 1].mean()
     assert survived > 0.95
+    estimates = analyse(done.run).estimates
+    assert estimates["alice.loaded"].n + estimates["bob.loaded"].n == (present[:, 0] == 0).sum()
+    assert all(abs(estimates[f"{node}.loaded"].sigmas_from(0.78)) < 4 for node in ("alice", "bob"))
+    assert "alice.survived: " in done.text and done.run.datasets["run.complete"] == 1
+    assert "Loading and images" in report(done.run.path).read_text()
     bright, dark = counts[present == 1], counts[present == 0]
     assert np.median(bright) > 300 and np.median(dark) < 15

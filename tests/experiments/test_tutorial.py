@@ -1,9 +1,11 @@
 """The tutorial notebook runs from top to bottom, in a fresh lab, and shows what it says."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +22,26 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     notebook = nbformat.read(ROOT / "docs" / "tutorial.ipynb", as_version=4)
     client = nbclient.NotebookClient(notebook, timeout=110, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
-    text = "\n".join(str(output.get("text", "")) for cell in notebook.cells for output in cell.get("outputs", ()))
+    text = "".join(_texts(notebook))
     assert "alice.t_mw_pi_s" in text and "herald probability" in text and "MicrowaveRabi" in text
-    pictures = [output for cell in notebook.cells for output in cell.get("outputs", ())
-                if "image/svg+xml" in output.get("data", {})]  # fmt: skip
-    assert len(pictures) == 2
+    by_command, by_hand = (re.search(pattern, text) for pattern in (r"Bell-state fidelity: (\S+)", r"ZZ\)/4 = (\S+)"))
+    assert by_command is not None and by_hand is not None and by_command[1] == by_hand[1]
+    assert len(_pictures(notebook)) == 2
+
+
+def test_the_tutorial_can_be_read_without_being_run() -> None:
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(ROOT / "docs" / "tutorial.ipynb", as_version=4)
+    said = [cell for cell in notebook.cells if cell.cell_type == "code"][1:]  # the first one says nothing
+    assert all(cell.outputs for cell in said) and len(_pictures(notebook)) == 2
+    text = "".join(_texts(notebook))
+    assert "results/" in text and "Traceback" not in text
+
+
+def _texts(notebook: Any) -> list[str]:
+    return [str(output.get("text", "")) for cell in notebook.cells for output in cell.get("outputs", ())]
+
+
+def _pictures(notebook: Any) -> list[Any]:
+    return [output for cell in notebook.cells for output in cell.get("outputs", ())
+            if "image/svg+xml" in output.get("data", {})]  # fmt: skip

@@ -53,6 +53,7 @@ def test_a_run_that_is_asked_to_end_keeps_its_data(seen: dict[str, Any], lab: Pa
 
 
 def test_applets_open_by_broadcast_and_find_their_datasets(seen: dict[str, Any]) -> None:
-    assert {message[1] for message in seen["ccb"] if message[0] == "create_applet"} == {"pairs", "rate", "correlators"}
+    opened = {message[1] for message in seen["ccb"] if message[0] == "create_applet"}
+    assert opened == {"pairs", "rate", "correlators", "LoadAndImage alice", "LoadAndImage bob"}
     wanted = {word for message in seen["ccb"] for word in message[2].split() if word.startswith("live.")}
     assert wanted <= set(seen["live"])

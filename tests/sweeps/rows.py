@@ -25,7 +25,9 @@ from sim.world.world import World
 Truth = float | Callable[[World, Run, str], float]  # of a name; `*` in a name stands for either node
 LEFT = {"bright_alice": "n", "bright_bob": "n"}
 CLICKS = {"clicks_alice": "n_alice", "clicks_bob": "n_bob"}
-TURNED, LOSSY = (Path(__file__).parent / name for name in ("turned.toml", "lossy.toml"))
+TURNED, LOSSY, LOSSY_PAIR = (
+    Path(__file__).parent / name for name in ("turned.toml", "lossy.toml", "lossy_pair.toml")
+)
 BELIEVED = {name: row.default for name, row in parameters.TABLE.items()}
 
 
@@ -212,11 +214,11 @@ ROWS = (
         shares=LEFT,
     ),
     Row(
-        "fibre_delay", "setup.fibre_delay:FibreDelay", {"shots": 4000},
+        "fibre_delay", "setup.fibre_delay:FibreDelay", {"shots": 4000, "repeats": 1},
         {"*.t_photon_s": best("param.link.t_photon_*_s")}, "optimum", version=2,
     ),
     Row(
-        "photon_shape", "photons.photon_shape:PhotonShape", {"shots": 5000},
+        "photon_shape", "photons.photon_shape:PhotonShape", {"shots": 5000, "repeats": 1},
         {"*.t_mean_s": pooled, "*.t_rms_s": pooled, "*.clicks_per_attempt": pooled, "*.share_h": 0.5},
         "all seeds together; symmetry for share_h", version=2,
     ),
@@ -235,7 +237,7 @@ ROWS = (
     ),
     Row(
         "hbt_g2", "photons.hbt_g2:HbtG2",
-        {"shots": 20_000, "singles_attempts": 4000, "dark_attempts": 20_000},
+        {"shots": 20_000, "repeats": 1, "singles_attempts": 4000, "dark_attempts": 20_000},
         {"g2": pooled, "g2_of_dark_clicks": pooled, "g2_of_photons": pooled}, "all seeds together", "bright",
     ),
     Row(
@@ -245,8 +247,8 @@ ROWS = (
         "all seeds together", "bright", analyse=of_hom,
     ),
     Row(
-        "atom_photon", "photons.atom_photon:AtomPhoton", {"shots": 100},
-        {"*.e_x": pooled, "*.e_z": pooled, "*.visibility": pooled}, "all seeds together", "bright",
+        "atom_photon", "photons.atom_photon:AtomPhoton", {"shots": 100, "repeats": 1},
+        {"*.e_x": pooled, "*.e_z": pooled, "*.visibility": pooled}, "all seeds together", str(LOSSY),
     ),
     Row(
         "remote_entanglement", "link.remote_entanglement:RemoteEntanglement",
@@ -306,13 +308,14 @@ ROWS = (
         "all seeds together", "array", fresh=True,
     ),
     Row(
-        "rearrangement", "atoms.rearrangement:Rearrangement", {"n_shots": 3, "rows": 12, "columns": 12},
+        "rearrangement", "atoms.rearrangement:Rearrangement", {"n_shots": 6, "rows": 10, "columns": 10},
         {"loaded": pooled, "filled": pooled, "lost": pooled, "moves": pooled}, "all seeds together", "array",
         fresh=True,
     ),
     Row(
-        "cz_bell", "atoms.cz_bell:CzBell", {"phase": RangeScan(0.0, 5 / 6, 6), "shots": 8},
-        {"fidelity": pooled, "fidelity_raw": pooled, "contrast": pooled}, "all seeds together", "pair", fresh=True,
+        "cz_bell", "atoms.cz_bell:CzBell", {"phase": RangeScan(0.0, 5 / 6, 6), "shots": 12},
+        {"fidelity": pooled, "fidelity_raw": pooled, "contrast": pooled}, "all seeds together",
+        str(LOSSY_PAIR), fresh=True,
     ),
 )  # fmt: skip
 

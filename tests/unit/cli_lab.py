@@ -105,6 +105,13 @@ class Unit(EnvExperiment):
         pass
 
 
+class InBright(EnvExperiment):
+    simulated_in = "bright"
+
+    def run(self):
+        print("it is", self.get_device_db()["core"]["arguments"].get("scenario"))
+
+
 class Unwritable(EnvExperiment):
     def run(self):
         self.set_dataset("good", 1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from synthetic_runs import as_run, hom_datasets
 
-from analysis import hom
+from analysis import hom, hom_interference
 from atomlink.errors import DataError
 
 SEEDS = 80
@@ -52,7 +52,8 @@ def test_the_fit_is_a_good_one_and_tells_the_shape(results: list[hom.HomResult])
     chi2 = sum(fit.chi2 for fit in fits)
     dof = sum(fit.dof for fit in fits)
     assert abs(chi2 - dof) < 4 * math.sqrt(2 * dof)
-    assert sum(fit.shape == "Gaussian" for fit in fits) > 0.95 * SEEDS
+    assert sum(fit.shape == "exponential" for fit in fits) < 0.05 * SEEDS
+    assert sum(fit.shape == "Gaussian" for fit in fits) > 0.75 * SEEDS  # the rounded one differs by little
 
 
 def test_photons_that_do_not_interfere_show_no_visibility() -> None:
@@ -89,6 +90,35 @@ def test_three_delays_give_points_but_no_fit() -> None:
     result = hom.analyse(as_run(few))
     assert result.raw.fit is None
     assert abs(result.raw.visibility[1].sigmas_from(VISIBILITY)) < 4
+
+
+def test_the_visibility_without_delay_becomes_a_belief_and_one_delay_tells_its_own() -> None:
+    data = hom_datasets(np.random.default_rng(5), VISIBILITY, 3000, dark=1e-3)
+    result = hom_interference.analyse(as_run(data))
+    central = result.updates["param.link.visibility"]
+    assert central == result.estimates["visibility_without_delay"]
+    assert abs(central.sigmas_from(VISIBILITY)) < 4
+    for k, name in ((6, "visibility_without_delay"), (7, "visibility_at_+100_ns")):
+        single = {key: value[k : k + 1] if key.startswith("hom.") and len(np.atleast_1d(value)) == 13 else value
+                  for key, value in data.items()}  # fmt: skip
+        alone = hom_interference.analyse(as_run(single))
+        assert list(alone.estimates) == [name] and bool(alone.updates) == (k == 6)
+
+
+@pytest.mark.parametrize("truth", [0.97, 1.0])
+def test_no_visibility_exceeds_one_and_its_interval_still_covers(truth: float) -> None:
+    """4 sigma of the binomial spread; the interval ends at 1, so that it covers 1 more often than not."""
+    points = [hom_interference.analyse(as_run(few(seed, truth))).estimates["visibility_without_delay"]
+              for seed in range(200)]  # fmt: skip
+    assert all(point.value < 1 for point in points)
+    covered = np.mean([abs(point.value - truth) <= point.error + 1e-9 for point in points])
+    assert covered > 0.683 - 4 * math.sqrt(0.683 * 0.317 / 200)
+
+
+def few(seed: int, visibility: float) -> dict[str, Any]:
+    data = hom_datasets(np.random.default_rng(seed), visibility, 60, dark=1e-3)
+    return {key: value[6:7] if key.startswith("hom.") and len(np.atleast_1d(value)) == 13 else value
+            for key, value in data.items()}  # fmt: skip
 
 
 def test_no_crossed_coincidence_is_told() -> None:

@@ -121,7 +121,10 @@ def test_the_hom_page_states_visibility_raw_and_subtracted(tmp_path: Path) -> No
     assert page_of(path) == text  # the same run gives the same page
     result = hom.analyse(load(path))
     assert result.raw.fit.visibility.number() in text and result.subtracted.fit.visibility.number() in text
-    assert main_report(path)[0].startswith(f"Visibility: {result.subtracted.fit.visibility.number()}")
+    central = result.at(0.0, 8e-9)
+    first, second = main_report(path)[:2]
+    assert central is not None and first.startswith(f"Visibility without delay: {central.number()}")
+    assert second.startswith(f"Visibility of the dip: {result.subtracted.fit.visibility.number()}")
 
 
 def test_nothing_is_written_for_an_unreadable_file(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ class Believer:
         self.datasets: dict[str, float] = {name.replace("__", "."): value for name, value in beliefs.items()}
         self.written: dict[str, float] = {}
 
-    def get_dataset(self, key: str) -> float:
+    def get_dataset(self, key: str, archive: bool = True) -> float:
         return self.datasets[key]
 
     def set_dataset(self, key: str, value: float, **_metadata: Any) -> None:

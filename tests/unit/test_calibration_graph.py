@@ -68,9 +68,9 @@ class Walk:
         names = self.graph.nodes if known else ()
         self.states = {name: State(IN, 0.0, 0.0, self.lab.beliefs(self.graph.nodes[name])) for name in names}
 
-    def go(self, target: str = "link") -> list[str]:
+    def go(self, target: str = "link", recheck: bool = False) -> list[str]:
         self.visits: list[Visit] = []
-        Pass(self.graph, self.lab, self.states, self.visits.append).maintain(target)
+        Pass(self.graph, self.lab, self.states, self.visits.append).maintain(target, recheck)
         return [f"{visit.action} {visit.node}" for visit in self.visits if visit.action != "skip"]
 
 
@@ -89,6 +89,13 @@ def test_only_what_has_run_out_is_checked() -> None:
     walk.states["pump"] = State(IN, 80.0, 0.0)
     walk.lab.t_s = 150.0
     assert walk.go("pump") == ["check laser"]
+
+
+def test_a_recheck_trusts_no_time_out_and_touches_nothing_else_than_what_was_asked_for() -> None:
+    walk = Walk({"pump"})
+    assert walk.go("rabi") == []
+    assert walk.go("rabi", recheck=True) == ["check laser", "check pump", "measure pump", "check rabi"]
+    assert not walk.lab.drifted
 
 
 def test_a_node_out_of_spec_is_calibrated_and_what_depends_on_it_is_checked() -> None:

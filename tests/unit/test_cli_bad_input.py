@@ -29,6 +29,21 @@ CASES = [
     (["1 us (1e-06) … 100 us (0.0001)"], "argument `t_gate` is 1000 us (0.001)", [*COUNT, "t_gate=1e-3"]),
     (["write t_gate=1e-05"], "'10*us' is not PYON", [*COUNT, "t_gate=10*us"]),
     (["unknown unit `parsec`"], "argument `t_gate`", [*COUNT, "t_gate=1*parsec"]),
+    (
+        ["""scan='{"ty": "RangeScan", "start": 0, "stop": 3e-05, "npoints": 9}'"""],
+        "'RangeScan(0,3e-5,9)' is not PYON",
+        [*COUNT, "scan=RangeScan(0,3e-5,9)"],
+    ),
+    (
+        ["""scan='{"ty": "ExplicitScan", "sequence": [1, 2]}'"""],
+        "'ExplicitScan([1, 2])' is",
+        [*COUNT, "scan=ExplicitScan([1, 2])"],
+    ),
+    (
+        ["""'{"ty": "RangeScan", "start": 0.0,"""],
+        "'RangeScan(0, 30*us, 9)' is not",
+        [*COUNT, "scan=RangeScan(0, 30*us, 9)"],
+    ),
     (["""'mode="fast"'"""], "'fast' is not PYON", [*COUNT, "mode=fast"]),
     (["fast, slow"], "argument `mode` is 'fasst'", [*COUNT, 'mode="fasst"']),
     (["true or false"], "argument `twice` is 1", [*COUNT, "twice=1"]),
@@ -93,8 +108,9 @@ def test_a_bad_row_of_device_db_is_named_with_the_missing_key(
     assert not (lab / "last_rid.pyon").exists()
 
 
-def test_a_folder_that_is_no_lab_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str],
-                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_no_lab_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.py").write_text("")
     assert cli.main(["list"]) == 2
@@ -108,8 +124,9 @@ def test_an_unreadable_dataset_db_is_named(lab: Path, capsys: pytest.CaptureFixt
     assert "dataset_db.mdb" in error and "ove it away" in error and len(error.splitlines()) == 1
 
 
-def test_hardware_takes_no_scenario(lab: Path, capsys: pytest.CaptureFixture[str],
-                                    monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hardware_takes_no_scenario(
+    lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATOMLINK_TARGET", "hardware")
     assert cli.main([*COUNT, "--seed", "1"]) == 2
     assert "--seed is for a simulated lab" in capsys.readouterr().err

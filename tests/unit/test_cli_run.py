@@ -83,6 +83,46 @@ def test_the_traceback_is_shown_when_asked_for(lab: Path, capsys: pytest.Capture
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "environment", "scenario"),
+    [
+        ((), {}, "bright"),
+        (("--scenario", "default"), {}, "default"),
+        ((), {"ATOMLINK_SCENARIO": "default"}, "default"),
+    ],
+)
+def test_an_experiment_runs_in_the_scenario_that_it_names_unless_another_is_chosen(
+    lab: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...], environment: dict[str, str], scenario: str,
+) -> None:  # fmt: skip
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    assert run("InBright", *words) == 0
+    text = capsys.readouterr().out
+    assert f"it is {scenario}" in text
+    said = [line for line in text.splitlines() if line.startswith("scenario bright: InBright needs it")]
+    assert len(said) == (scenario == "bright") and dict(os.environ) == before
+
+
+def test_a_scenario_that_does_not_exist_is_the_experiments_mistake(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some = lab / "experiments" / "some.py"
+    some.write_text(some.read_text().replace('simulated_in = "bright"', 'simulated_in = "nowhere"'))
+    assert run("InBright") == 2
+    assert "InBright.simulated_in is 'nowhere', must be one of array" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("lab")
+def test_the_hardware_runs_an_experiment_whatever_scenario_it_names(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATOMLINK_TARGET", "hardware")
+    assert run("InBright") == 0
+    assert "it is None" in capsys.readouterr().out
+
+
 def test_the_working_directory_and_the_environment_are_restored(lab: Path) -> None:
     before = dict(os.environ)
     assert run("Count", "--seed", "3", "--costs", "ideal") == 0
@@ -116,7 +156,7 @@ def stopped(lab: Path, *words: str) -> tuple[int, str, dict[str, int]]:
 def test_one_ctrl_c_terminates_at_the_next_pause_and_keeps_the_data(lab: Path) -> None:
     code, error, datasets = stopped(lab)
     assert code == 130 and datasets == {"shot": 4}
-    assert "data kept in results/" in error
+    assert "what there was by then is in results/" in error
 
 
 def test_an_experiment_that_checks_ends_cleanly_and_is_analyzed(lab: Path) -> None:

@@ -178,6 +178,20 @@ def test_atoms_lost_in_the_exposure_pull_at_neither_level() -> None:
     assert levels.density(np.arange(600)).sum() == pytest.approx(1, abs=1e-6)
 
 
+def test_no_loss_seen_is_not_no_loss() -> None:
+    """Of 30 histograms of 400 images at the default loss, some show none: the truth is within 3 of their errors."""
+    light = Imaging(atom_hz=20e3, background_hz=200.0, loss_hz=0.25)
+    none_seen = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        levels = two_levels(draw_images(rng, 20e-3, rng.random(400) < 0.6, light)[0])
+        if levels.lost.value == levels.lost.error:  # 0 to twice that
+            none_seen += 1
+            truth = 1 - sum(error_rates(20e-3, levels.threshold, light)) / 2
+            assert abs(levels.fidelity.sigmas_from(truth)) < 3
+    assert none_seen > 3
+
+
 @pytest.mark.parametrize("counts", [[3] * 50, [1, 30] * 5, None])
 def test_one_level_is_not_taken_for_two(counts: list[int] | None) -> None:
     rng = np.random.default_rng(7)

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -21,6 +22,7 @@ from analysis import schema
 from analysis.journal import Journal, fold, read_journal, recover
 from analysis.load import load
 from atomlink.errors import DataError
+from experiments.sequences.recorder import open_journal
 
 CHILD = """
 import sys
@@ -266,6 +268,29 @@ def test_recover_leaves_good_files_alone_and_can_be_repeated(tmp_path: Path) -> 
     assert [entry.action for entry in recover(tmp_path)] == ["kept", "kept"]
     assert (good.read_bytes(), lost.read_bytes()) == (before, written)
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_a_part_that_is_carried_out_again_does_not_take_the_number_of_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = SimpleNamespace(scheduler=SimpleNamespace(rid=7, expid=None), journal_label="Calibrate_rabi_check")
+    for experiment in (run, run, SimpleNamespace(scheduler=run.scheduler), SimpleNamespace(scheduler=run.scheduler)):
+        open_journal(experiment, {}).close(complete=True)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == [
+        "000000007-Calibrate_rabi_check", "000000007-Calibrate_rabi_check_2", "000000007-SimpleNamespace",
+        "000000008-SimpleNamespace"]  # fmt: skip
+
+
+def test_parts_of_a_finished_pass_stay_in_its_file_and_those_of_a_killed_one_are_written(tmp_path: Path) -> None:
+    for rid, label in ((1, "Pass_rabi_check"), (1, "Pass_rabi_check_2"), (2, "Pass_rabi_check")):
+        with Journal.create(tmp_path, rid, label, {"expid": {"class_name": "Rabi"}}) as journal:
+            journal.append(row(0))
+    with h5py.File(tmp_path / "000000001-Pass.h5", "w") as file:
+        file.create_group("datasets")
+    assert [entry.action for entry in recover(tmp_path)] == ["kept", "kept", "written"]
+    assert sorted(path.name for path in tmp_path.glob("*.h5")) == ["000000001-Pass.h5", "000000002-Pass_rabi_check.h5"]
+    assert load(tmp_path / "000000002-Pass_rabi_check.h5").class_name == "Rabi"
 
 
 def test_recover_does_not_touch_a_run_that_is_alive(tmp_path: Path) -> None:

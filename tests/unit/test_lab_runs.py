@@ -182,7 +182,7 @@ def test_a_run_whose_lab_is_killed_says_so_in_one_line_and_keeps_its_data(
     with started() as (process, address):
         assert main(["run", "losing.py", f"pid={process.pid}", "--lab", address]) == 2
     kept_line, error = capsys.readouterr().err.splitlines()[-2:]
-    assert kept_line.startswith("data kept") and f"the lab at {address} is lost" in error
+    assert kept_line.startswith("what there was by then is in") and f"the lab at {address} is lost" in error
     assert not caplog.records
     with h5py.File(next(checkout.glob("results/*/*/*.h5"))) as found:
         assert found["datasets/kept"][()] == 1
@@ -247,7 +247,7 @@ def test_a_run_that_is_stopped_with_open_shutters_loses_the_timeline_and_its_lig
             errors = process.communicate(timeout=60)[1].splitlines()
         assert not open_shutters(lab)
     assert process.returncode == 2
-    assert "data kept" in errors[-2] and f"taken from process {process.pid}" in errors[-1]
+    assert "what there was by then is in" in errors[-2] and f"taken from process {process.pid}" in errors[-1]
     assert "it said nothing for 30 s; start it again" in errors[-1]
     with h5py.File(next(checkout.glob("results/*/*/*.h5"))) as found:
         assert found["datasets/kept"][()] == 1

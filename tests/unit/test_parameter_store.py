@@ -1,19 +1,24 @@
 """The parameter store: every change is recorded, nothing half done is left behind, and what cannot be is refused."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cli_lab import DEVICE_DB
 
+from analysis.estimates import Estimate
+from analysis.result import Result
 from atomlink.errors import DataError, UsageError
 from drivers import line_log, parameter_log, parameters
-from drivers.parameter_store import ParameterStore
+from drivers.parameter_store import ParameterStore, checked_value
+from experiments.sequences import conclude
 from sim.cli import main
 
 LARMOR, PULSE = "param.alice.f_larmor_hz", "param.bob.t_mw_pi_s"
@@ -63,6 +68,12 @@ def test_a_change_records_value_unit_evidence_and_what_was_before(store: Paramet
         (LARMOR, float("inf"), "Hz", "finite"),
         ("param.alice.f_larmr_hz", 1.0, "Hz", "f_larmor_hz"),
         ("param.link.visibility", 0.9, "s", "must be in 1"),
+        ("param.alice.t_raman_pi_s", -3.0, "us", "-3e-06 s, must be from 1e-09 to 0.1 s: check sign"),
+        ("param.alice.t_raman_pi_s", 100.0, "s", "from 1e-09 to 0.1 s"),
+        ("param.alice.a_excitation", 1.01, None, "must be from 0 to 1: "),
+        ("param.alice.att_cooling_db", 32.0, "dB", "from 0 to 31.5 dB"),
+        ("param.link.n_recooling", 2.5, None, "whole number from 1 "),
+        ("param.link.n_recooling", 0.0, None, "whole number from 1 "),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_changes(
@@ -71,6 +82,54 @@ def test_what_cannot_be_is_refused_and_nothing_changes(
     with pytest.raises(UsageError, match=said):
         store.set_all({PULSE: (9e-6, "s"), name: (value, unit)})
     assert not datasets and not store.revisions()
+
+
+def test_every_default_is_in_its_range_and_both_ends_are_accepted() -> None:
+    for row in parameters.TABLE.values():
+        assert -math.inf < row.lowest <= row.default <= row.highest < math.inf and row.lowest < row.highest, row
+        assert not row.whole or row.default.is_integer(), row
+        assert checked_value(row.name, row.lowest, None) == row.lowest
+        assert checked_value(row.name, row.highest, row.unit) == row.highest
+
+
+def test_a_result_that_cannot_be_believed_is_said_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(parameter_log.ROOT_VARIABLE, str(tmp_path))
+    estimate = Estimate(1.02, 0.01, 50, "", "")
+    result = Result("HOM", {}, updates={"param.link.visibility": estimate, PULSE: Estimate(9e-6, 1e-7, 50, "", "s")})
+    reader = Reader(Datasets())
+    assert not conclude._apply(reader, result)
+    assert "does not become what the lab believes" in capsys.readouterr().out
+    assert reader.own.keys() == {"fit.refused"} and not (tmp_path / parameter_log.FILE).exists()
+
+
+def test_a_run_files_what_it_believed_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(parameter_log.ROOT_VARIABLE, str(tmp_path))
+    reader = Reader(Datasets({PULSE: 1e-5}))
+    assert conclude._apply(reader, Result("Rabi", {}, updates={PULSE: Estimate(9e-6, 1e-7, 50, "", "s")}))
+    assert (reader.own[f"fit.previous.{PULSE}"], reader.own[f"fit.applied.{PULSE}"]) == (1e-5, 9e-6)
+
+
+def test_a_belief_is_archived_once_however_many_parts_of_a_run_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from artiq.experiment import EnvExperiment, HasEnvironment  # this module is imported without the runtime, too
+    from artiq.master.databases import DatasetDB
+    from artiq.master.worker_db import DatasetManager
+
+    monkeypatch.setenv(parameter_log.ROOT_VARIABLE, str(tmp_path))
+    database = DatasetDB(tmp_path / "dataset_db.mdb")
+    database.set(LARMOR, 1.41e6, persist=True)
+    manager = DatasetManager(database)
+    run = EnvExperiment((None, manager, None, {}))
+    for part in (run, HasEnvironment(run), HasEnvironment(run)):
+        assert parameters.get(part, LARMOR) == 1.41e6
+    assert manager.archive == {LARMOR: 1.41e6} and not caplog.records
+    later = DatasetManager(database)
+    parameters.get(EnvExperiment((None, later, None, {})), LARMOR)
+    database.close_db()
+    assert later.archive == {LARMOR: 1.41e6}  # the next run files it again
 
 
 def test_rollback_restores_all_and_is_itself_recorded(store: ParameterStore) -> None:
@@ -173,7 +232,9 @@ def test_a_writer_killed_at_any_moment_leaves_every_acknowledged_revision(tmp_pa
 
 
 class Reader:
-    """An experiment as far as `parameters.get` needs one."""
+    """An experiment as far as `parameters.get` and the store need one."""
+
+    scheduler = SimpleNamespace(rid=7)
 
     def __init__(self, datasets: Datasets) -> None:
         self.datasets, self.own = datasets, {}  # type: ignore[var-annotated]
@@ -233,6 +294,8 @@ def test_the_command_sets_lists_compares_and_rolls_back(capsys: pytest.CaptureFi
     [
         (("set", LARMOR, "1.41", "ms"), "must be in Hz"),
         (("set", LARMOR, "fast"), "must be a number"),
+        (("set", LARMOR, "1.4MHz"), "then perhaps a blank and a unit, as in `2.1 us`"),
+        (("set", LARMOR, "-1", "MHz"), "from 0 to 1e+10 Hz: check sign"),
         (("set", LARMOR, "nan"), "finite"),
         (("set", "param.alice.nix", "1"), "does not exist"),
         (("rollback", "9"), "must be 0 … 1"),

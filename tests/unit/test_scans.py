@@ -98,9 +98,13 @@ def test_a_point_is_repeated_until_its_share_is_known_well_enough() -> None:
     assert math.sqrt(k / n * (1 - k / n) / n) <= 0.0101
 
 
-def test_a_target_that_is_never_met_ends() -> None:
+def test_a_target_that_is_never_met_ends_and_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     experiment, _, _ = carry_out(target_error=1e-5, x=scan_of(ExplicitScan([0.5])))
     assert len(points(experiment)) == MAX_REPEATS
+    said = capsys.readouterr().out
+    assert f"after {MAX_REPEATS} rows each, 1 of 1 points do not have the error 1e-05: x = 0.5 has 0.004" in said
+    carry_out(target_error=0.03)
+    assert "Not as exact" not in capsys.readouterr().out
 
 
 def test_refinement_goes_where_the_curve_changes() -> None:
@@ -131,9 +135,11 @@ def test_a_scan_that_cannot_be_is_refused_before_anything_runs(scan: Any, said: 
     assert not list(folder.iterdir()) and not experiment.log
 
 
-def test_one_point_cannot_be_refined() -> None:
+@pytest.mark.parametrize("values", [[0.5], [0.5, 0.5]])
+def test_one_point_is_not_refined_and_not_measured_either(values: list[float], folder: Path) -> None:
     with pytest.raises(UsageError, match="two or more"):
-        carry_out(refine=2, x=scan_of(ExplicitScan([0.5])))
+        carry_out(refine=2, x=scan_of(ExplicitScan(values)))
+    assert not list(folder.iterdir())
 
 
 def test_a_pause_leaves_the_lab_safe_and_the_scan_goes_on() -> None:
@@ -143,10 +149,40 @@ def test_a_pause_leaves_the_lab_safe_and_the_scan_goes_on() -> None:
     assert devices.closed == scheduler.pauses == 1
 
 
-def test_a_run_that_is_asked_to_end_keeps_its_points_and_closes_the_lab() -> None:
+def test_a_run_that_is_asked_to_end_keeps_its_points_and_closes_the_lab(capsys: pytest.CaptureFixture[str]) -> None:
     experiment, _, datasets = carry_out(scheduler=Scheduler(end_at=3))
+    assert "Stopped after 2 of 5 rows; these are kept" in capsys.readouterr().out
     assert points(experiment) == [(0.0,), (0.25,)] and experiment.log[-1] == "end"
     assert datasets.local["scan.k"].tolist() == [10, 10] and datasets.local["run.complete"] == 0
+
+
+class Whole(Toy):
+    """A measurement without axes, ten rows of which make the whole; asked to end in the fourth, or in the first."""
+
+    axes = ()
+    interrupted = 4
+
+    def build(self) -> None:
+        self.scan = Scan(self, (), shots=100, repeats=10)
+        self.log = []
+
+    def measure(self, point: Any) -> dict[str, Any]:
+        if len(self.log) == self.interrupted:
+            raise KeyboardInterrupt
+        return super().measure(point)
+
+
+class Hasty(Whole):
+    interrupted = 1
+
+
+def test_ctrl_c_costs_the_row_under_way_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, datasets = carry_out(Whole)
+    assert datasets.local["scan.n"].tolist() == [100] * 3 and datasets.local["run.complete"] == 0
+    assert "Stopped after 3 of 10 rows; these are kept" in capsys.readouterr().out
+    _, _, datasets = carry_out(Hasty)
+    assert "scan.n" not in datasets.local
+    assert "Stopped before the first of the rows: nothing was measured" in capsys.readouterr().out
 
 
 class Broken(Toy):

@@ -349,10 +349,4 @@ class Writer(Expressions):
         straight = (isinstance(stmt, simple) or is_count(stmt, callee) for stmt in rest)
         if not all(straight) or not isinstance(last, simple | ast.Return):
             return False
-        assigned = {
-            n.id
-            for stmt in callee.node.body
-            for n in ast.walk(stmt)
-            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-        }
-        return not assigned & {p.name for p in callee.params}
+        return callee.assigned.isdisjoint(p.name for p in callee.params)

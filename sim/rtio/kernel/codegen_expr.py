@@ -487,12 +487,18 @@ def _dtype(typ: Type) -> str:
     return "bool" if elt is BOOL else "float64"
 
 
+_PLACED = (ast.stmt, ast.expr, ast.excepthandler, ast.keyword)
+
+
 def _place(made: Any, node: Any) -> None:
     """Copy a place to a node and to those below it that have none yet."""
     if hasattr(made, "lineno"):
         return
-    if isinstance(made, ast.stmt | ast.expr | ast.excepthandler | ast.keyword):
+    if isinstance(made, _PLACED):
         made.lineno, made.col_offset = node.lineno, node.col_offset
         made.end_lineno, made.end_col_offset = node.end_lineno, node.end_col_offset
-    for child in ast.iter_child_nodes(made):
-        _place(child, node)
+    for name in made._fields:
+        field = getattr(made, name, None)
+        for child in field if isinstance(field, list) else (field,):
+            if isinstance(child, ast.AST):
+                _place(child, node)

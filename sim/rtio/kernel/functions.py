@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from .embed import annotation_type
@@ -37,6 +38,12 @@ class Function:
         self.host: Any = None
         self.owner: Instance | None = None
         self.nested: list[Function] = []
+
+    @cached_property
+    def assigned(self) -> frozenset[str]:
+        """Return the names that the body assigns; a kernel that is called in many places is looked through once."""
+        found = (n for stmt in self.node.body for n in ast.walk(stmt) if isinstance(n, ast.Name))
+        return frozenset(n.id for n in found if isinstance(n.ctx, ast.Store))
 
     def bind_locals(self) -> None:
         """Give every name that the body binds a type variable."""

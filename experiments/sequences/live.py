@@ -1,0 +1,156 @@
+"""What a person watches while a run goes on: ARTIQ's own applets, opened over `ccb`, and the datasets they draw.
+
+    Scan(self, axes, plots=(mean_curve("alice", "amplitude", "p_alice_w"),))    # a scan publishes after each row
+    live = Live(self, (Plot("pairs", "number", lambda done: {"value": done["pairs"][-1]}),))
+    live.open()
+    live.publish({"pairs": [3, 17]})
+
+A plot takes the columns measured so far (name: list, a row each) and returns the datasets of its kind. Their names are
+`live.CLASS.PLOT.PART`, without blanks: the dashboard splits an applet's command at them.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Columns = Mapping[str, Sequence[Any]]
+Floats = npt.NDArray[np.float64]
+Kind = Literal["xy", "hist", "image", "number"]
+
+# By kind: applet, the dataset it must have, those it takes as --NAME, and whether it can have a title.
+_APPLETS: dict[str, tuple[str, str, tuple[str, ...], bool]] = {
+    "xy": ("plot_xy", "y", ("x", "error"), True),
+    "hist": ("plot_hist", "y", ("x",), True),  # x: edges, one more than y
+    "image": ("image", "img", (), False),
+    "number": ("big_number", "value", (), False),
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One applet: its name, its kind, and what it draws: by kind y, x, error; y, x; img; value.
+
+    `title` may hold a dataset, dots as slashes: "{live/Calibrate/now}".
+    """
+
+    name: str
+    kind: Kind
+    of: Callable[[Columns], Mapping[str, Any]]
+    title: str = ""
+
+
+class Live:
+    """The applets of one run."""
+
+    def __init__(self, experiment: Any, plots: Sequence[Plot]) -> None:
+        self._experiment = experiment
+        self._class = type(experiment).__name__
+        self.plots = tuple(plots)
+
+    def open(self) -> None:
+        """Ask every dashboard to show the applets, in a group named after the experiment."""
+        for plot in self.plots:
+            title = plot.title or f"RID {self._experiment.scheduler.rid} {self._class} {plot.name}".strip()
+            name = f"{self._class} {plot.name}".strip()
+            command = self.command(plot, title)
+            self._experiment.get_device("ccb").issue("create_applet", name, command, group=self._class)
+
+    def command(self, plot: Plot, title: str) -> str:
+        """Return the command of an applet as the dashboard takes it."""
+        applet, first, options, titled = _APPLETS[plot.kind]
+        words = [f"${{artiq_applet}}{applet}", self.key(plot, first)]
+        words += [f"--{option} {self.key(plot, option)}" for option in options]
+        return " ".join(words) + (f' --title "{title}"' if titled else "")
+
+    def key(self, plot: Plot, part: str) -> str:
+        """Return the name of a dataset."""
+        return ".".join(filter(None, ("live", self._class, re.sub(r"\W+", "_", plot.name), part)))
+
+    def publish(self, columns: Columns) -> None:
+        """Broadcast what the applets draw."""
+        for plot in self.plots:
+            for part, value in plot.of(columns).items():
+                self._experiment.set_dataset(self.key(plot, part), value, broadcast=True, archive=False)
+
+
+# -- curves
+
+
+def share_curve(name: str, axis: str, shares: tuple[str, str]) -> Plot:
+    """Return the plot of a share, columns (successes, trials), against an axis."""
+
+    def of(columns: Columns) -> dict[str, Any]:
+        x, y, error = share_points(columns[axis], columns[shares[0]], columns[shares[1]])
+        return {"y": y, "x": x, "error": error}
+
+    return Plot(name, "xy", of)
+
+
+def share_points(x: Sequence[Any], k: Sequence[Any], n: Sequence[Any]) -> tuple[Floats, Floats, Floats]:
+    """Return x, share and Jeffreys error, rows of equal x added up; x without trials is left out."""
+    at, index = np.unique(np.asarray(x, dtype=float), return_inverse=True)
+    hits, trials = (np.bincount(index.ravel(), np.asarray(c, dtype=float), minlength=len(at)) for c in (k, n))
+    some = trials > 0
+    at, hits, trials = at[some], hits[some], trials[some]
+    return at, hits / trials, np.sqrt((hits + 0.5) * (trials - hits + 0.5) / (trials + 2)) / (trials + 1)
+
+
+def mean_curve(name: str, axis: str, column: str) -> Plot:
+    """Return the plot of a column's mean against an axis; a row may hold a list of readings."""
+
+    def of(columns: Columns) -> dict[str, Any]:
+        x = np.asarray(columns[axis], dtype=float)
+        readings = np.asarray(columns[column], dtype=float).reshape(len(x), -1)
+        at = np.unique(x)
+        each = [readings[x == value].ravel() for value in at]
+        error = [float(np.std(r, ddof=1) / np.sqrt(len(r))) if len(r) > 1 else 0.0 for r in each]
+        return {"y": np.array([np.mean(r) for r in each]), "x": at, "error": np.array(error)}
+
+    return Plot(name, "xy", of)
+
+
+# -- maps and histograms
+
+
+def share_map(name: str, axes: tuple[str, str], shares: tuple[str, str]) -> Plot:
+    """Return the image of a share against two axes: the first to the right, the second down; NaN where not measured."""
+
+    def of(columns: Columns) -> dict[str, Any]:
+        at = [np.unique(np.asarray(columns[axis], dtype=float), return_inverse=True) for axis in axes]
+        size = (len(at[0][0]), len(at[1][0]))
+        cell = at[0][1].ravel() * size[1] + at[1][1].ravel()
+        k, n = (np.bincount(cell, np.asarray(columns[c], dtype=float), minlength=size[0] * size[1]) for c in shares)
+        return {"img": np.where(n > 0, k / np.maximum(n, 1), np.nan).reshape(size)}
+
+    return Plot(name, "image", of)
+
+
+def counts_histogram(name: str, column: str, bins: int = 100) -> Plot:
+    """Return the histogram of whole numbers that the rows hold; bins of a whole width, at most so many."""
+
+    def of(columns: Columns) -> dict[str, Any]:
+        values = np.asarray(columns[column]).ravel()
+        low, high = int(values.min()), int(values.max())
+        width = -(-(high - low + 1) // bins)
+        edges = np.arange(low, high + width + 1, width) - 0.5
+        return {"y": np.histogram(values, edges)[0], "x": edges}
+
+    return Plot(name, "hist", of)
+
+
+def summed_histogram(name: str, column: str, first: float = 0.0, width: float = 1.0, merge: int = 1) -> Plot:
+    """Return the histogram that the rows hold (any shape, the last axis is bins), added up, `merge` bins drawn as one;
+    the first bin begins at `first`.
+    """
+
+    def of(columns: Columns) -> dict[str, Any]:
+        held = np.asarray(columns[column])
+        counts = held.reshape(-1, held.shape[-1]).sum(axis=0)
+        whole = np.pad(counts, (0, -len(counts) % merge)).reshape(-1, merge).sum(axis=1)
+        return {"y": whole, "x": first + width * merge * np.arange(len(whole) + 1)}
+
+    return Plot(name, "hist", of)
