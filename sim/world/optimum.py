@@ -20,7 +20,7 @@ from sim.physics.pumping import F1, READY, generator, transition
 from sim.world.node import Node
 from sim.world.world import World
 
-_CYCLE_REST_S = 2.2e-6  # an attempt besides pumping: photon delay, gate, overhead of the gateware
+_CYCLE_REST_S = 1.6e-6  # an attempt besides pumping: way of the photon, gate, overhead of the gateware
 _STEPS = 40  # of a golden-section search: 4e-9 of the interval
 
 

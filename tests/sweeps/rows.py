@@ -181,7 +181,7 @@ ROWS = (
     ),
     Row(
         "spin_echo", "atoms.spin_echo:SpinEcho",
-        {"shots": 24, "t_wait": RangeScan(20e-6, 5020e-6, 15)},
+        {"shots": 90, "t_wait": RangeScan(20e-6, 4020e-6, 11)},
         {"*.t2_s": of_node(lambda node, _run: node.truth.memory.t2_s)}, "scenario",
         shares=LEFT,
     ),
@@ -299,7 +299,7 @@ ROWS = (
     ),
     Row(
         "link_monitor", "link.link_monitor:LinkMonitor", {"shots": 30, "repeats": 4, "calibrate": False},
-        {"rate_hz": pooled, "rate_lab_hz": pooled, "fidelity": pooled}, "all seeds together", "bright",
+        {"rate_hz": pooled, "rate_lab_hz": pooled, "fidelity": pooled}, "all seeds together",
     ),
     Row(
         "multiplexed_port", "link.multiplexed_port:MultiplexedPort",
