@@ -370,9 +370,11 @@ def _calibrate(words: list[str]) -> int:
                            "stale, diagnose upwards what fails, calibrate what has drifted.")
     parser.add_argument("target", metavar="TARGET", nargs="?", default="all", help="a node (default: all)")
     parser.add_argument("--dry-run", action="store_true", help="say what is stale and would be checked; touch nothing")
+    parser.add_argument("--recheck", action="store_true", help="check what is fresh, too: something has changed")
     _add_run_options(parser)
     args = parser.parse_args(words)
-    args.class_name, args.arguments = None, [f'target="{args.target}"', f"dry_run={args.dry_run}"]
+    given = (f'target="{args.target}"', f"recheck={args.recheck}", f"dry_run={args.dry_run}")
+    args.class_name, args.arguments = None, [*given]
     import experiments.calibration
     from sim.command.lab import find_lab
 

@@ -131,7 +131,7 @@ class Calibrate(EnvExperiment):
 
     def _plan(self, walk: Pass) -> None:
         for node in self.wanted:
-            why = walk.stale(node, self.started_s)
+            why = walk.stale(node, self.started_s) or ("asked for" if self.recheck else "")
             state = self.states[node.name]
             age_s = max(self.started_s - max(state.checked_s, state.calibrated_s), 0.0)
             fresh = f"fresh, {state.verdict} {span(age_s)} ago, holds for {span(node.timeout_s)}"

@@ -67,8 +67,9 @@ def test_a_part_of_the_graph_is_calibrated_and_then_fresh(lab: Path) -> None:
     for node in ("alice", "bob"):
         name = f"param.{node}.image_threshold"
         assert abs(revision.changes[name].value - best[name]) < 15
-    again = atomlink(lab, "calibrate", "imaging", "--dry-run")
-    assert "imaging: fresh" in again
+    assert "imaging: fresh" in atomlink(lab, "calibrate", "imaging", "--dry-run")
+    again = atomlink(lab, "calibrate", "imaging", "--recheck", "--dry-run")
+    assert "imaging: to be checked, asked for" in again
 
 
 def test_the_pump_time_that_is_set_makes_most_heralds() -> None:
