@@ -35,9 +35,10 @@ BELIEVED = {name: row.default for name, row in parameters.TABLE.items()}
 class Row:
     """One experiment at a small size; `truths` by the name of the estimate.
 
-    `shares`: counted columns and their trials; from the shares that all
-    seeds had, more runs can be drawn. `draw` makes the twin's input of a seed where the experiment is too slow for
-    hundreds. `version`: to be raised where the lab changed, so that old data no longer count.
+    `shares`: counted columns and their trials; from the shares that all seeds had, more runs can be drawn. `draw` makes
+    the twin's input of a seed where the experiment is too slow for hundreds. `wide`: estimates whose error is meant to
+    be larger than their scatter, and why. `version`: to be raised where the lab changed, so that old data no longer
+    count.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Row:
     shares: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     draw: Callable[[int], Run] | None = None
     analyse: Callable[[Run], Mapping[str, Any]] | None = None
-    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    wide: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     version: int = 1
 
 
@@ -237,7 +238,7 @@ ROWS = (
     ),
     Row(
         "hbt_g2", "photons.hbt_g2:HbtG2",
-        {"shots": 20_000, "repeats": 1, "singles_attempts": 4000, "dark_attempts": 20_000},
+        {"shots": 60_000, "repeats": 1, "singles_attempts": 4000, "dark_attempts": 60_000},
         {"g2": pooled, "g2_of_dark_clicks": pooled, "g2_of_photons": pooled}, "all seeds together", "bright",
     ),
     Row(
@@ -245,6 +246,7 @@ ROWS = (
         {"delays": RangeScan(-0.24e-6, 0.24e-6, 7), "attempts": 6000, "singles_attempts": 400, "dark_attempts": 6000},
         {"visibility": pooled, "visibility_subtracted": pooled, "fit.visibility": pooled, "fit.centre_s": 0.0},
         "all seeds together", "bright", analyse=of_hom,
+        wide={"fit.visibility": "its error holds what three shapes of the dip differ by"},
     ),
     Row(
         "atom_photon", "photons.atom_photon:AtomPhoton", {"shots": 100, "repeats": 1},
@@ -298,7 +300,7 @@ ROWS = (
         {"phase_rad": pooled, "visibility": pooled}, "all seeds together", "bright",
     ),
     Row(
-        "link_monitor", "link.link_monitor:LinkMonitor", {"shots": 30, "repeats": 4, "calibrate": False},
+        "link_monitor", "link.link_monitor:LinkMonitor", {"shots": 60, "repeats": 3, "calibrate": False},
         {"rate_hz": pooled, "rate_lab_hz": pooled, "fidelity": pooled}, "all seeds together",
     ),
     Row(

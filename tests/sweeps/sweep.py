@@ -28,7 +28,7 @@ from sim.artiq_runtime import install  # noqa: E402
 install()
 
 import numpy as np  # noqa: E402
-from covered import Coverage, coverage  # noqa: E402
+from covered import COVERED, Coverage, coverage  # noqa: E402
 from rows import ROWS, Row, pooled, row_named  # noqa: E402
 from swept_lab import SweptLab, from_json, to_json  # noqa: E402
 
@@ -149,15 +149,21 @@ def line(row: Row, key: str, found: Coverage, seeds: int, draws: int = 0) -> str
     runs = f"{draws} drawn from {seeds}" if draws else f"{seeds}"
     return (
         f"| {row.name} | {key} | {runs} | {found.n} | {100 * found.share:.1f} ± {100 * found.error:.1f} % "
-        f"| {found.mean:+.2f} | {found.rms:.2f} | {100 * found.refused:.1f} % | {found.verdict()} "
-        f"| {'the seeds together' if draws else row.source}{'; ' + row.notes[key] if key in row.notes else ''} |"
+        f"| {found.mean:+.2f} | {found.rms:.2f} | {100 * found.refused:.1f} % | {verdict(row, key, found)} "
+        f"| {'the seeds together' if draws else row.source}{'; ' + row.wide[key] if key in row.wide else ''} |"
     )
+
+
+def verdict(row: Row, key: str, found: Coverage) -> str:
+    """Return the verdict; `wide` where an interval covers too often and is meant to."""
+    return "wide" if key in row.wide and found.share > COVERED[1] else found.verdict()
 
 
 HEAD = """# How often 68 % intervals cover the truth
 
-Written by `make sweep`. Good: the share lies within 57 … 79 %; open: outside, but that may be chance; bad: outside.
-Both nodes of a run count as two estimates. A pull is (estimate - truth)/error.
+Written by `make sweep`. Good: the share lies within 57 … 79 %; open: outside, but that may be chance; bad: outside;
+wide: above, where an error is meant to be larger than the scatter. Both nodes of a run count as two estimates. A pull
+is (estimate - truth)/error.
 
 | row | estimate | seeds | estimates | covered | mean pull | rms pull | refused | verdict | truth |
 |---|---|---|---|---|---|---|---|---|---|
@@ -175,7 +181,7 @@ def write(folder: Path, rows: list[Row], draws: int) -> int:
         for n in (0, draws) if row.shares and draws and len(runs) >= ENOUGH else (0,):
             for key, found in judge(row, runs, n).items():
                 lines.append(line(row, key, found, len(runs), n))
-                bad += found.verdict() == "bad"
+                bad += verdict(row, key, found) == "bad"
                 print(lines[-1], flush=True)
     (folder / "coverage.md").write_text(HEAD + "\n".join(lines) + "\n")
     return bad
