@@ -21,8 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NO_LIGHT = {"Pulse", "Idle", "CavityLockQuality"}  # they open no shutter
 # One of each way to run; the others share `Scan.run` and `RecordedPairs.run` with one of these.
 FEW = {"LoadAndImage", "Rearrangement", "Ramsey", "RemoteEntanglement", "HomInterference", "AomPower", "LinkMonitor"}
-LAST = {"Rearrangement": "alice"}  # the node that is initialised last: bob, but where there is one node
-OPTIONS = {"Rearrangement": ("--scenario", "array")}
+LAST = {"Rearrangement": "alice", "CzBell": "alice"}  # the node that is initialised last: bob, but where there is one node
 LINE = {"Calibrate": "Calibration ended with .* not in spec.*"}  # what fails are the runs that it submits
 
 
@@ -71,7 +70,7 @@ def test_an_experiment_that_fails_with_open_shutters_closes_them(
     monkeypatch.setattr(Node, "init", broken)
     shutil.copy(ROOT / "device_db.py", tmp_path)
     monkeypatch.chdir(tmp_path)
-    code = main(["run", shutil.copy(ROOT / file, tmp_path), "-c", name, *OPTIONS.get(name, ())])
+    code = main(["run", shutil.copy(ROOT / file, tmp_path), "-c", name])
     lines = capsys.readouterr().err.splitlines()
     assert code == 2 and re.fullmatch(f"atomlink: error: {LINE.get(name, 'the injected fault')}", lines[-1]), lines[-5:]
     world = worlds[-1]
