@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NO_LIGHT = {"Pulse", "Idle", "CavityLockQuality"}  # they open no shutter
 # One of each way to run; the others share `Scan.run` and `RecordedPairs.run` with one of these.
 FEW = {"LoadAndImage", "Rearrangement", "Ramsey", "RemoteEntanglement", "HomInterference", "AomPower", "LinkMonitor"}
-LAST = {"Rearrangement": "alice", "CzBell": "alice"}  # the node that is initialised last: bob, but where there is one node
+LAST = {"Rearrangement": "alice", "CzBell": "alice"}  # the node initialised last: bob, but where there is one
 LINE = {"Calibrate": "Calibration ended with .* not in spec.*"}  # what fails are the runs that it submits
 
 
