@@ -25,8 +25,8 @@ from sim.world.world import World
 Truth = float | Callable[[World, Run, str], float]  # of a name; `*` in a name stands for either node
 LEFT = {"bright_alice": "n", "bright_bob": "n"}
 CLICKS = {"clicks_alice": "n_alice", "clicks_bob": "n_bob"}
-TURNED, LOSSY, LOSSY_PAIR = (
-    Path(__file__).parent / name for name in ("turned.toml", "lossy.toml", "lossy_pair.toml")
+TURNED, LOSSY, LOSSY_PAIR, LOSSY_ARRAY = (
+    Path(__file__).parent / f"{name}.toml" for name in ("turned", "lossy", "lossy_pair", "lossy_array")
 )
 BELIEVED = {name: row.default for name, row in parameters.TABLE.items()}
 
@@ -305,9 +305,9 @@ ROWS = (
     ),
     Row(
         "multiplexed_port", "link.multiplexed_port:MultiplexedPort",
-        {"n_atoms": ExplicitScan([2]), "shots": 20, "attempts": 150, "rows": 3, "columns": 3},
+        {"n_atoms": ExplicitScan([2]), "shots": 50, "attempts": 120, "rows": 3, "columns": 3},
         {"rate_2_hz": pooled, "herald_probability": pooled, "stored_zz": pooled},
-        "all seeds together", "array", fresh=True,
+        "all seeds together", str(LOSSY_ARRAY), fresh=True,
     ),
     Row(
         "rearrangement", "atoms.rearrangement:Rearrangement", {"n_shots": 6, "rows": 10, "columns": 10},
