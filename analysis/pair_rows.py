@@ -79,12 +79,18 @@ def retention(cells: Ints) -> Retention | None:
     return readout.retention(np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], cells, axis=0))
 
 
+def raw_fidelity(tables: Ints, names: tuple[str, ...] = tuple(WEIGHTS)) -> Estimate | None:
+    """Return the fidelity with Psi+ of tables (settings, 2, 2), raw; None where a setting has no pair."""
+    counts = {name: tables[names.index(name)] for name in WEIGHTS}
+    if not all(table.any() for table in counts.values()):
+        return None
+    return readout.combine([(WEIGHTS[name], readout.correlator(table)) for name, table in counts.items()],
+                           UNCORRECTED, 0.25)  # fmt: skip
+
+
 def look(row: dict[str, Any], names: tuple[str, ...] = tuple(WEIGHTS)) -> Look:
     """Return one row as the control charts take it; the fidelity is raw, 0.25 where a setting has no pair."""
     tables = np.reshape(row["table"], (len(names), 2, 2))
     pairs = tuple(int(tables[names.index(name)].sum()) for name in WEIGHTS)
-    fidelity = 0.25
-    if all(pairs):
-        parts = [(weight, readout.correlator(tables[names.index(name)])) for name, weight in WEIGHTS.items()]
-        fidelity = readout.combine(parts, UNCORRECTED, 0.25).value
-    return Look(int(row["heralds"]), float(row["t_attempting_s"]), fidelity, pairs)
+    fidelity = raw_fidelity(tables, names)
+    return Look(int(row["heralds"]), float(row["t_attempting_s"]), fidelity.value if fidelity else 0.25, pairs)

@@ -9,9 +9,9 @@ with a, b = 1 for seen,
 
 Assumed: the nodes lose atoms independently of each other and of the state. Not corrected: |1> atoms that survive
 the push-out (a faulty map or push-out) and counts of an empty trap above threshold; both stay in the result, as
-errors of the pair. Errors: Dirichlet posterior of the four outcomes (1/2 each) and, by derivatives, the covariance
-of (R_A, R_B), which every correlator of a run shares. The correction is the standard inversion of a read-out matrix
-with one unknown per node.
+errors of the pair. Errors: Dirichlet posterior of the four outcomes (1/4 each, Perks: for equal against unequal that
+is Jeffreys' prior) and, by derivatives, the covariance of (R_A, R_B), which every correlator of a run shares. The
+correction is the standard inversion of a read-out matrix with one unknown per node.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def correlator(counts: Ints, kept: Retention = UNCORRECTED) -> Correlator:
         raise DataError("A correlator needs at least one shot, but the setting has none.")
     r_a, r_b = kept.values
     y_a, y_b = np.array([-1.0, 2 / r_a - 1]), np.array([-1.0, 2 / r_b - 1])
-    p, posterior = counts / n, (counts + 0.5) / (n + 2)
-    variance = float(y_a**2 @ posterior @ y_b**2 - (y_a @ posterior @ y_b) ** 2) / (n + 3)
+    p, posterior = counts / n, (counts + 0.25) / (n + 1)
+    variance = float(y_a**2 @ posterior @ y_b**2 - (y_a @ posterior @ y_b) ** 2) / (n + 2)
     gradient = np.array([-2 / r_a**2 * (p[1] @ y_b), -2 / r_b**2 * (y_a @ p[:, 1])])
     return Correlator(float(y_a @ p @ y_b), variance, gradient, n)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import atomlink
 from atomlink.errors import LabError, UsageError
+from sim.command.paths import short
 
 if TYPE_CHECKING:
     from datetime import date
@@ -157,7 +158,7 @@ def _execute(run: "Run") -> int:
             print(_kept(run.path), file=sys.stderr)
         raise
     if run.path is not None:
-        print(f"results: {_short(run.path)}")
+        print(f"results: {short(run.path)}")
     for other in run.others:
         print(f"atomlink: {other}", file=sys.stderr)
     if run.others and run.stop_signal is not None:
@@ -245,12 +246,7 @@ def _variables(settings: Mapping[str, str]) -> Iterator[None]:
 
 
 def _kept(path: Path | None) -> str:
-    return "nothing was written" if path is None else f"what there was by then is in {_short(path)}"
-
-
-def _short(path: Path) -> str:
-    """Return a path as seen from the working directory where it is below it."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return "nothing was written" if path is None else f"what there was by then is in {short(path)}"
 
 
 def _report(words: list[str]) -> int:
@@ -265,7 +261,7 @@ def _report(words: list[str]) -> int:
     if args.day is not None:
         from analysis.report_day import report_day
 
-        print(f"report: {_short(report_day(find_lab(Path.cwd()).results, _day(args.day)))}")
+        print(f"report: {short(report_day(find_lab(Path.cwd()).results, _day(args.day)))}")
         return 0
     from analysis.report import main_report
 
@@ -288,7 +284,7 @@ def _export(words: list[str]) -> int:
     run = load(_result(args.file))
     folder = args.to or run.path.parent
     for path in [export.to_netcdf(run, folder)] if args.netcdf else export.to_csv(run, folder):
-        print(_short(path))
+        print(short(path))
     return 0
 
 
@@ -319,18 +315,10 @@ def _recover(words: list[str]) -> int:
     parser.add_argument("path", metavar="PATH", type=Path, nargs="?", help="journal or folder (default: all results)")
     parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(words)
-    from analysis.journal import recover
     from sim.command.lab import find_lab
+    from sim.command.recover import print_recovered
 
-    path = args.path or find_lab(Path.cwd()).results
-    # A run that was killed before it wrote anything has left no folder: then there is nothing to recover.
-    recoveries = recover(path) if args.path or path.exists() else []
-    kept = [recovery for recovery in recoveries if recovery.action == "kept"]
-    for recovery in recoveries:
-        if recovery.action != "kept":
-            print(recovery)
-    print(f"{len(recoveries)} journals in {_short(path.resolve())}, {len(kept)} of them with a readable results file")
-    return int(any(recovery.action == "failed" for recovery in recoveries))
+    return print_recovered(args.path, find_lab(Path.cwd()).results)
 
 
 def _validate(words: list[str]) -> int:

@@ -10,25 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from analysis.pair_rows import raw_fidelity
 from analysis.veto import is_vetoed
 from experiments.sequences.live import Columns, Plot
 from experiments.sequences.pairs import Pairs
-
-WEIGHTS = np.array([0.25, 0.25, -0.25])  # of XX, YY and ZZ in the fidelity with Psi+
 
 
 def fidelity_curve(axis: str) -> Plot:
     """Return the plot of the raw fidelity with Psi+ against a column; the settings must be XX, YY, ZZ."""
 
     def of(columns: Columns) -> dict[str, Any]:
-        x, tables = np.asarray(columns[axis], dtype=float), np.asarray(columns["table"]).reshape(-1, len(WEIGHTS), 4)
-        at = np.unique(x)
-        cells = np.array([tables[x == value].sum(axis=0) for value in at])  # (x, setting, cell)
-        pairs = cells.sum(axis=2)
-        at, cells, pairs = (each[pairs.all(axis=1)] for each in (at, cells, pairs))
-        correlators = (cells[:, :, 0] + cells[:, :, 3] - cells[:, :, 1] - cells[:, :, 2]) / pairs
-        error = np.sqrt((WEIGHTS**2 * (1 - correlators**2) / pairs).sum(axis=1))
-        return {"y": 0.25 + correlators @ WEIGHTS, "x": at, "error": error}
+        x, tables = np.asarray(columns[axis], dtype=float), np.asarray(columns["table"]).reshape(len(columns[axis]), -1)
+        added = {value: tables[x == value].sum(axis=0).reshape(-1, 2, 2) for value in np.unique(x)}
+        found = {value: fidelity for value, table in added.items() if (fidelity := raw_fidelity(table)) is not None}
+        y, error = (np.array([getattr(each, part) for each in found.values()]) for part in ("value", "error"))
+        return {"y": y, "x": np.array(list(found)), "error": error}
 
     return Plot("fidelity", "xy", of)
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from atomlink.errors import DeviceError, LabError, UsageError
+from sim.command.paths import short
 from sim.suggest import closest
 
 SIM = str(Path(__file__).parent.parent) + "/"
@@ -35,7 +36,7 @@ def place(error: BaseException) -> str:
     if not frames:
         return "no place known"
     file, line, function = (ours or frames)[-1]
-    return f"{_relative(file)}:{line} in {function}"
+    return f"{short(Path(file))}:{line} in {function}"
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int, str]]:
@@ -43,11 +44,6 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int, str]]:
         code = traceback.tb_frame.f_code
         yield code.co_filename, traceback.tb_lineno, code.co_name
         traceback = traceback.tb_next
-
-
-def _relative(file: str) -> str:
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 def explain_device(error: Exception, device_db: Mapping[str, Any]) -> LabError | None:

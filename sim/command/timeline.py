@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from atomlink.errors import UsageError
+from sim.command.paths import short
 
 if TYPE_CHECKING:
     from sim.command.lab import Lab
@@ -105,7 +106,7 @@ class Timeline:
         file = _opened(path) if self._file is None else self._file
         with file:
             n = self._changes.write(file, round(row.get("ref_period", 1e-9) * 1e12), comments, end_mu)
-        print(f"VCD: {_short(path)} ({n} changes; gtkwave opens it, {_pulseview(end_mu)})")
+        print(f"VCD: {short(path)} ({n} changes; gtkwave opens it, {_pulseview(end_mu)})")
 
     # The report
 
@@ -274,7 +275,3 @@ def _pulseview(end_mu: int) -> str:
     while end_mu // step > _PULSEVIEW_SAMPLES:
         step *= 10
     return "and so does pulseview" if step == 1 else f"pulseview with -I vcd:downsample={step}"
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

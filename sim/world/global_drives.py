@@ -17,7 +17,7 @@ import numpy as np
 from sim.physics.trap import survival_after_heating
 from sim.world.attempt import ABSENT, F1, F2, READY
 from sim.world.interface_atom import QUBIT
-from sim.world.qubits import Cluster, Stored
+from sim.world.qubits import Cluster, Pulse, Stored
 
 if TYPE_CHECKING:
     from sim.world.gate import RydbergGate
@@ -49,9 +49,9 @@ class GlobalDrives:
             self._pump(site, dt)
         label = self.array.label(*site)
         if beams["raman_a"].power and beams["raman_b"].power and label in (QUBIT, F1):
-            self._raman(site, start_mu, dt)
+            self._turn(site, self.node.raman_pulse, start_mu, dt)
         if self.node.microwave_on and label in (QUBIT, F1, READY):
-            self._microwave(site, start_mu, dt)
+            self._turn(site, self.node.microwave_pulse, start_mu, dt)
         if beams["pushout"].power and label != ABSENT:
             self._push_out(site, start_mu, dt * beams["pushout"].power)
 
@@ -68,17 +68,9 @@ class GlobalDrives:
         if after > trap_k / 40 and self.rng.random() >= survival_after_heating(before, after, trap_k):  # as `Node.heat`
             self.array.lose_sites(np.array([site]))
 
-    def _raman(self, site: Site, start_mu: int, dt: float) -> None:
+    def _turn(self, site: Site, pulse: Pulse, start_mu: int, dt: float) -> None:
         stored = self._qubit(site, start_mu)
-        noise = stored.cluster.members[stored.name]
-        stored.cluster.apply(stored.name, self.node.raman_pulse(noise, start_mu, dt))
-        noise.touched_mu = start_mu + dt * 1e9
-
-    def _microwave(self, site: Site, start_mu: int, dt: float) -> None:
-        stored = self._qubit(site, start_mu)
-        noise = stored.cluster.members[stored.name]
-        stored.cluster.apply(stored.name, self.node.microwave_pulse(noise, start_mu, dt))
-        noise.touched_mu = start_mu + dt * 1e9
+        stored.cluster.turn(stored.name, pulse, start_mu, dt)
 
     def _push_out(self, site: Site, start_mu: int, exposure_s: float) -> None:
         light = self.node.truth.pushout

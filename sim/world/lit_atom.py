@@ -106,9 +106,9 @@ class LitAtom(InterfaceAtom):
             self._pump(dt)
         if self.label in (QUBIT, F1):
             if beams["raman_a"].power and beams["raman_b"].power:
-                self._raman(start_mu, dt)
+                self.qubit(start_mu).turn(self.name, self.raman_pulse, start_mu, dt)
             if self.microwave_on:
-                self._microwave(start_mu, dt)
+                self.qubit(start_mu).turn(self.name, self.microwave_pulse, start_mu, dt)
         if beams["pushout"].power:
             self._push_out(start_mu, dt * beams["pushout"].power)
 
@@ -175,12 +175,6 @@ class LitAtom(InterfaceAtom):
 
     # -- light that turns qubits ---------------------------------------------------------------------------------------
 
-    def _raman(self, start_mu: int, dt: float) -> None:
-        cluster = self.qubit(start_mu)
-        noise = cluster.members[self.name]
-        cluster.apply(self.name, self.raman_pulse(noise, start_mu, dt))
-        noise.touched_mu = start_mu + dt * 1e9
-
     def raman_pulse(self, noise: Member, start_mu: int, dt: float) -> Complexes:
         """Return what the Raman light does for dt seconds to an atom with this noise."""
         a, b = self.beams["raman_a"], self.beams["raman_b"]
@@ -189,12 +183,6 @@ class LitAtom(InterfaceAtom):
         detuning = self.larmor_rad_s + noise.detuning_rad_s - drive + self.truth.raman.detuning_rad_s
         pulse = raman(rabi, detuning, b.phase_rad(start_mu) - a.phase_rad(start_mu), dt)
         return _turned(pulse, drive * dt)
-
-    def _microwave(self, start_mu: int, dt: float) -> None:
-        cluster = self.qubit(start_mu)
-        noise = cluster.members[self.name]
-        cluster.apply(self.name, self.microwave_pulse(noise, start_mu, dt))
-        noise.touched_mu = start_mu + dt * 1e9
 
     def microwave_pulse(self, noise: Member, start_mu: int, dt: float) -> Complexes:
         """Return what the microwave does for dt seconds to an atom with this noise, in a pulse that may be on already:

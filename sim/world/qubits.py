@@ -38,6 +38,9 @@ class Member:
     microwave_scale: float
 
 
+Pulse = Callable[[Member, int, float], Complexes]  # noise of the atom, start (mu), length (s) -> (3, 3) unitary
+
+
 class Cluster:
     """Atoms in a joint pure state; `state` has one axis of 3 per atom, of 4 while it may be in its Rydberg state."""
 
@@ -54,6 +57,12 @@ class Cluster:
             self.state = np.moveaxis(np.tensordot(unitary, self.state, (1, axis)), 0, axis)
         else:
             self.state = unitary @ self.state if axis == 0 else self.state @ unitary.T
+
+    def turn(self, node: str, pulse: Pulse, start_mu: int, dt: float) -> None:
+        """Let a pulse act on one atom from start_mu on for dt seconds; it precesses under the light, not besides."""
+        member = self.members[node]
+        self.apply(node, pulse(member, start_mu, dt))
+        member.touched_mu = start_mu + dt * 1e9
 
     def evolve(self, node: str, t_mu: float, larmor_rad_s: float, memory: Memory, rng: np.random.Generator) -> None:
         """Let one atom precess and decohere until t_mu (1 mu = 1 ns)."""
