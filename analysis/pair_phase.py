@@ -1,15 +1,17 @@
 """The phase of the heralded pairs. Twin of experiments/link/pair_phase.py.
 
-Fed forward, the pairs are (|01> + exp(i phase)|10>)/sqrt(2): measured along azimuths 0 and a, the outcomes agree with
-probability offset + (V/2) cos(a - phase), with V the visibility of what pumping, photons and read-out leave. A retarder
-of H against V in front of alice's fibre turns the phase by its own angle, as far as the fibre does not mix H and V; so
-it takes out what the two fibres and all delays leave, and polarisation alignment need not know it.
+Fed forward, the pairs are (exp(i phase)|01> + |10>)/sqrt(2): measured along azimuths 0 and a, the outcomes agree with
+probability offset + (V/2) cos(a - phase), with V the visibility of what pumping, photons and read-out leave. Azimuths
+are counted from the phase that the lab believed, which every experiment on pairs adds to bob's: `phase` is what was
+left, and what fibres and delays do to the pairs is taken out without an actuator. So polarisation alignment need not
+know it.
 Fit: least squares, linear in offset, cos and sin; each share weighted by its binomial error.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +27,7 @@ from atomlink.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BELIEF = "param.link.phase_rad"
 LEAST_VISIBILITY = 3.0  # in its standard errors; below, there is no phase to speak of
 
 
@@ -35,7 +38,7 @@ def points(run: Run) -> fits.Points:
 
 
 def analyse(run: Run) -> Result:
-    """Return phase, visibility, and the voltage of alice's retarder that makes the phase 0."""
+    """Return the phase that is left, the visibility, and the phase to believe in."""
     values, covariance, n = _solved(run)
     visibility = 2 * math.hypot(values[1], values[2])
     along = np.array([0.0, values[1], values[2]]) * 2 / visibility
@@ -49,7 +52,7 @@ def analyse(run: Run) -> Result:
     return Result(
         "Pair phase",
         estimates={"phase_rad": phase, "visibility": contrast},
-        updates={"param.alice.v_paddle_phase_v": _voltage(run, phase)},
+        updates={BELIEF: _added(run, phase)},
     )
 
 
@@ -80,9 +83,10 @@ def _solved(run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64],
     return values, covariance, int(n.sum())
 
 
-def _voltage(run: Run, phase: Estimate) -> Estimate:
-    per_volt, believed = run.belief("param.alice.phase_rad_per_v"), run.belief("param.alice.v_paddle_phase_v")
-    if per_volt is None or believed is None:
-        raise DataError("The file has no `param.alice.phase_rad_per_v` or `…v_paddle_phase_v`: the update needs both.")
-    shift = phase.value / float(per_volt)
-    return Estimate(float(believed) + shift, phase.error / abs(float(per_volt)), phase.n, phase.source, "V")
+def _added(run: Run, left: Estimate) -> Estimate:
+    """Return the phase to believe in; beyond a turn it starts again, so that a change is small where the phase's is."""
+    believed = run.belief(BELIEF)
+    if believed is None:
+        raise DataError(f"The file has no `{BELIEF}`, from which its azimuths are counted: take the phase anew.")
+    value = float(believed) + left.value
+    return replace(left, value=math.remainder(value, 2 * math.pi) if abs(value) > 2 * math.pi else value)

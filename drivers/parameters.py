@@ -140,6 +140,8 @@ _TEMPLATES = (
               "about 30 events at 0.3 ... 0.8 us"),
     Parameter("param.link.t_register_slack_s", 2e-6, "s", "lead of a register access over the counter",
               "about 3 events at 0.3 ... 0.8 us"),
+    Parameter("param.link.phase_rad", 0.0, "rad", "phase of the heralded pairs, by which bob's axes are turned",
+              "nothing but what compensators and delays take out"),
     Parameter("param.link.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
     Parameter("param.link.visibility", 0.97, "1", "two-photon interference visibility, accidentals subtracted",
               "design: spatial overlap at the splitter; equal wavepackets"),
@@ -182,6 +184,7 @@ _RANGES = (
     ("trap_wavelength_m", 1e-7, 2e-5),
     ("trap_waist_m", 1e-8, 1e-2),
     ("site_m", 1e-8, 1e-2),
+    ("phase_rad", -7.0, 7.0),  # a turn either way
     ("*_rad_per_v", -100.0, 100.0),
     ("camera_[xy]_px", -1e5, 1e5),
     ("camera_*_px", 1e-3, 1e5),

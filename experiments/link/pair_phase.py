@@ -1,11 +1,10 @@
-"""The phase of the heralded pairs, and the retarder's voltage that takes it out."""
+"""The phase of the heralded pairs, by which bob's axes have to be turned."""
 
 import math
 from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable
 
-from drivers import parameters
 from experiments.sequences.conclude import conclude
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
@@ -18,7 +17,8 @@ class PairPhase(EnvExperiment):
     """Pair phase
 
     herald --[ wait ]--[ alice along x, bob along azimuth: axis -> z ]--[ map |1>, push out ]--[ image both ]--> next
-    Outcomes agree most often where bob's axis stands at the pair's phase; each azimuth takes `shots` pairs.
+    Outcomes agree most often where bob's axis stands at the pair's phase; each azimuth takes `shots` pairs. Azimuths
+    are as every experiment has them: on top of the phase that is believed.
     """
 
     def build(self) -> None:
@@ -39,7 +39,6 @@ class PairPhase(EnvExperiment):
         """Read the beliefs and lay out the points."""
         self.call_child_method("prepare")
         self.point_to(0.0)  # the kernel has a setting before the first point, so that it compiles
-        parameters.get(self, "param.alice.phase_rad_per_v")  # filed with the results: the analysis rests on it
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
@@ -57,5 +56,5 @@ class PairPhase(EnvExperiment):
         self.pairs.setup((Setting("phase", HALF, 0.0, HALF, azimuth),))
 
     def analyze(self) -> None:
-        """Find the phase; with `apply` the voltage that takes it out becomes what the lab believes."""
+        """Find the phase; with `apply` it is added to what the lab believes."""
         self.result = conclude(self, self.scan)

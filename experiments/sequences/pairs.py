@@ -12,6 +12,7 @@ keeps them one by one, `tally.Tally` adds them up into a row of a scan. `set_wai
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
@@ -110,6 +111,7 @@ class Pairs(HasEnvironment):
         self.block = int(parameters.get(self, "param.link.n_recooling"))
         self.check_blocks = -(-self.check_attempts // self.block)
         self.set_wait(self.wait)
+        self.phase_rad = parameters.get(self, "param.link.phase_rad")  # the pairs' own: bob's axes are turned by it
         self.kernel_feeds_forward = self.feed_forward == "kernel"
         self.shots_taken = 0  # every one, invalid ones too: the place in the order
         self.wanted = 0  # pairs of this `take`
@@ -124,7 +126,7 @@ class Pairs(HasEnvironment):
     def setup(self, settings: tuple[Setting, ...]) -> None:
         """Choose the settings and lay out the order of the shots; after `prepare`."""
         self.settings = settings
-        self.readout.setup(settings)
+        self.readout.setup(tuple(replace(s, azimuth_bob=s.azimuth_bob + self.phase_rad) for s in settings))
         setting, pushout = axes.schedule(len(settings), self.calibration_fraction, self.randomise, ORDER_SEED)
         self.setting_order = [int(k) for k in setting]
         self.pushout_order = [int(k) for k in pushout]

@@ -40,7 +40,8 @@ def attempting(world: World, believed: Mapping[str, float], draws: int = 20_000,
     rng = np.random.default_rng(seed)
     cycles, found = model.heralds(rng, np.full((draws, 2), F1))
     sign = np.where(np.isin(found.pattern, PSI_PLUS), 1.0, -1.0)
-    overlap = np.abs(found.states[:, 1] + sign * found.states[:, 2]) ** 2 / 2
+    turned = sign * np.exp(1j * believed["param.link.phase_rad"])  # bob's axes are, by the phase believed
+    overlap = np.abs(found.states[:, 1] + turned * found.states[:, 2]) ** 2 / 2
     both = (found.ends == F1).all(axis=1)
     return Attempting(1e9 / (float(cycles.mean()) * cycle.length_mu), float((overlap * both).mean()))
 

@@ -32,6 +32,7 @@ def best_parameters(world: World, believed: Mapping[str, float]) -> dict[str, fl
         for key, value in _of_node(node, mine).items():
             out[f"param.{name}.{key}"] = value
         out[f"param.link.t_photon_{name}_s"] = node.truth.aom.latency_s + node.flight_s
+    out["param.link.phase_rad"] = 0.0  # these compensators leave none
     detectors = world.link.truth.detectors
     out["param.link.dark_rate_hz"] = float(np.mean([detector.dark_rate_hz for detector in detectors]))
     return out

@@ -90,14 +90,15 @@ def _fit(values: dict[str, float]) -> Fit:
     return Fit(DECAY, known, {}, covariance, chi2=5.0, dof=5, scale=1.0, p_constant=0.0)
 
 
-def test_a_retarder_turns_the_phase_of_the_pairs_and_the_update_turns_it_back(lab: Path) -> None:
-    """3 V at 0.2 rad/V: the phase is -0.6 rad, and the voltage that takes it out is 0; 4 sigma."""
+def test_a_retarder_turns_the_phase_of_the_pairs_and_bobs_axes_follow(lab: Path) -> None:
+    """3 V at 0.2 rad/V: the phase is -0.6 rad; believed, none is left, and the belief stays; 4 sigma."""
     atomlink(lab, "params", "set", "param.alice.v_paddle_phase_v", "3", "V")
-    done = execute(lab, "link/pair_phase.py", "--scenario", "bright", "--seed", "2", "shots=60")
-    assert done.code == 0 and done.run is not None, done.text
-    result = pair_phase.analyse(done.run)
-    assert abs(result.estimates["phase_rad"].sigmas_from(-0.6)) < 4
-    assert abs(result.updates["param.alice.v_paddle_phase_v"].sigmas_from(0.0)) < 4
+    for left_rad in (-0.6, 0.0):
+        done = execute(lab, "link/pair_phase.py", "--scenario", "bright", "--seed", "2", "shots=60", "apply=true")
+        assert done.code == 0 and done.run is not None, done.text
+        result = pair_phase.analyse(done.run)
+        assert abs(result.estimates["phase_rad"].sigmas_from(left_rad)) < 4
+        assert abs(result.updates["param.link.phase_rad"].sigmas_from(-0.6)) < 4
 
 
 def test_the_best_parameters_yield_more_and_better_pairs_than_beliefs_that_are_off() -> None:
