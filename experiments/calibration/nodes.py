@@ -24,8 +24,8 @@ NODES: tuple[Node, ...] = (
         "atoms.optical_pumping:OpticalPumping",
         depends=("imaging",),
         timeout_s=2 * HOUR,
-        check={"t_pump": RangeScan(0.4e-6, 6.4e-6, 7), "shots": 50},
-        measure={"t_pump": RangeScan(0.4e-6, 7.4e-6, 8), "shots": 120},
+        check={"t_pump": RangeScan(0.4e-6, 6.4e-6, 7), "shots": 80},
+        measure={"t_pump": RangeScan(0.4e-6, 7.4e-6, 8), "shots": 200},
         tolerances={"param.alice.t_pump_s": 0.6e-6, "param.bob.t_pump_s": 0.6e-6},
     ),
     Node(

@@ -141,13 +141,13 @@ def image_fidelity(node: Any, run: Run) -> float:
 
 @functools.cache
 def enough_light(node: Any) -> float:
-    """Return the lowest amplitude that extracts 99.5 % of the most photons, from the integrated wavepackets."""
+    """Return the lowest amplitude that extracts 99.9 % of the most photons, from the integrated wavepackets."""
     at = np.linspace(0.4, 1.0, 31)
     length_mu, aom = round(BELIEVED[f"param.{node.name}.t_excitation_s"] * 1e9), node.truth.aom
     powers = [aom.diffraction(rf_fraction(float(a), BELIEVED[f"param.{node.name}.att_excitation_db"])) for a in at]
     efficiency = np.array([node.photon(length_mu, power, node.truth.port).efficiency for power in powers])
     top = int(np.argmax(efficiency))
-    return float(np.interp(0.995 * efficiency[top], efficiency[: top + 1], at[: top + 1]))
+    return float(np.interp(0.999 * efficiency[top], efficiency[: top + 1], at[: top + 1]))
 
 
 def exposure_s(node: Any, run: Run) -> float:
@@ -297,7 +297,7 @@ ROWS = (
     ),
     Row(
         "pair_phase", "link.pair_phase:PairPhase", {"shots": 30},
-        {"phase_rad": pooled, "visibility": pooled}, "all seeds together", "bright",
+        {"phase_rad": pooled, "visibility": pooled}, "all seeds together", "bright", version=2,
     ),
     Row(
         "link_monitor", "link.link_monitor:LinkMonitor", {"shots": 60, "repeats": 3, "calibrate": False},
