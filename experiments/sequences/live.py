@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from analysis import fits
+
 Columns = Mapping[str, Sequence[Any]]
 Floats = npt.NDArray[np.float64]
 Kind = Literal["xy", "hist", "image", "number"]
@@ -92,11 +94,12 @@ def share_curve(name: str, axis: str, shares: tuple[str, str]) -> Plot:
 
 def share_points(x: Sequence[Any], k: Sequence[Any], n: Sequence[Any]) -> tuple[Floats, Floats, Floats]:
     """Return x, share and Jeffreys error, rows of equal x added up; x without trials is left out."""
-    at, index = np.unique(np.asarray(x, dtype=float), return_inverse=True)
-    hits, trials = (np.bincount(index.ravel(), np.asarray(c, dtype=float), minlength=len(at)) for c in (k, n))
+    at, hits, trials = (np.asarray(column, dtype=float) for column in (x, k, n))
     some = trials > 0
-    at, hits, trials = at[some], hits[some], trials[some]
-    return at, hits / trials, np.sqrt((hits + 0.5) * (trials - hits + 0.5) / (trials + 2)) / (trials + 1)
+    if not some.any():
+        return np.empty(0), np.empty(0), np.empty(0)
+    points = fits.shares(at[some], hits[some], trials[some])
+    return points.x, points.y, points.error
 
 
 def mean_curve(name: str, axis: str, column: str) -> Plot:
