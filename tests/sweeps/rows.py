@@ -209,7 +209,7 @@ ROWS = (
         "physics of an image; its counts drawn from there (1000 shots)", draw=drawn_images, analyse=with_losses,
     ),
     Row(
-        "optical_pumping", "atoms.optical_pumping:OpticalPumping", {"shots": 25},
+        "optical_pumping", "atoms.optical_pumping:OpticalPumping", {"shots": 60},
         {"*.tau_s": pooled, "*.pumped": pooled, "param.*.t_pump_s": pooled}, "all seeds together",
         analyse=with_updates,
         shares=LEFT,
@@ -250,7 +250,7 @@ ROWS = (
     ),
     Row(
         "atom_photon", "photons.atom_photon:AtomPhoton", {"shots": 100, "repeats": 1},
-        {"*.e_x": pooled, "*.e_z": pooled, "*.visibility": pooled}, "all seeds together", str(LOSSY),
+        {"*.e_x": pooled, "*.e_z": pooled, "*.visibility": pooled}, "all seeds together", str(TURNED),
     ),
     Row(
         "remote_entanglement", "link.remote_entanglement:RemoteEntanglement",
