@@ -300,7 +300,7 @@ ROWS = (
         {"phase_rad": pooled, "visibility": pooled}, "all seeds together", "bright", version=2,
     ),
     Row(
-        "link_monitor", "link.link_monitor:LinkMonitor", {"shots": 60, "repeats": 3, "calibrate": False},
+        "link_monitor", "link.link_monitor:LinkMonitor", {"shots": 66, "repeats": 3, "calibrate": False},
         {"rate_hz": pooled, "rate_lab_hz": pooled, "fidelity": pooled}, "all seeds together",
     ),
     Row(
