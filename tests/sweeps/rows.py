@@ -288,7 +288,8 @@ ROWS = (
     Row(
         "aom_power", "setup.aom_power:AomPower", {"shots": 16},
         {"*.p_full_w": pooled, "*.a_saturation": pooled, "*.a_wanted": pooled}, "all seeds together",
-        believed={f"param.{node}.p_excitation_w": 8e-6 for node in ("alice", "bob")},  # less than all, where an amplitude is one
+        # less than full diffraction, where the amplitude has no slope to be found by
+        believed={f"param.{node}.p_excitation_w": 8e-6 for node in ("alice", "bob")},
         fresh=True,
     ),
     Row(
