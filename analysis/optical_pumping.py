@@ -60,13 +60,18 @@ def figure(run: Run, result: Result) -> Figure:
 
 
 def best_time(fit: fits.Fit) -> Estimate:
-    """Return the pumping time that makes most heralds per second, with the error that the fit's errors give it."""
-    tau, end, amplitude = (fit[name] for name in ("decay", "offset", "amplitude"))
-    depth = -amplitude.value / end.value
-    value = _best(tau.value, depth)
-    by_tau = abs(_best(tau.value + tau.error, depth) - _best(max(tau.value - tau.error, 0.1 * tau.value), depth)) / 2
-    by_depth = abs(_best(tau.value, depth * (1 + amplitude.error / abs(amplitude.value))) - value)
-    return Estimate(value, math.hypot(by_tau, by_depth), tau.n, "most heralds per second", "s")
+    """Return the pumping time that makes most heralds per second; error: the fit's covariance, by derivatives."""
+    names = list(fit.estimates)
+
+    def best(**changed: float) -> float:
+        values = {name: fit[name].value for name in names} | changed
+        return _best(max(values["decay"], 0.1 * fit["decay"].value), -values["amplitude"] / values["offset"])
+
+    spans = [(best(**{name: fit[name].value + fit[name].error}), best(**{name: fit[name].value - fit[name].error}))
+             for name in names]  # fmt: skip
+    slope = np.array([(high - low) / (2 * fit[name].error) for name, (high, low) in zip(names, spans, strict=True)])
+    error = math.sqrt(float(slope @ fit.covariance @ slope))
+    return Estimate(best(), error, fit["decay"].n, "most heralds per second", "s")
 
 
 def pumped_after(fit: fits.Fit, t_s: float) -> Estimate:

@@ -83,8 +83,8 @@ def judge(row: Row, runs: Mapping[int, Run], draws: int = 0) -> dict[str, Covera
     values: dict[str, list[Any]] = {key: [] for key in row.truths}
     analyse = row.analyse or _twin_of(row)
     if draws or pooled in row.truths.values():
-        with contextlib.suppress(DataError):  # data of a lab that was another: then no row has an estimate either
-            together = analyse(merged(list(runs.values())))
+        wanted = {name for key, name in names if draws or row.truths[key] is pooled}
+        together = all_together(analyse, list(runs.values()), wanted)
     for run in (drawn(list(runs.values()), row, draws) if draws else runs).values():
         try:
             estimates = analyse(run)
@@ -102,6 +102,18 @@ def judge(row: Row, runs: Mapping[int, Run], draws: int = 0) -> dict[str, Covera
                 expected = truth(world, run, name)
             values[key].append((estimate.value, estimate.error, expected))
     return {key: coverage(entries) for key, entries in values.items()}
+
+
+def all_together(analyse: Any, runs: list[Run], wanted: set[str]) -> Mapping[str, Any]:
+    """Return what the data of all seeds give; of half of them, and so on, where so many counts refuse the model."""
+    found: Mapping[str, Any] = {}
+    while runs:
+        with contextlib.suppress(DataError):
+            found = analyse(merged(runs))
+            if wanted <= found.keys():
+                break
+        runs = runs[: len(runs) // 2]
+    return found
 
 
 def drawn(runs: list[Run], row: Row, n: int) -> dict[int, Run]:
