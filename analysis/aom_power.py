@@ -9,6 +9,7 @@ Yariv, P. Yeh, "Optical Waves in Crystals", ch. 9.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,16 +73,11 @@ def figure(run: Run, result: Result) -> Figure:
 
 
 def amplitude(fit: fits.Fit, wanted_w: float) -> Estimate:
-    """Return the amplitude (at most 1) that gives this power, the offset apart; the error is half of what one error of
-    the full power to either side makes, since the curve is flat near its top.
-    """
-    full, top = fit["amplitude"], fit["saturation"]
+    """Return the amplitude (at most 1) that gives this power, the offset apart."""
 
-    def at(power_w: float) -> float:
-        share = min(max(wanted_w / power_w, 0.0), 1.0)
-        return min(1.0, top.value * 2 / math.pi * math.asin(math.sqrt(share)))
+    def at(values: Mapping[str, float]) -> float:
+        share = min(max(wanted_w / values["amplitude"], 0.0), 1.0)
+        return min(1.0, values["saturation"] * 2 / math.pi * math.asin(math.sqrt(share)))
 
-    value = at(full.value)
-    error = math.hypot(0.5 * (at(full.value - full.error) - at(full.value + full.error)),
-                       value / top.value * top.error)  # fmt: skip
-    return Estimate(value, error, full.n, full.source)
+    full = fit["amplitude"]
+    return Estimate(at(fit.values), fit.error_of(at), full.n, full.source)

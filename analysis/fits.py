@@ -10,7 +10,7 @@ Workman et al. (PDG), PTEP 2022, 083C01, section 5.2.2.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,15 @@ class Fit:
     def curve(self, x: Any) -> Floats:
         """Return the fitted y at x."""
         return self.model(x, **self.values)
+
+    def error_of(self, function: Callable[[dict[str, float]], float]) -> float:
+        """Return the standard error of a function of the values: spans of one error to either side, with covariance."""
+        slopes = []
+        for name, estimate in self.estimates.items():
+            high, low = (function({**self.values, name: estimate.value + side * estimate.error}) for side in (1, -1))
+            slopes.append((high - low) / (2 * estimate.error) if estimate.error else 0.0)
+        slope = np.array(slopes)
+        return math.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
 
     def summary(self) -> dict[str, Any]:
         """Return what a parameter's history records of the fit."""
