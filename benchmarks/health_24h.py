@@ -197,8 +197,8 @@ def by_truth(day: Seen, scenario: str, seed: int) -> Truth:
 def _best(world: Any, pumping: float) -> dict[str, float]:
     """Return the best beliefs of now, the times to pump multiplied by a factor.
 
-    The committed optimum counts 2.2 us of an attempt besides pumping and starts every atom unpumped; 1.6 us pass, and
-    what an attempt in vain has pumped is kept: its rate is 3 % short. The higher one is what this page calls optimum.
+    The committed optimum starts every attempt with unpumped atoms, but what an attempt in vain has pumped is kept: it
+    pumps too long, and its rate is 1 to 3 % short. The higher one is what docs/calibration.md calls optimum.
     """
     from drivers.parameters import TABLE
     from sim.world.optimum import best_parameters

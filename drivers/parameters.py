@@ -141,7 +141,7 @@ _TEMPLATES = (
     Parameter("param.link.t_register_slack_s", 2e-6, "s", "lead of a register access over the counter",
               "about 3 events at 0.3 ... 0.8 us"),
     Parameter("param.link.phase_rad", 0.0, "rad", "phase of the heralded pairs, by which bob's axes are turned",
-              "nothing but what compensators and delays take out"),
+              "compensators and delays leave none"),
     Parameter("param.link.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
     Parameter("param.link.visibility", 0.97, "1", "two-photon interference visibility, accidentals subtracted",
               "design: spatial overlap at the splitter; equal wavepackets"),

@@ -175,7 +175,9 @@ HEAD = """# How often 68 % intervals cover the truth
 
 Written by `make sweep`. Good: the share lies within 57 … 79 %; open: outside, but that may be chance; bad: outside;
 wide: above, where an error is meant to be larger than the scatter. Both nodes of a run count as two estimates. A pull
-is (estimate - truth)/error.
+is (estimate - truth)/error. Truth: the scenario or the optimum of the simulated lab; "all seeds together": what the
+same estimator says of all data (of half of them where so many counts refuse its model), which judges errors and not a
+model's bias.
 
 | row | estimate | seeds | estimates | covered | mean pull | rms pull | refused | verdict | truth |
 |---|---|---|---|---|---|---|---|---|---|
