@@ -138,19 +138,7 @@ def _best_amplitude(values: dict[str, float]) -> float:
 
 
 def _propagated(fit: fits.Fit, function: Callable[[dict[str, float]], float]) -> Estimate:
-    """Return a function of the fit's parameters with its error: half its span along each axis of the covariance."""
-    names = list(fit.estimates)
-    centre = np.array([fit.estimates[name].value for name in names])
-    sizes, axes = np.linalg.eigh(fit.covariance)
-    spans = []
-    for size, axis in zip(sizes, axes.T, strict=True):
-        step = math.sqrt(max(size, 0.0)) * axis
-        ends = [function({**fit.fixed, **_allowed(names, centre + sign * step)}) for sign in (1, -1)]
-        spans.append(0.5 * (ends[0] - ends[1]))
+    """Return a function of the fit's parameters with its error; these are kept where they have a meaning."""
     n = next(iter(fit.estimates.values())).n
-    return Estimate(function(dict(fit.values)), math.hypot(*spans), n, f"fit of {fit.model.name}")
-
-
-def _allowed(names: list[str], values: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Return the parameters by name, kept where they have a meaning."""
-    return {name: max(float(value), 1e-9) for name, value in zip(names, values, strict=True)}
+    error = fit.error_of(lambda values: function({name: max(value, 1e-9) for name, value in values.items()}))
+    return Estimate(function(fit.values), error, n, f"fit of {fit.model.name}")
