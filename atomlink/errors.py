@@ -26,3 +26,12 @@ class ScenarioError(LabError):
 
 class UsageError(LabError):
     """A command or an argument names something that does not exist or is out of range."""
+
+
+def brief(value: object, most: int = 80) -> str:
+    """Return a value as a message shows it: on one line, and cut where it is long or cannot be written at all."""
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists within lists without end
+        return f"of {type(value).__name__}, too long to be shown"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atomlink.errors import ScenarioError
+from atomlink.errors import ScenarioError, brief
 from sim.physics.aom import Aom
 from sim.physics.cavity import CavityPort
 from sim.physics.detector import Detector
@@ -35,8 +35,10 @@ from sim.physics.validate import require
 from sim.world.array_truth import ArrayTruth, RydbergTruth
 from sim.world.drifts import PROCESSES, DriftTable
 from sim.world.paths import DETECTORS, NODES, ROLES, read
+from sim.world.toml_tables import check_nesting, merged, take_table
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
+_KINDS: dict[Any, str] = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -241,31 +243,35 @@ def _read(name_or_path: str) -> tuple[Path, dict[str, Any]]:
         )
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML's and UTF-8's own errors are ValueErrors, as are long integers
         raise ScenarioError(f"Scenario {path} is no valid TOML: {error}.") from None
+    except OSError as error:
+        raise ScenarioError(f"Scenario {path} cannot be read: {error.strerror}.") from None
+    check_nesting(table)
     base = table.pop("extends", None)
     if base is not None and base not in scenario_names():
-        raise ScenarioError(f"{path}: extends is {base!r}, but must be one of {', '.join(scenario_names())}.")
-    return path, _merge(_read(base)[1], table) if base else table
+        raise ScenarioError(f"{path}: extends is {brief(base)}, but must be one of {', '.join(scenario_names())}.")
+    return path, merged(_read(base)[1], table) if base else table
 
 
 def _scenario(name: str, table: dict[str, Any]) -> Scenario:
-    shared = table.pop("nodes", {})
+    shared = take_table(table, "nodes", "nodes")
     for node in NODES:
-        table[node] = _node(_merge(shared, table.get(node, {})), node)
-    midpoint = dict(table.get("midpoint", {}))
-    detector, each = midpoint.pop("detector", {}), midpoint.pop("detectors", {})
+        table[node] = _node(merged(shared, take_table(table, node, node)), node)
+    midpoint = take_table(table, "midpoint", "midpoint")
+    detector, each = (take_table(midpoint, key, f"midpoint.{key}") for key in ("detector", "detectors"))
     unknown = set(each) - set(DETECTORS)
     if unknown:
         raise ScenarioError(
             f"midpoint.detectors.{unknown.pop()} does not exist; it must be one of {', '.join(DETECTORS)}."
         )
+    where = [(key, f"midpoint.detectors.{key}") for key in DETECTORS]
     midpoint["detectors"] = tuple(
-        _build(Detector, _merge(detector, each.get(key, {})), f"midpoint.detectors.{key}") for key in DETECTORS
+        _build(Detector, merged(detector, take_table(each, key, path)), path) for key, path in where
     )
     table["midpoint"] = _build(MidpointTruth, midpoint, "midpoint")
-    table["drift"] = tuple(_drift(drift, f"drift.{k}") for k, drift in enumerate(table.get("drift", ())))
-    table["entangler_outputs"] = _entangler_outputs(table.pop("wiring", {}))
+    table["drift"] = _drifts(table.get("drift", []))
+    table["entangler_outputs"] = _entangler_outputs(take_table(table, "wiring", "wiring"))
     return _with_known_drifts(typing.cast(Scenario, _build(Scenario, {"name": name, **table}, "")))
 
 
@@ -286,6 +292,8 @@ def _entangler_outputs(wiring: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
         raise _unknown(f"wiring.{name}", name, wiring[name], {"entangler_outputs": tuple})
     known = [f"{node}.{role}" for node in NODES for role in ROLES]
     outputs = wiring.get("entangler_outputs", [])
+    if not isinstance(outputs, list) or not all(isinstance(beams, list) for beams in outputs):
+        raise ScenarioError(f"wiring.entangler_outputs is {brief(outputs)}, but must be a list of lists of beams.")
     for k, beams in enumerate(outputs):
         for beam in beams:
             if beam not in known:
@@ -296,35 +304,33 @@ def _entangler_outputs(wiring: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
 
 
 def _node(table: dict[str, Any], path: str) -> NodeTruth:
-    port = dict(table.get("port", {}))
+    port = take_table(table, "port", f"{path}.port")
     kind = port.pop("kind", None)
     kinds = {"cavity": CavityPort, "free_space": FreeSpacePort}
-    if kind not in kinds:
-        raise ScenarioError(f"{path}.port.kind is {kind!r}, but must be one of {', '.join(kinds)}.")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ScenarioError(f"{path}.port.kind is {brief(kind)}, but must be one of {', '.join(kinds)}.")
     table["port"] = _build(kinds[kind], port, f"{path}.port")
     for key, kind_of in (("array", ArrayTruth), ("rydberg", RydbergTruth)):
         if key in table:
-            table[key] = _build(kind_of, table[key], f"{path}.{key}")
+            table[key] = _build(kind_of, take_table(table, key, f"{path}.{key}"), f"{path}.{key}")
     return typing.cast(NodeTruth, _build(NodeTruth, table, path))
+
+
+def _drifts(tables: Any) -> tuple[DriftTable, ...]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ScenarioError(f"drift is {brief(tables)}, but must be a list of tables: write [[drift]] before each.")
+    return tuple(_drift(table, f"drift.{k}") for k, table in enumerate(tables))
 
 
 def _drift(table: dict[str, Any], where: str) -> DriftTable:
     """Build one drift: the numbers of its process stand beside its path, process, mode and source."""
     rest = dict(table)
     process = rest.pop("process", None)
-    if process not in PROCESSES:
-        raise ScenarioError(f"{where}.process is {process!r}, but must be one of {', '.join(PROCESSES)}.")
+    if not isinstance(process, str) or process not in PROCESSES:
+        raise ScenarioError(f"{where}.process is {brief(process)}, but must be one of {', '.join(PROCESSES)}.")
     own: dict[str, Any] = {key: rest.pop(key) for key in ("path", "mode", "source") if key in rest}
     own["process"] = _build(PROCESSES[process], rest, where)
     return typing.cast(DriftTable, _build(DriftTable, own, where))
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    out = dict(base)
-    for key, value in over.items():
-        nested = isinstance(value, dict) and isinstance(out.get(key), dict) and "kind" not in value
-        out[key] = _merge(out[key], value) if nested else value
-    return out
 
 
 def _build(cls: type, table: dict[str, Any], path: str) -> Any:
@@ -360,7 +366,7 @@ def _unknown(where: str, key: str, value: Any, hints: dict[str, Any]) -> Scenari
     known = [*hints, *(f"{name.removesuffix('_rad_s')}_over_2pi_hz" for name in hints if name.endswith("_rad_s"))]
     near = difflib.get_close_matches(key, known, 1)
     remedy = f"did you mean {near[0]!r}?" if near else f"it must be one of {', '.join(known)}."
-    return ScenarioError(f"{where} does not exist in a scenario (its value is {value!r}); {remedy}")
+    return ScenarioError(f"{where} does not exist in a scenario (its value is {brief(value)}); {remedy}")
 
 
 def _angular(key: str, value: Any, hints: dict[str, Any]) -> tuple[str, Any]:
@@ -372,17 +378,21 @@ def _angular(key: str, value: Any, hints: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
+    """Return a value as its field holds it; refuse one that is of another kind."""
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return _build(typing.cast(type, hint), value, where)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, list) and hint is not float:
+    if hint in _KINDS:
+        if type(value) is not hint:
+            raise ScenarioError(f"{where} is {brief(value)}, but must be {_KINDS[hint]}.")
+        return value
+    if isinstance(value, list):
         return tuple(float(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in value)
-    if hint is str and not isinstance(value, str) or hint is float or isinstance(value, dict):
-        wanted = "a table" if dataclasses.is_dataclass(hint) else getattr(hint, "__name__", str(hint))
-        raise ScenarioError(f"{where} is {value!r}, but must be {'a number' if hint is float else wanted}.")
+    if typing.get_origin(hint) is tuple and not isinstance(value, tuple):
+        raise ScenarioError(f"{where} is {brief(value)}, but must be a list.")
     if dataclasses.is_dataclass(hint) and not isinstance(value, typing.cast(type, hint)):
-        raise ScenarioError(f"{where} is {value!r}, but must be a table of fields.")
+        raise ScenarioError(f"{where} is {brief(value)}, but must be a table of fields.")
     if isinstance(hint, types.UnionType) and not isinstance(value, typing.get_args(hint)):
-        raise ScenarioError(f"{where} is {value!r}, but must be a table of fields.")
+        raise ScenarioError(f"{where} is {brief(value)}, but must be a table of fields.")
     return value
