@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 
-from atomlink.errors import LabError
 from sim.daemon.service import Service
+from sim.instruments.server.supervise import supervised
 
-logger = logging.getLogger(__name__)
 _TICK_S = 0.05
 
 
@@ -29,9 +26,7 @@ class WallClock:
 
     async def run(self) -> None:
         """Follow for ever; a lab that refuses (a drift out of range) stands still, and the log says why."""
-        try:
-            while True:
-                await asyncio.sleep(_TICK_S)
-                self.follow()
-        except LabError as error:
-            logger.error("lab time stands still: %s", error)
+        await supervised("lab time stands still", self._tick, _TICK_S)
+
+    async def _tick(self) -> None:
+        self.follow()

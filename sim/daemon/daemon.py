@@ -20,8 +20,10 @@ from sim.daemon.clock import WallClock
 from sim.daemon.instruments import FIRST, Instruments
 from sim.daemon.service import Service, Session
 from sim.daemon.watchdog import Watchdog
+from sim.instruments.server.supervise import Guard, attempt
 
 logger = logging.getLogger(__name__)
+MOST_CLIENTS = 64  # of the lab's own port: runs, and cameras and AWGs of controllers
 
 
 class Daemon:
@@ -56,7 +58,7 @@ class Daemon:
         self._ticking = [asyncio.create_task(each.run()) for each in (self.clock, self._watchdog) if each is not None]
 
     async def stop(self) -> None:
-        """Close the shutters, every connection and every port."""
+        """Close the shutters, every connection and every port, whatever goes wrong with one of them."""
         self.service.close_shutters()
         tasks = [*self._clients, *self._ticking]
         for task in tasks:
@@ -85,26 +87,36 @@ class Daemon:
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)
         try:
+            await self._converse(session, reader, writer)
+        finally:
+            attempt("a client's leave", lambda: self.service.leave(session))
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def _converse(self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if len(self._clients) > MOST_CLIENTS:
+                raise ConnectionError(f"{MOST_CLIENTS} others are connected already")
             while line := await reader.readline():
-                writer.write(messages.encode(self._reply(session, line)))
+                writer.write(self._reply(session, line))
                 await writer.drain()
         except (ConnectionError, ValueError) as error:  # ValueError: a line longer than any message
             logger.info("a client of the lab broke off: %s", error)
         except asyncio.CancelledError:
             pass  # the lab stops: asyncio's streams report a cancelled task as an error
-        finally:
-            self.service.leave(session)
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
 
     def _sync(self) -> None:
         assert self.clock is not None
         self.service.sync()
         self.clock.follow()
 
-    def _reply(self, session: Session, line: bytes) -> messages.Message:
-        try:
-            return self.service.handle(session, messages.decode(line))
-        except LabError as error:
-            return {"error": str(error)}
+    def _reply(self, session: Session, line: bytes) -> bytes:
+        """Return the line that answers one; a fault of the lab's own is an answer, too, and the lab lives on."""
+        with Guard("a request to the lab") as guard:
+            try:
+                reply = self.service.handle(session, messages.decode(line))
+            except LabError as error:
+                reply = {"error": str(error)}
+            return messages.encode(reply)
+        return messages.encode({"error": f"the lab failed at this request ({guard.failure!r}): its log says more"})

@@ -13,6 +13,7 @@ from typing import Any
 from atomlink.errors import DeviceError, UsageError
 from sim.daemon import messages
 from sim.instruments.in_process import make_twin
+from sim.instruments.server.supervise import Guard
 from sim.instruments.server.table import make_server
 from sim.instruments.server.tcp import Server
 from sim.instruments.twin import Handle
@@ -52,7 +53,8 @@ class Instruments:
         """Close every port."""
         for served in self.served.values():
             if served.server is not None:
-                await served.server.stop()
+                with Guard(f"stopping {served.kind}"):  # the others' ports close all the same
+                    await served.server.stop()
 
     def addresses(self, host: str, lab: str) -> dict[str, str]:
         """Return where instruments listen as seen from a client that reaches this host, as `Driver.connect` takes it;

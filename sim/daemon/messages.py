@@ -18,6 +18,7 @@ from sim.instruments.dds_card import Fault
 from sim.signals import Cycle, CycleResult, Tone
 
 LONGEST_LINE = 1 << 24  # bytes; a batch of events is far below
+_LARGEST = 1e12  # of any number in a signal: Hz, turns, dB, V
 Message = dict[str, Any]
 # What instruments without a wire say against a request, by name, with the types of its fields.
 _SAID: dict[str, tuple[Any, tuple[type, ...]]] = {"fault": (Fault, (int, float, str)), "refusal": (Refusal, (str,))}
@@ -44,8 +45,15 @@ def signal(kind: str, value: Any) -> Any:
     """Return what a port of this kind takes, from what was sent; TypeError or ValueError where it is none."""
     if kind == "tone":
         frequency_hz, amplitude, phase_turns, attenuation_db, switch = value
-        return Tone(float(frequency_hz), float(amplitude), float(phase_turns), float(attenuation_db), bool(switch))
-    return int(value) if kind == "level" else float(value)
+        if not 0 <= amplitude <= 1 or not isinstance(switch, bool | int):
+            raise ValueError("amplitude must be 0 to 1 of full scale, switch true or false")
+        return Tone(_finite(frequency_hz), _finite(amplitude), _finite(phase_turns), _finite(attenuation_db),
+                    bool(switch))  # fmt: skip
+    if kind == "level":
+        if value not in (0, 1):
+            raise ValueError("a level must be 0 or 1")
+        return int(value)
+    return _finite(value)
 
 
 def cycle(value: Any) -> Cycle:
@@ -92,6 +100,16 @@ def unpacked(value: Any) -> Any:
         raise ValueError(f"dtype is {dtype.str!r}, must be one of plain numbers")
     data = base64.b64decode(str(value["base64"]), validate=True)
     return np.frombuffer(data, dtype).reshape([int(n) for n in value["shape"]])
+
+
+def _finite(value: Any) -> float:
+    """Return a number of a signal; no converter or synthesizer goes beyond these, and what is no number has no place in
+    the lab.
+    """
+    number = float(value)
+    if isinstance(value, str) or not abs(number) <= _LARGEST:
+        raise ValueError(f"{str(value)[:40]} is no finite number of a signal")
+    return number
 
 
 def _windows(values: Any) -> tuple[tuple[int, int] | None, ...]:

@@ -15,18 +15,22 @@ from typing import Any
 import atomlink
 from atomlink.errors import DeviceError, LabError
 from sim.daemon import messages
+from sim.instruments.server.supervise import attempt
 from sim.world.world import World
 
 logger = logging.getLogger(__name__)
 KINDS = ("level", "tone", "voltage")  # what travels as events; docs/contracts.md, section 4
 LATEST_MU = 1 << 62
+MOST_PORTS = 1024  # that one connection may ask for; device_db.py has some 100 channels
+LONGEST_NAME = 200  # characters of a port's or a run's name
 _SHUTTERS = ("alice_shutter", "bob_shutter")
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass
 class Session:
-    """One connection: the ports it has asked for. `host` is where it reached the lab; `dismissed`: why it must not
-    drive the timeline any more.
+    """One connection: the ports it has asked for, each of them once. `host` is where it reached the lab; `dismissed`:
+    why it must not drive the timeline any more.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +40,18 @@ class Session:
     inputs: list[Callable[[int, int], list[int]]] = field(default_factory=list)
     entanglers: list[Any] = field(default_factory=list)
     frames: list[Callable[[int, int], list[tuple[int, Any]]]] = field(default_factory=list)
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def number(self, port: Any, kind: str, made: list[Any], make: Callable[[], Any]) -> int:
+        """Return the number of a port in the list of its kind, and make it where it was not asked for before."""
+        if not isinstance(port, str) or len(port) > LONGEST_NAME:
+            raise ValueError(f"port is {str(port)[:40]!r}, must be a name")
+        if (port, kind) not in self.numbers:
+            if len(self.numbers) >= MOST_PORTS:
+                raise DeviceError(f"this connection has {MOST_PORTS} ports, must do with those: there are no more")
+            made.append(make())
+            self.numbers[port, kind] = len(made) - 1
+        return self.numbers[port, kind]
 
 
 class Service:
@@ -75,14 +91,14 @@ class Service:
             return operation(session, request)
         except LabError as error:
             return {"error": str(error)}
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        except _MALFORMED as error:
             return {"error": f"the request {request['op']!r} is malformed ({type(error).__name__}: {error})"}
 
     def leave(self, session: Session) -> None:
         """Let a connection go. A run that vanished with the lease leaves light on: the shutters close."""
         if self._holder is session:
-            self.close_shutters()
             self._holder = None
+            self.close_shutters()
 
     def dismiss(self, why: str) -> None:
         """Take the lease from the run that holds it, as if it had vanished; it is told when it speaks again."""
@@ -100,12 +116,15 @@ class Service:
 
     def close_shutters(self) -> None:
         """Close the laser shutters at the present lab time, as the watchdog of a real lab does; what a run has sent for
-        later does not open them again.
+        later does not open them again. Each step is taken whatever the others do; where lab time cannot pass any more
+        (a drift out of range) the shutters are closed without it. Never raises.
         """
-        self.sync()
-        self.world.forget("shutter")
-        for port in _SHUTTERS:
-            self.world.output(port, "level")(self.world.now_mu, 0)
+        went_well = [attempt("lab time, before the shutters close", self.sync),
+                     attempt("later signals of the shutters", lambda: self.world.forget("shutter"))]  # fmt: skip
+        went_well += [attempt(port, lambda port=port: self.world.output(port, "level")(self.world.now_mu, 0))  # type: ignore[misc]
+                      for port in _SHUTTERS]  # fmt: skip
+        if not all(went_well):
+            attempt("shutters", self.world.shut)
 
     # -- what everybody may ask ----------------------------------------------------------------------------------------
 
@@ -122,34 +141,34 @@ class Service:
         if self._holder not in (None, session):
             raise DeviceError(f"the lab is in use by {self.holder}: one run at a time drives the RTIO timeline; "
                               "wait for it, or stop it")
-        self._holder, session.who = session, str(request["who"])
+        self._holder, session.who = session, str(request["who"])[:LONGEST_NAME]
         return {"now_mu": self.world.now_mu}
 
     def _release(self, session: Session, _request: messages.Message) -> messages.Message:
         if self._holder is session:
-            self.sync()
-            self._holder = None
+            self._holder = None  # first, so that nothing that goes wrong keeps the timeline from others
+            if not attempt("lab time at the end of a run", self.sync):
+                self.close_shutters()
         return {}
 
     def _output(self, session: Session, request: messages.Message) -> messages.Message:
-        port, kind = str(request["port"]), request["kind"]
+        port, kind = request["port"], request["kind"]
         if kind not in KINDS:
-            raise DeviceError(f"kind is {kind!r}, must be one of: {', '.join(KINDS)}")
-        sink = self.world.output(port, kind)
-        session.sinks.append((kind, sink))
-        return {"id": len(session.sinks) - 1, "spare": getattr(sink, "spare", False)}
+            raise DeviceError(f"kind is {str(kind)[:40]!r}, must be one of: {', '.join(KINDS)}")
+        number = session.number(port, kind, session.sinks, lambda: (kind, self.world.output(port, kind)))
+        return {"id": number, "spare": getattr(session.sinks[number][1], "spare", False)}
 
     def _input(self, session: Session, request: messages.Message) -> messages.Message:
-        session.inputs.append(self.world.clicks(str(request["port"])))
-        return {"id": len(session.inputs) - 1}
+        port = request["port"]
+        return {"id": session.number(port, "clicks", session.inputs, lambda: self.world.clicks(port))}
 
     def _entangler(self, session: Session, request: messages.Message) -> messages.Message:
-        session.entanglers.append(self.world.output(str(request["port"]), "entangler"))
-        return {"id": len(session.entanglers) - 1}
+        port, kind = request["port"], "entangler"
+        return {"id": session.number(port, kind, session.entanglers, lambda: self.world.output(port, kind))}
 
     def _camera(self, session: Session, request: messages.Message) -> messages.Message:
-        session.frames.append(self.world.frames(str(request["port"])))
-        return {"id": len(session.frames) - 1}
+        port = request["port"]
+        return {"id": session.number(port, "frames", session.frames, lambda: self.world.frames(port))}
 
     def _events(self, _session: Session, _request: messages.Message) -> messages.Message:
         return {}  # what came with the request was delivered before it
@@ -163,14 +182,14 @@ class Service:
     def _clicks(self, session: Session, request: messages.Message) -> messages.Message:
         self._require(session)
         start_mu, stop_mu = _time(request["start_mu"]), _time(request["stop_mu"])
-        clicks = session.inputs[request["id"]](start_mu, stop_mu)
+        clicks = session.inputs[_number(request["id"])](start_mu, stop_mu)
         self.world.reach(stop_mu)
         return {"clicks": clicks}
 
     def _frames(self, session: Session, request: messages.Message) -> messages.Message:
         self._require(session)
         start_mu, stop_mu = _time(request["start_mu"]), _time(request["stop_mu"])
-        frames = session.frames[request["id"]](start_mu, stop_mu)
+        frames = session.frames[_number(request["id"])](start_mu, stop_mu)
         self.world.reach(stop_mu)
         return {"frames": messages.packed(frames)}
 
@@ -181,7 +200,7 @@ class Service:
 
     def _run_cycles(self, session: Session, request: messages.Message) -> messages.Message:
         self._require(session)
-        entangler = session.entanglers[request["id"]]
+        entangler = session.entanglers[_number(request["id"])]
         start_mu, stop_mu = _time(request["start_mu"]), _time(request["stop_mu"])
         result = entangler.run(start_mu, stop_mu, messages.cycle(request["cycle"]))
         self.world.reach(result.t_end_mu)
@@ -191,7 +210,7 @@ class Service:
         """Hand the events that came with a request to the world, in order."""
         for number, t_mu, value in events:
             self._require(session)
-            kind, sink = session.sinks[number]
+            kind, sink = session.sinks[_number(number)]
             sink(_time(t_mu), messages.signal(kind, value))
 
     def _require(self, session: Session) -> None:
@@ -202,10 +221,19 @@ class Service:
 
 
 def _time(value: Any) -> int:
-    t_mu = int(value)
+    if type(value) is not int:
+        raise ValueError(f"time is {str(value)[:40]!r}, must be whole machine units")
+    t_mu: int = value
     if not -LATEST_MU < t_mu < LATEST_MU:
         raise ValueError(f"time is {t_mu} mu, must be a 64-bit time stamp")
     return t_mu
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"id is {str(value)[:40]!r}, must be one that the lab gave")
+    number: int = value
+    return number
 
 
 def _no_instrument(_request: messages.Message) -> messages.Message:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-
-from atomlink.errors import LabError
 from sim.daemon.service import Service
+from sim.instruments.server.supervise import supervised
 
-logger = logging.getLogger(__name__)
 LOOKS = 10  # in `patience_s`
 
 
@@ -30,10 +26,8 @@ class Watchdog:
             self._service.dismiss(f"it said nothing for {self._patience_s:g} s")
 
     async def run(self) -> None:
-        """Look for ever; a lab that refuses (a drift out of range) is left alone, and the log says why."""
-        try:
-            while True:
-                await asyncio.sleep(self._patience_s / LOOKS)
-                self.look()
-        except LabError as error:
-            logger.error("nobody watches the run that holds the timeline any more: %s", error)
+        """Look for ever, whatever goes wrong in the lab meanwhile."""
+        await supervised("watchdog", self._tick, self._patience_s / LOOKS)
+
+    async def _tick(self) -> None:
+        self.look()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from atomlink.errors import LabError
 from sim.physics.detector import Detector
 from sim.physics.species import species
 from sim.signals import Cycle, CycleResult
@@ -171,7 +172,11 @@ class World:
         if not any(node.lit for node in self.nodes.values()):
             until = min(self._target_mu, self._effects[0][0] - 1) if self._effects else self._target_mu
             knot = max(knot, int(until / step_mu))
-        self._wake(max(t_mu, round(knot * step_mu)), None)
+        try:
+            self._wake(max(t_mu, round(knot * step_mu)), None)
+        except LabError:
+            self._queue(t_mu, self._knot, knot, _NO_WIRE)  # the lab stands still here, and tells everybody who asks
+            raise
         self._queue(round((knot + 1) * step_mu), self._knot, knot + 1, _NO_WIRE)
 
     def wake_at(self, t_s: float) -> None:
@@ -249,6 +254,15 @@ class World:
         """Take back the signals on wires of one kind (`wiring.Wire.what`) that have not acted yet."""
         self._effects[:] = [effect for effect in self._effects if effect[4].what != what]
         heapq.heapify(self._effects)
+
+    def shut(self) -> None:
+        """Close every shutter here and now, without its delay: for a lab that stands still, whose signals do not act
+        any more.
+        """
+        self.light_may_be_on()
+        for node in self.nodes.values():
+            for beam in node.beams.values():
+                beam.set_shutter(False)
 
     def next_effect_mu(self) -> int | None:
         """Return when the next signal that is on its way acts; None if there is none."""

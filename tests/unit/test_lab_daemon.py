@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +117,104 @@ def test_a_shutter_that_a_vanished_run_would_have_opened_later_stays_closed() ->
     beams = service.world.nodes["alice"].beams
     service.world.reach(200_000_000)
     assert not any(beam.shutter_open for beam in beams.values())
+
+
+def broken_lab(tmp_path: Path) -> Service:
+    """Return a lab whose drift leaves its range some seconds after the start."""
+    path = tmp_path / "s.toml"
+    path.write_text('extends = "default"\n[[drift]]\npath = "alice.fibre.insertion"\nsource = "test"\nmode = "add"\n'
+                    'process = "linear"\nper_s = -0.2\n')  # fmt: skip
+    return Service(World(load_scenario(str(path)), 1), "s")
+
+
+def shutters(service: Service) -> list[bool]:
+    return [beam.shutter_open for node in service.world.nodes.values() for beam in node.beams.values()]
+
+
+def lit_run(service: Service) -> Session:
+    """Return a run that holds the timeline and has opened a shutter."""
+    run = Session()
+    service.handle(run, {"op": "lease", "who": "run 7"})
+    port = service.handle(run, {"op": "output", "port": "alice_shutter", "kind": "level"})["id"]
+    service.handle(run, {"op": "advance", "t_mu": 1000, "events": [[port, 8, 1]]})
+    service.handle(run, {"op": "advance", "t_mu": 50_000_000})
+    assert any(shutters(service))
+    return run
+
+
+def leave(service: Service, run: Session) -> None:
+    service.leave(run)
+
+
+def fall_silent(service: Service, _run: Session) -> None:
+    watchdog = Watchdog(service, 1.0)
+    for _ in range(LOOKS + 2):
+        watchdog.look()
+
+
+def release(service: Service, run: Session) -> None:
+    service.handle(run, {"op": "release"})
+
+
+@pytest.mark.parametrize("end", [leave, fall_silent, release])
+def test_a_drift_out_of_range_keeps_neither_shutters_open_nor_the_timeline(
+    tmp_path: Path, end: Callable[[Service, Session], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    service = broken_lab(tmp_path)
+    run = lit_run(service)
+    service.handle(run, {"op": "idle", "counter_mu": 30 * 10**9})  # the drift has left its range by then
+    end(service, run)
+    assert service.holder is None and not any(shutters(service))
+    assert "alice.fibre.insertion has become" in caplog.text
+    other = Session()
+    assert "error" not in service.handle(other, {"op": "lease", "who": "run 8"})
+    # The lab stands still and says why; it does not go on with the last truth.
+    for _ in range(2):
+        assert "alice.fibre.insertion" in service.handle(other, {"op": "advance", "t_mu": 40 * 10**9})["error"]
+
+
+@pytest.mark.parametrize("step", ["reach", "forget", "output"])
+def test_each_step_of_closing_the_shutters_is_taken_whatever_the_others_do(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = make_service()
+    run = lit_run(service)
+    service.handle(run, {"op": "idle", "counter_mu": 60_000_000})
+
+    def fail(*_arguments: object) -> None:
+        raise ZeroDivisionError("a fault of the lab")
+
+    monkeypatch.setattr(service.world, step, fail)
+    service.leave(run)
+    assert service.holder is None and not any(shutters(service))
+
+
+@pytest.mark.parametrize("value", [
+    [80e6, 1e308, 0.0, 0.0, True], [float("inf"), 1.0, 0.0, 0.0, True], [80e6, float("nan"), 0.0, 0.0, True],
+    [80e6, 1.0, 1e300, 0.0, True], [80e6, -0.1, 0.0, 0.0, True], ["80e6", 1.0, 0.0, 0.0, True], [80e6, 1.0, 0.0, 0.0],
+])  # fmt: skip
+def test_a_tone_that_no_synthesizer_makes_is_refused(value: list[Any]) -> None:
+    service, run = make_service(), Session()
+    service.handle(run, {"op": "lease", "who": "run 7"})
+    port = service.handle(run, {"op": "output", "port": "alice_dds_cooling", "kind": "tone"})["id"]
+    assert "malformed" in service.handle(run, {"op": "events", "events": [[port, 8, value]]})["error"]
+    assert service.handle(run, {"op": "advance", "t_mu": 50_000_000}) == {}
+
+
+def test_a_fault_of_the_lab_is_an_answer_and_the_lab_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = make_service()
+
+    def fail(_t_mu: int) -> None:
+        raise AssertionError("never")
+
+    with running(service) as address:
+        run = RemoteWorld(address, "test")
+        with monkeypatch.context() as patch:
+            patch.setattr(service.world, "reach", fail)
+            with pytest.raises(DeviceError, match="the lab failed at this request .*never"):
+                run.advance(1000)
+        run.advance(1000)
+        run.close()
 
 
 def test_a_run_that_says_something_keeps_the_timeline() -> None:

@@ -13,9 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from atomlink.errors import LabError
-
-from .tcp import LONGEST_REQUEST
+from .supervise import Guard
+from .tcp import LONGEST_REQUEST, MOST_CLIENTS
 
 logger = logging.getLogger(__name__)
 _AT_ONCE = 64  # requests of one client before others have their turn
@@ -59,6 +58,7 @@ class Line(asyncio.Protocol):
     def __init__(self, server: LineServer) -> None:
         self._server, self._handle = server, server.handle
         self._request_ending, self._ending = server.request_ending, server.ending
+        self._guard = Guard(server.name)
         self._rest = b""
         self._waiting: deque[bytes] = deque()
         self._may_write = True
@@ -67,6 +67,10 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
         self.transport = transport
+        if len(self._server.clients) >= MOST_CLIENTS:
+            logger.info("%s: a client was refused: %d are connected already", self._server.name, MOST_CLIENTS)
+            self.transport.abort()
+            return
         self._server.clients.add(self)
         if self._server.greeting:
             self.transport.write(self._server.greeting)
@@ -111,11 +115,10 @@ class Line(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _answer(self, request: bytes) -> None:
-        try:
+        reply = None
+        with self._guard:
             reply = self._handle(request.decode("latin-1"))
-        except LabError as error:  # the lab refuses (a drift out of range): the log says why
-            logger.error("%s: %s", self._server.name, error)
+        if self._guard.failure is not None:  # the lab refuses (a drift out of range), or has a fault
             self.transport.abort()
-            return
         if reply is not None:
             self.transport.write(reply.encode("latin-1", "replace") + self._ending)

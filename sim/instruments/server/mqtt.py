@@ -3,7 +3,8 @@
 Miniconf lives on MQTT 5's response topic, correlation data and user properties, and the brokers that pip installs speak
 3.1.1 only (amqtt), so this is one of its own: topics with wildcards, retained messages, quality of service 0 and 1 from
 clients, 0 to them, no sessions that outlive a connection, no authentication. Properties of a message are passed on as
-they are. Source: OASIS, MQTT Version 5.0 (2019), section numbers in the code.
+they are. What clients can make the broker keep is bounded; what is beyond it is refused in MQTT's words. Source: OASIS,
+MQTT Version 5.0 (2019), section numbers in the code.
 """
 
 from __future__ import annotations
@@ -17,11 +18,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from atomlink.errors import LabError
 from drivers.instruments.miniconf import Message
 
+from .supervise import Guard, supervised
+from .tcp import MOST_CLIENTS
+
 logger = logging.getLogger(__name__)
-LONGEST_PACKET = 1 << 18  # bytes
+LONGEST_PACKET = 1 << 16  # bytes; Miniconf's are below 2 kB
+MOST_WAITING = 1 << 20  # bytes that wait for a client to read them
+MOST_RETAINED, MOST_RETAINED_BYTES = 1024, 1 << 19  # messages that clients have retained, and their bytes
+MOST_FILTERS = 64  # subscriptions of one client
+LONGEST_TOPIC, DEEPEST_TOPIC = 1024, 32  # characters, levels
+QUOTA_EXCEEDED, BUSY = 0x97, 0x89  # reason codes (2.4)
 POLL_S = 0.05  # between two looks at what twins publish by themselves
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = (
     1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14)  # fmt: skip  # 2.1.2
@@ -101,7 +109,7 @@ class Client:
 
     def send(self, packet: bytes) -> None:
         """Send a packet; one that does not read what it asked for is let go."""
-        if self.writer.transport.get_write_buffer_size() > 16 * LONGEST_PACKET:
+        if self.writer.transport.get_write_buffer_size() > MOST_WAITING:
             self.writer.transport.abort()
         elif not self.writer.is_closing():
             self.writer.write(packet)
@@ -112,7 +120,9 @@ class Broker:
 
     def __init__(self) -> None:
         self._clients: dict[asyncio.Task[None], Client] = {}
-        self._retained: dict[str, tuple[bytes, bytes]] = {}
+        self._retained: dict[str, tuple[bytes, bytes]] = {}  # topic: payload, properties
+        self._retained_bytes = 0
+        self._guard = Guard("MQTT broker")
         self._twins: dict[str, tuple[Handle, Callable[[], float]]] = {}
         self._told_s: dict[str, float] = {}
         self._server: asyncio.Server | None = None
@@ -129,7 +139,7 @@ class Broker:
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, which is a free one for port 0."""
         self._server = await asyncio.start_server(self._serve, host, port, limit=LONGEST_PACKET)
-        self._poller = asyncio.create_task(self._poll())
+        self._poller = asyncio.create_task(supervised("MQTT broker", self._poll, POLL_S))
         found: int = self._server.sockets[0].getsockname()[1]
         return found
 
@@ -145,44 +155,57 @@ class Broker:
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def publish(self, topic: str, payload: bytes, properties: bytes, retain: bool,
-                sender: Client | None = None) -> None:  # fmt: skip
-        """Pass a message on to everybody who subscribed to its topic."""
-        if retain:
-            if payload:
-                self._retained[topic] = (payload, properties)
-            else:
-                self._retained.pop(topic, None)
+                sender: Client | None = None) -> bool:  # fmt: skip
+        """Pass a message on to everybody who subscribed to its topic; False if it was to be retained and there is no
+        room for it.
+        """
+        if retain and not self._retain(topic, payload, properties):
+            return False
         packet = published(topic, payload, properties)
         for client in list(self._clients.values()):
             if any(matches(topic, wanted) and not (leave_out and client is sender)
                    for wanted, leave_out in client.filters.items()):  # fmt: skip
                 client.send(packet)
+        return True
+
+    def _retain(self, topic: str, payload: bytes, properties: bytes) -> bool:
+        """Keep a message for those who subscribe later (3.3.1.3), in place of the one before; no payload: keep none."""
+        before = self._retained.get(topic)
+        size = len(topic.encode()) + len(payload) + len(properties) if payload else 0
+        freed = 0 if before is None else len(topic.encode()) + sum(map(len, before))
+        number = len(self._retained) + (before is None)
+        if payload and (number > MOST_RETAINED or self._retained_bytes + size - freed > MOST_RETAINED_BYTES):
+            return False
+        self._retained_bytes += size - freed
+        if payload:
+            self._retained[topic] = (payload, properties)
+        else:
+            self._retained.pop(topic, None)
+        return True
 
     def _to_twin(self, topic: str, payload: bytes, properties: bytes) -> None:
         for prefix, (handle, _) in self._twins.items():
             if topic.startswith(f"{prefix}/settings"):
                 found = dict(_properties(properties))
                 reply_to, correlation = found.get(RESPONSE_TOPIC, b""), found.get(CORRELATION, b"")
+                if not _is_topic(reply_to.decode()) and reply_to:
+                    raise MalformedError(f"a response topic {reply_to[:40]!r}")
                 self._from_twin(handle, Message(topic, payload, reply_to.decode(), correlation))
 
     def _from_twin(self, handle: Handle, message: Message | None) -> None:
-        try:
+        answers: tuple[Message, ...] = ()  # silence where the lab refuses (a drift out of range) or has a fault
+        with self._guard:
             answers = handle(message)
-        except LabError as error:  # the lab refuses (a drift out of range): the instrument goes silent
-            logger.error("%s", error)
-            return
         for answer in answers:
             self.publish(answer.topic, answer.payload, _packed(answer), answer.retain)
             if answer.topic.endswith("/telemetry"):
                 self._told_s[answer.topic.removesuffix("/telemetry")] = time.monotonic()
 
     async def _poll(self) -> None:
-        while True:
-            for prefix, (handle, period_s) in self._twins.items():
-                self._from_twin(handle, None)
-                if time.monotonic() - self._told_s.get(prefix, -math.inf) >= period_s():
-                    self._from_twin(handle, Message(f"{prefix}/telemetry", b""))
-            await asyncio.sleep(POLL_S)
+        for prefix, (handle, period_s) in self._twins.items():
+            self._from_twin(handle, None)
+            if time.monotonic() - self._told_s.get(prefix, -math.inf) >= period_s():
+                self._from_twin(handle, Message(f"{prefix}/telemetry", b""))
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
@@ -192,16 +215,21 @@ class Broker:
         client = Client(writer)
         self._clients[task] = client
         try:
+            with Guard("MQTT client"):  # a fault of the lab ends the connection, and the broker lives on
+                await self._conversed(client, reader)
+        finally:
+            del self._clients[task]
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def _conversed(self, client: Client, reader: asyncio.StreamReader) -> None:
+        try:
             await self._connected(client, reader)
         except (asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client has gone, or the broker stops: asyncio's streams report a cancelled task as an error
         except (ConnectionError, MalformedError) as error:
-            logger.info("MQTT client %r broke off: %s", client.identifier, error)
-        finally:
-            del self._clients[task]
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+            logger.info("MQTT client %r broke off: %s", client.identifier[:40], error)
 
     async def _connected(self, client: Client, reader: asyncio.StreamReader) -> None:
         kind, _, packet = await _read(reader)
@@ -210,11 +238,14 @@ class Broker:
         if packet.number(1) != 5:
             client.send(_frame(CONNACK << 4, b"\x00\x01"))  # 3.1.1's words for "not this version"
             raise MalformedError("only MQTT 5 is spoken here")
+        if len(self._clients) > MOST_CLIENTS:
+            client.send(_frame(CONNACK << 4, bytes([0, BUSY, 0])))
+            raise MalformedError(f"{MOST_CLIENTS} others are connected already")
         packet.take(3)  # flags of a session, of which there is none, and the time of keeping alive
         packet.properties()
         client.identifier = packet.text() or f"client-{id(client):x}"
-        # Maximum quality of service 1, no shared subscriptions, the identifier in use (3.2.2.3).
-        given = b"\x24\x01\x2a\x00\x12" + _string(client.identifier)
+        # Maximum quality of service 1, no shared subscriptions, the largest packet, the identifier in use (3.2.2.3).
+        given = b"\x24\x01\x2a\x00\x27" + struct.pack(">I", LONGEST_PACKET) + b"\x12" + _string(client.identifier)
         client.send(_frame(CONNACK << 4, b"\x00\x00" + _varint(len(given)) + given))
         while True:
             kind, flags, packet = await _read(reader)
@@ -237,14 +268,21 @@ class Broker:
 
     def _take(self, client: Client, flags: int, packet: Packet) -> None:
         topic, quality = packet.text(), flags >> 1 & 3
-        if quality > 1 or not topic or "#" in topic or "+" in topic:
-            raise MalformedError(f"a message of quality {quality} on topic {topic!r}")
+        if quality > 1 or not _is_topic(topic):
+            raise MalformedError(f"a message of quality {quality} on topic {topic[:40]!r}")
         identifier = packet.take(2) if quality else b""
         properties, payload = packet.properties(), packet.rest()
         list(_properties(properties))  # a block that cannot be read ends the connection here
+        if len(payload) + len(properties) + len(topic.encode()) > LONGEST_PACKET - 16:
+            raise MalformedError("a message that leaves no room for its header")
+        passed_on = self.publish(topic, payload, properties, bool(flags & 1), client)
         if quality:
-            client.send(_frame(PUBACK << 4, identifier))
-        self.publish(topic, payload, properties, bool(flags & 1), client)
+            client.send(_frame(PUBACK << 4, identifier + (b"" if passed_on else bytes([QUOTA_EXCEEDED, 0]))))
+        elif not passed_on:
+            client.send(_frame(DISCONNECT << 4, bytes([QUOTA_EXCEEDED, 0])))
+            raise MalformedError(f"no room to retain a message on {topic[:40]!r}: {MOST_RETAINED} are kept at most")
+        if not passed_on:
+            return
         self._to_twin(topic, payload, properties)
 
     def _subscribe(self, client: Client, packet: Packet) -> None:
@@ -252,6 +290,12 @@ class Broker:
         codes, new = b"", []
         while not packet.is_empty:
             wanted, options = packet.text(), packet.number(1)
+            if not _is_filter(wanted):
+                codes += b"\x8f"  # topic filter invalid
+                continue
+            if wanted not in client.filters and len(client.filters) >= MOST_FILTERS:
+                codes += bytes([QUOTA_EXCEEDED])
+                continue
             client.filters[wanted] = bool(options & 4)
             new.append(wanted)
             codes += bytes([min(options & 3, 1)])
@@ -266,6 +310,19 @@ class Broker:
         while not packet.is_empty:
             codes += b"\x00" if client.filters.pop(packet.text(), None) is not None else b"\x11"
         client.send(_frame(UNSUBACK << 4, identifier + b"\x00" + codes))
+
+
+def _is_topic(topic: str) -> bool:
+    """Tell whether a name is one to publish on (4.7.3)."""
+    return 0 < len(topic) <= LONGEST_TOPIC and topic.count("/") < DEEPEST_TOPIC and not set(topic) & {"#", "+", "\0"}
+
+
+def _is_filter(wanted: str) -> bool:
+    """Tell whether a topic filter is one (4.7.1): wildcards stand alone between slashes, `#` at the end."""
+    *parts, last = wanted.split("/")
+    rightly = all(part == "+" or not set(part) & {"+", "#"} for part in parts) and (
+        last in ("+", "#") or not set(last) & {"+", "#"})  # fmt: skip
+    return rightly and 0 < len(wanted) <= LONGEST_TOPIC and len(parts) < DEEPEST_TOPIC and "\0" not in wanted
 
 
 def matches(topic: str, wanted: str) -> bool:

@@ -7,10 +7,11 @@ import contextlib
 import logging
 from typing import Protocol
 
-from atomlink.errors import LabError
+from .supervise import Guard
 
 logger = logging.getLogger(__name__)
 LONGEST_REQUEST = 1 << 16  # bytes
+MOST_CLIENTS = 32  # of one port; instruments take fewer
 POLL_S = 0.05  # between two looks at what an instrument says by itself
 _ATTEMPTS = 50  # to find ports that lie as far apart as the instrument's own
 
@@ -65,6 +66,17 @@ class TcpServer:
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)
         try:
+            with Guard(self.name):  # the lab refuses (a drift out of range), or has a fault: the port lives on
+                await self._conversed(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def _conversed(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if len(self._clients) > MOST_CLIENTS:
+                raise ConnectionError(f"{MOST_CLIENTS} others are connected already")
             await self.converse(reader, writer)
         except (asyncio.IncompleteReadError, asyncio.CancelledError):
             # It has gone, perhaps in the middle of a request, which instruments forget; or the server stops: asyncio's
@@ -72,12 +84,6 @@ class TcpServer:
             pass
         except (ConnectionError, asyncio.LimitOverrunError) as error:
             logger.info("%s: a client broke off: %s", self.name, error)
-        except LabError as error:  # the lab refuses (a drift out of range): the log says why
-            logger.error("%s: %s", self.name, error)
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
 
 
 async def start_pair(first: Server, second: Server, offset: int, host: str, port: int) -> int:
