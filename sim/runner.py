@@ -31,6 +31,7 @@ from sim.command.lab import Lab, next_rid, remove_empty, results_folder, working
 from sim.command.results import write_results
 from sim.command.scheduler import Deleted, Entry, Schedule
 from sim.command.virtual_devices import CCB, Scheduler
+from sim.gateware.row import resolved
 from sim.target import scenario_of
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ class Session:
     def __init__(self, lab: Lab, results: Path, log_level: int) -> None:
         self.lab, self.results, self.log_level = lab, results, log_level
         self.device_db = load_device_db(lab)
-        self.core_row = self.device_db.get_device_db().get("core")
+        rows = self.device_db.get_device_db()
+        self.core_row = rows.get(resolved(rows, "core"))
         check_scenario(self.core_row)
         self.dataset_db = open_dataset_db(lab)
         self.schedule = Schedule(self._submitted, lambda: next_rid(lab, results), self._failed)

@@ -1,10 +1,10 @@
 """What a lab's `device_db.py` talks to: the twin by default, the hardware when it is asked for.
 
-`device_db.py` describes the hardware and ends in `sim.target.apply(device_db)`. In simulation
-`core` becomes the simulated core and instruments are opened over their twins; the controllers that connect to the core
-device (its log, MonInj, analyzer) are left out, so that nothing acts on the real one; every other row stays as the
-real lab has it. ARTIQ's own commands have no flags for a scenario or a seed, so these reach the core through the
-environment.
+`device_db.py` describes the hardware and ends in `sim.target.apply(device_db)`. In simulation `core` becomes the
+simulated core and instruments are opened over their twins; the controllers that connect to the core device (its log,
+MonInj, analyzer) are left out, so that nothing acts on the real one; ARTIQ's devices that have no model get stand-ins,
+which refuse once they are used; every other row stays as the real lab has it. ARTIQ's own commands have no flags for a
+scenario or a seed, so these reach the core through the environment.
 """
 
 import os
@@ -41,26 +41,54 @@ def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | 
         return
     _refuse_core_tools(sys.argv)
     lab = environment.get("ATOMLINK_LAB", "")
-    row = device_db.get("core")
-    if not isinstance(row, Mapping) or "arguments" not in row:
-        raise UsageError(f"device_db.py: row `core` is {row!r}, must be a dict with `arguments` (host, ref_period …)")
-    stated = row["arguments"]
-    device_db["core"] = {
+    core = {
         "type": "local",
         "module": "sim.rtio.core",
         "class": "Core",
         "arguments": {
-            "ref_period": stated.get("ref_period", 1e-9),
-            "ref_multiplier": stated.get("ref_multiplier", 8),
+            **_clock(device_db),
             **({"lab": lab, **of_lab(lab)} if lab else {"scenario": scenario(environment), "seed": seed(environment)}),
             "costs": costs(environment),
         },
     }
+    from sim.gateware.build import inert
+    from sim.gateware.row import resolved
+
+    device_db.update(inert(device_db, resolved(device_db, "core")))
+    _put_core(device_db, core)
     for name, instrument in device_db.items():
-        if isinstance(instrument, Mapping) and "driver" in instrument:
+        if isinstance(instrument, Mapping) and {"driver", "device"} <= instrument.keys():
             device_db[name] = _at_a_lab(instrument) if lab else _in_process(name, instrument)
-    for name in [name for name, other in device_db.items() if _asks_the_core(name, other)]:
+    _leave_out(device_db, [name for name, other in device_db.items() if _asks_the_core(name, other)])
+
+
+def _clock(device_db: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the row of the core device says about its clock; `core` may be an alias."""
+    from sim.gateware.row import resolved
+
+    row = device_db.get(resolved(device_db, "core"))
+    if not isinstance(row, Mapping) or not isinstance(row.get("arguments"), Mapping):
+        raise UsageError(f"device_db.py: row `core` is {row!r}, must be a dict with `arguments` (host, ref_period …), "
+                         "or the name of such a row")
+    stated = row["arguments"]
+    return {"ref_period": stated.get("ref_period", 1e-9), "ref_multiplier": stated.get("ref_multiplier", 8)}
+
+
+def _put_core(device_db: MutableMapping[str, Any], core: dict[str, Any]) -> None:
+    """Make `core` the simulated core, and what it was an alias of an alias of it."""
+    name: Any = "core"
+    while isinstance(name, str):
+        device_db[name], name = (core if name == "core" else "core"), device_db[name]
+
+
+def _leave_out(device_db: MutableMapping[str, Any], names: Sequence[str]) -> None:
+    """Take rows out, their aliases and the further targets of their controllers with them."""
+    for name in names:
         del device_db[name]
+    follow = [key for key, row in device_db.items()
+              if (row.get("controller") if isinstance(row, Mapping) else row) in names]  # fmt: skip
+    if follow:
+        _leave_out(device_db, follow)
 
 
 def _asks_the_core(name: str, row: Any) -> bool:
@@ -88,7 +116,7 @@ def without_controllers(device_db: MutableMapping[str, Any], environment: Mappin
     if not lab or target(environment) == "hardware":
         return
     for name, row in device_db.items():
-        if isinstance(row, Mapping) and "driver" in row:
+        if isinstance(row, Mapping) and {"driver", "device"} <= row.keys():
             arguments = {"name": name, "driver": row["driver"], "lab": lab}
             device_db[name] = {"type": "local", "module": "sim.instruments.in_process", "class": "open_in_lab",
                                "arguments": arguments}  # fmt: skip

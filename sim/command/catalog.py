@@ -17,20 +17,29 @@ from sim.command.failures import explain
 from sim.command.lab import Lab
 from sim.target import scenario_files, scenario_of
 
+FOLDERS = ("experiments", "repository")  # ours and ARTIQ's own name
+
 
 def print_catalog(lab: Lab) -> int:
-    """Print the experiments below `experiments/` and the shipped scenarios; return 1 where a file does not load."""
-    skipped = 0
+    """Print the experiments below `experiments/` and `repository/`, and the shipped scenarios.
+
+    Return 1 where a file does not load.
+    """
+    skipped, found = 0, False
     device_db, dataset_db = load_device_db(lab), open_dataset_db(lab)
     managers = ExaminedDevices(device_db), ExaminedDatasets(dataset_db)
     print(f"experiments of {lab.root}")
-    for file in sorted((lab.root / "experiments").rglob("*.py")):
+    for file in (file for folder in FOLDERS for file in sorted((lab.root / folder).rglob("*.py"))):
         try:
             lines = list(_experiments_in(file, file.relative_to(lab.root), managers))
         except Exception as error:  # noqa: BLE001 - one broken file must not hide the others; it is named
             lines = [f"  {file.relative_to(lab.root)}  skipped: {explain(error)[0]}"]
             skipped += 1
         print("\n".join(lines), end="\n" if lines else "")
+        found = found or bool(lines)
+    if not found:
+        places = " and ".join(f"{folder}/" for folder in FOLDERS)
+        print(f"  none: looked for .py files in {places} there; any other file runs with `atomlink run FILE`")
     dataset_db.close_db()
     print("\nscenarios (atomlink run … --scenario NAME)")
     for name, path in scenario_files().items():

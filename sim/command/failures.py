@@ -1,5 +1,6 @@
 """One line for whatever ended a command: an experiment's exception with its place, a device that cannot be made."""
 
+import os
 import re
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -9,10 +10,18 @@ from typing import Any
 
 from atomlink.errors import DeviceError, LabError, UsageError
 from sim.command.paths import short
+from sim.gateware.row import resolved
 from sim.suggest import closest
+from sim.target import target
 
 SIM = str(Path(__file__).parent.parent) + "/"
 INSTALLED = (sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), SIM, "<frozen")
+
+
+REAL_CORE = (
+    "device_db.py: row `{name}` is a real core device ({module}.{class}), which needs the real ARTIQ; for the "
+    "simulated lab end device_db.py with the two lines `from sim.target import apply` and `apply(device_db)`"
+)
 
 
 def explain(error: BaseException) -> tuple[str, int]:
@@ -49,6 +58,9 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int, str]]:
 def explain_device(error: Exception, device_db: Mapping[str, Any]) -> LabError | None:
     """Return what is wrong with a device's row, where ARTIQ's device manager failed because of the row."""
     name, cause = _deepest(error)
+    name = resolved(device_db, name)
+    if _is_real_core(device_db.get(name)) and isinstance(cause, (LabError, ImportError)):
+        return UsageError(REAL_CORE.format(name=name, **device_db[name]))
     if isinstance(cause, LabError):
         return cause
     if name not in device_db:
@@ -76,6 +88,12 @@ def _deepest(error: BaseException) -> tuple[str, BaseException | None]:
         if cause is None or type(cause) is not type(error):
             return name, cause
         error = cause
+
+
+def _is_real_core(row: Any) -> bool:
+    """Say whether a row is a core device that `sim.target.apply` has not replaced, though the target is the twin."""
+    return (isinstance(row, Mapping) and row.get("type") == "local" and row.get("class") == "Core"
+            and row.get("module") != "sim.rtio.core" and target(os.environ) != "hardware")  # fmt: skip
 
 
 def _is_missing_class(cause: BaseException, row: Any) -> bool:

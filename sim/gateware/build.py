@@ -1,55 +1,131 @@
-"""Build the gateware that a device database describes: one peripheral per RTIO channel.
+"""Build the gateware that a device database describes: one peripheral per RTIO channel, the chips on the I2C buses.
 
 Adding a peripheral touches one file: a module whose `SERVES` maps device classes to builders, named in `_FAMILIES`.
+A row that has no model, or a faulty one, is inert: it is refused, by name, where it is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from atomlink.errors import DeviceError
-from sim.gateware import ad9910, ad9912, edge_counter, entangler, fastino, grabber, sampler, spi, ttl, urukul, zotino
+from sim.gateware import (
+    ad9910,
+    ad9912,
+    edge_counter,
+    entangler,
+    fastino,
+    grabber,
+    i2c,
+    sampler,
+    spi,
+    ttl,
+    urukul,
+    zotino,
+)
 from sim.gateware.peripheral import WorldPorts
-from sim.gateware.row import Builder, Lab, Row
+from sim.gateware.row import Builder, Lab, resolved
+from sim.gateware.unmodelled import not_modelled, replaced
 
-_FAMILIES = (ttl, edge_counter, spi, urukul, ad9910, ad9912, zotino, sampler, fastino, grabber, entangler)
+_FAMILIES = (ttl, edge_counter, spi, urukul, ad9910, ad9912, zotino, sampler, fastino, grabber, entangler, i2c)
 SERVES: dict[str, Builder] = {name: builder for family in _FAMILIES for name, builder in family.SERVES.items()}
 
-# Services of the core device, and buses of its CPU: nothing of them is on the RTIO bus.
-_NOT_ON_THE_BUS = (
-    "artiq.coredevice.core.",
-    "artiq.coredevice.dma.",
-    "artiq.coredevice.cache.",
-    "artiq.coredevice.i2c.",
-    "artiq.coredevice.kasli_i2c.",
-    "artiq.coredevice.spi2.NRTSPIMaster",
-    "sim.rtio.",
-)
+# Services of the core device: nothing of them is on a bus.
+_SERVICES = ("artiq.coredevice.dma.CoreDMA", "artiq.coredevice.cache.CoreCache")
+_KNOWN = {name.rpartition(".")[0] for name in (*SERVES, *_SERVICES)}
+# What ARTIQ 8 calls what it called otherwise before.
+_RENAMED = {"artiq.coredevice.i2c.PCA9548": "ARTIQ calls it I2CSwitch since release 7"}
+_CHANNEL = ("channel", "channel_base", "bus_channel")
 
 
 class Gateware:
-    """Hold the peripherals of a lab: `channels` by RTIO channel, `names` their device_db keys, `world` behind them."""
+    """Hold the peripherals of a lab: `channels` by RTIO channel, `names` their device_db keys, `world` behind them.
 
-    def __init__(self, device_db: Mapping[str, Any], world: WorldPorts) -> None:
+    `i2c` are the CPU's I2C buses by number, `refused` says by key what is wrong with rows that cannot be modelled, and
+    `unmodelled` which refusal a channel gives that belongs to a device without a model. Where two rows want the same
+    channel, those come first whose descriptions are in `made`, the devices that the experiment has made.
+    """
+
+    def __init__(self, device_db: Mapping[str, Any], world: WorldPorts, made: Sequence[Any] = ()) -> None:
         self.world = world
         lab = Lab(device_db, world, SERVES)
-        for key, description in device_db.items():
-            if isinstance(description, Mapping) and description.get("type") == "local" and _is_served(Row(lab, key)):
+        lab.i2c[0] = i2c.I2cBus()  # the core device has one, whatever hangs at it
+        self.channels, self.names, self.i2c, self.refused = lab.channels, lab.names, lab.i2c, lab.refused
+        self.unmodelled: dict[int, DeviceError] = {}
+        rows = dict(_local(device_db))
+        served = (key for key, row in rows.items() if _class(row) in SERVES)
+        for key in sorted(served, key=lambda key: rows[key] not in made):
+            with contextlib.suppress(DeviceError):  # it is in `refused`
                 lab.model(key)
-        self.channels = lab.channels
-        self.names = lab.names
+        for key, row in rows.items():
+            if _class(row) not in SERVES:
+                self._note(key, row, lab)
+
+    def refusal(self, description: Any, device_db: Mapping[str, Any]) -> DeviceError | None:
+        """Return what is wrong with the row of a device that an experiment has made, by its description."""
+        return next((error for key, error in self.refused.items() if device_db.get(key) == description), None)
+
+    def _note(self, key: str, row: Mapping[str, Any], lab: Lab) -> None:
+        """Note the channels and SPI buses of a device that has no model."""
+        row = row.get("instead_of", row)
+        refusal = not_modelled(key, _class(row))
+        for name, value in _arguments(row).items():
+            if name in _CHANNEL and isinstance(value, int) and value not in self.channels:
+                self.unmodelled.setdefault(value, refusal)
+            bus = lab.models.get(resolved(lab.device_db, value)) if isinstance(value, str) else None
+            if isinstance(bus, spi.SpiBus):
+                bus.unmodelled = bus.unmodelled or refusal
 
 
-def _is_served(row: Row) -> bool:
-    """Return whether a row has a model; refuse one that touches the bus and has none."""
-    if row.device_class in SERVES:
-        return True
-    if row.device_class.startswith(_NOT_ON_THE_BUS):
-        return False
-    if row.device_class.startswith("artiq.coredevice.") or "channel" in row.arguments:
-        raise DeviceError(
-            f"device_db row `{row.key}`: class {row.device_class} has no gateware model;"
-            f" it must be one of {', '.join(sorted(SERVES))}"
-        )
-    return False  # a driver of ours above other rows
+def inert(device_db: Mapping[str, Any], core: str) -> dict[str, dict[str, Any]]:
+    """Return the rows that must not reach anything beside the twin, each with its stand-in.
+
+    They are ARTIQ's devices without a model, further core devices, and what hangs at those. `core` is the key of the
+    core device that is simulated. A driver of the lab's own stays: it is refused at its channel.
+    """
+    rows = dict(_local(device_db))
+    cores = {key for key, row in rows.items() if _class(row).endswith("coredevice.core.Core")} - {core}
+    stand_ins = {}
+    for key, row in rows.items():
+        why = _why_inert(key, row, core, cores, device_db)
+        if why is not None:
+            stand_ins[key] = replaced(key, row, why)
+    return stand_ins
+
+
+def _why_inert(
+    key: str, row: Mapping[str, Any], core: str, cores: Collection[str], device_db: Mapping[str, Any]
+) -> str | None:
+    """Return why a row is inert, "" where its class says it all; None: it is not."""
+    if key == core:
+        return None
+    if key in cores:
+        return f"the twin has one core device, `{core}`"
+    asked = (_arguments(row).get(name) for name in ("core_device", "core"))
+    other = next((at for at in (resolved(device_db, name) for name in asked) if at in cores), None)
+    if other is not None:
+        return f"it hangs at `{other}`, and the twin has one core device, `{core}`"
+    device_class, module = _class(row), row["module"]
+    if device_class in _RENAMED:
+        return _RENAMED[device_class]
+    # An unknown class of a module that has models is misspelt: its import says so.
+    return "" if module.startswith("artiq.") and module not in _KNOWN else None
+
+
+def _local(device_db: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Go through the rows of type "local" that say what class they are."""
+    for key, row in device_db.items():
+        said = [row.get(name) for name in ("module", "class")] if isinstance(row, Mapping) else [None]
+        if all(isinstance(name, str) for name in said) and row.get("type") == "local":
+            yield key, row
+
+
+def _arguments(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    arguments = row.get("arguments", {})
+    return arguments if isinstance(arguments, Mapping) else {}
+
+
+def _class(row: Mapping[str, Any]) -> str:
+    return f"{row.get('module')}.{row.get('class')}"

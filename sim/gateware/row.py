@@ -3,38 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from atomlink.errors import DeviceError
 from sim.gateware.peripheral import Peripheral, WorldPorts
+from sim.gateware.unmodelled import Unmodelled, not_modelled
+
+if TYPE_CHECKING:
+    from sim.gateware.i2c import I2cBus
 
 T = TypeVar("T")
 Builder = Callable[["Row"], object]
 _REQUIRED: Any = object()
 
 
+def resolved(device_db: Mapping[str, Any], key: Any) -> Any:
+    """Return the key that an alias stands for, over several if need be; a key that is none stays."""
+    seen = []
+    while isinstance(key, str) and isinstance(device_db.get(key), str) and key not in seen:
+        seen.append(key)
+        key = device_db[key]
+    return key
+
+
 class Lab:
-    """Build the models of rows on demand and keep them; `channels` and `names` are the RTIO channel map."""
+    """Build the models of rows on demand and keep them.
+
+    `channels` and `names` are the RTIO channel map, `i2c` the buses of the CPU by number, `refused` what is wrong with
+    the rows that could not be built.
+    """
 
     def __init__(self, device_db: Mapping[str, Any], world: WorldPorts, builders: Mapping[str, Builder]) -> None:
         self.device_db = device_db
         self.world = world
         self.channels: dict[int, Peripheral] = {}
         self.names: dict[int, str] = {}
+        self.i2c: dict[int, I2cBus] = {}
+        self.refused: dict[str, DeviceError] = {}
         self._builders = builders
-        self._models: dict[str, object] = {}
+        self.models: dict[str, object] = {}
         self._building: list[str] = []
 
     def model(self, key: str) -> object:
-        """Return the model of a row, built at the first call."""
-        if key not in self._models:
-            if key in self._building:
-                raise DeviceError(f"device_db rows {' -> '.join([*self._building, key])} name each other in a circle")
-            row = Row(self, key)
-            self._building.append(key)
-            self._models[key] = self._builders[row.device_class](row)
+        """Return the model of a row, built at the first call; rows with equal descriptions are one device."""
+        if key in self.refused:
+            raise self.refused[key]
+        if key not in self.models:
+            twins = (other for other in self.models if self.device_db[other] == self.device_db[key])
+            twin = next(twins, None)
+            try:
+                self.models[key] = self._build(key) if twin is None else self.models[twin]
+            except DeviceError as error:
+                self.refused[key] = error
+                raise
+        return self.models[key]
+
+    def _build(self, key: str) -> object:
+        if key in self._building:
+            raise DeviceError(f"device_db rows {' -> '.join([*self._building, key])} name each other in a circle")
+        row = Row(self, key)
+        self._building.append(key)
+        try:
+            return self._builders[row.device_class](row)
+        finally:
             self._building.pop()
-        return self._models[key]
 
 
 class Row:
@@ -48,7 +80,10 @@ class Row:
         if not isinstance(description.get("module"), str) or not isinstance(description.get("class"), str):
             raise DeviceError(f"device_db row `{key}`: `module` and `class` must be given as text")
         self.device_class = f"{description['module']}.{description['class']}"
-        self.arguments: Mapping[str, Any] = description.get("arguments", {})
+        arguments = description.get("arguments", {})
+        if not isinstance(arguments, Mapping):
+            raise DeviceError(f"device_db row `{key}`: `arguments` is {arguments!r}; it must be a dict")
+        self.arguments = arguments
 
     def get(self, name: str, must_be: str, default: Any = _REQUIRED) -> Any:
         """Return an argument; refuse a row without it unless there is a default."""
@@ -86,15 +121,14 @@ class Row:
 
     def named(self, name: str, key: Any, kind: type[T]) -> T:
         """Return the model of row `key`, which argument `name` gave; aliases are followed."""
-        seen = []
-        while isinstance(key, str) and isinstance(self.lab.device_db.get(key), str) and key not in seen:
-            seen.append(key)
-            key = self.lab.device_db[key]
+        key = resolved(self.lab.device_db, key)
         must_be = f"the key of a device_db row that is a {kind.__name__}"
         if not isinstance(key, str) or not isinstance(self.lab.device_db.get(key), dict):
             raise self.refusal(name, must_be, key)
-        if Row(self.lab, key).device_class not in self.lab._builders:
-            raise self.refusal(name, must_be, key)
+        other = Row(self.lab, key)
+        if other.device_class not in self.lab._builders:
+            stands_in = other.device_class == f"{Unmodelled.__module__}.{Unmodelled.__name__}"
+            raise not_modelled(**other.arguments) if stands_in else self.refusal(name, must_be, key)
         model = self.lab.model(key)
         if not isinstance(model, kind):
             raise self.refusal(name, f"{must_be} (`{key}` is a {type(model).__name__})", key)

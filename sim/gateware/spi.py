@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from atomlink.errors import DeviceError
 from sim.gateware.peripheral import Peripheral
 from sim.gateware.row import Row
 
@@ -27,13 +28,17 @@ class SpiChip(Protocol):
 
 
 class SpiBus(Peripheral):
-    """One SPI bus; `chips` says which chips each chip-select word selects."""
+    """One SPI bus; `chips` says which chips each chip-select word selects.
+
+    `unmodelled` is the refusal of a device on it that has no model: nothing answers then, and nothing may seem to.
+    """
 
     fifo_depth = 4
 
     def __init__(self) -> None:
         super().__init__()
         self.chips: dict[int, tuple[SpiChip, ...]] = {}
+        self.unmodelled: DeviceError | None = None
         self.lost = 0  # events that met a busy bus
         self._flags, self._length, self._divider, self._select = OFFLINE | END, 1, 2, 0
         self._end_mu: int | None = None
@@ -78,6 +83,8 @@ class SpiBus(Peripheral):
         assert t_mu is not None
         flags, word, length, select = self._finish
         bits = word >> (32 - length)
+        if self.unmodelled is not None and not self.chips:
+            raise self.unmodelled
         chips = self.chips.get(select, ())
         answer = 0
         for chip in chips:

@@ -180,7 +180,7 @@ class Bus:
         channel = target >> 8
         peripheral = self.gateware.channels.get(channel)
         if peripheral is None:
-            raise RTIODestinationUnreachable(
+            raise self._unmodelled(channel) or RTIODestinationUnreachable(
                 f"RTIO destination unreachable, output, at channel {self.name(channel)}, {self.now} mu"
             )
         destination = channel >> 16
@@ -196,6 +196,11 @@ class Bus:
     def name(self, channel: int) -> str:
         """Return a channel as ARTIQ's messages name it."""
         return f"0x{channel:04x}:{getattr(self.gateware, 'names', {}).get(channel, 'unknown')}"
+
+    def _unmodelled(self, channel: int) -> Exception | None:
+        """Return the refusal of the device at a channel, where the gateware knows one that it has no model of."""
+        refusal: Exception | None = getattr(self.gateware, "unmodelled", {}).get(channel)
+        return refusal
 
     def _underflow(self, channel: int) -> RTIOUnderflow:
         slack = self.now - self.counter
@@ -410,7 +415,9 @@ class Bus:
             return known
         peripheral = self.gateware.channels.get(channel)
         if peripheral is None:
-            raise RTIODestinationUnreachable(f"RTIO destination unreachable, input, on channel {self.name(channel)}")
+            raise self._unmodelled(channel) or RTIODestinationUnreachable(
+                f"RTIO destination unreachable, input, on channel {self.name(channel)}"
+            )
         inlet = self._inlets[channel] = Inlet(channel, peripheral)
         return inlet
 

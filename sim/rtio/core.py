@@ -177,13 +177,26 @@ class Core:
         world = self._world()
         if self._watch is not None:
             world = self._watch.world(world)
-        made: Any = Gateware(self.dmgr.get_device_db(), world)
+        devices = [description for description, _ in getattr(self.dmgr, "active_devices", ())]
+        made: Any = Gateware(self.dmgr.get_device_db(), world, devices)
         made.world = world
         return made
+
+    def _refuse_faulty(self) -> None:
+        """Refuse a device that the experiment has made and the gateware could not; the other rows may be as they like.
+        """
+        gateware = getattr(self.bus, "gateware", None)  # a bus of somebody else's may have none
+        if getattr(gateware, "refused", None):
+            device_db = self.dmgr.get_device_db()
+            for description, _ in getattr(self.dmgr, "active_devices", ()):
+                refusal = gateware.refusal(description, device_db)
+                if refusal is not None:
+                    raise refusal
 
     def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a kernel, called from the host."""
         self._resume()
+        self._refuse_faulty()
         try:
             return self.engine.run(function, tuple(args), kwargs)
         finally:
@@ -211,6 +224,7 @@ class Core:
         @wraps(function)
         def run_precompiled() -> Any:
             self._resume()
+            self._refuse_faulty()
             try:
                 return self.engine.execute(compiled, values, kwargs, write_back=False)
             finally:

@@ -26,6 +26,7 @@ class Costs:
     dma_playback_mu: int = 0  # starting the playback of a handle
     dma_retrieve_mu: int = 0  # looking a trace up by name
     dma_record_mu: int = 0  # recording, per event
+    i2c_half_mu: int = 0  # half a clock period of the I2C bus, which the CPU toggles by hand
     methods: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
@@ -43,6 +44,7 @@ PRESETS: dict[str, Costs] = {
         dma_playback_mu=4_500,  # at most, ARTIQ's own tests
         dma_retrieve_mu=20_000,  # assumed: one message to the other CPU and back
         dma_record_mu=11_000,  # at most, ARTIQ's own tests
+        i2c_half_mu=100_000,  # 5 kHz: ARTIQ 8 firmware, libboard_misoc/i2c.rs
         methods={("AD9910", "set"): 52_000},  # m-labs/artiq#1167
     ),
     # Kasli-SoC (Zynq, FPU).
@@ -56,6 +58,7 @@ PRESETS: dict[str, Costs] = {
         dma_playback_mu=4_500,
         dma_retrieve_mu=20_000,
         dma_record_mu=11_000,
+        i2c_half_mu=100_000,  # assumed, as on Kasli
         methods={("AD9910", "set"): 2_350},  # m-labs/artiq#1167
     ),
 }

@@ -15,6 +15,7 @@ from atomlink.errors import DeviceError
 from .bus import Bus
 from .cache import Cache
 from .dma import Dma
+from .i2c import I2c
 from .kernel import numbers as nb
 from .kernel.program import Program, signature
 from .kernel.rpc import HostFailure, RPCReturnValueError, to_host, to_kernel
@@ -86,7 +87,7 @@ class Engine:
 
     def __init__(self, bus: Bus, ref_period: float) -> None:
         self.bus, self.ref_period = bus, ref_period
-        self.dma, self.cache = Dma(bus), Cache()
+        self.dma, self.cache, self.i2c = Dma(bus), Cache(), I2c(bus)
         self._programs: dict[Any, Compiled] = {}
         self._running: Compiled | None = None
         self._charging = False
@@ -215,7 +216,7 @@ class Engine:
     def syscalls(self) -> dict[str, Callable[..., Any]]:
         """Return the system calls by name."""
         bus, dma, cache = self.bus, self.dma, self.cache
-        return {
+        implemented: dict[str, Callable[..., Any]] = {
             "rtio_init": bus.reset,
             "rtio_get_counter": lambda: bus.counter,
             "rtio_get_destination_status": self.destination_is_up,
@@ -233,6 +234,7 @@ class Engine:
             "cache_get": cache.get,
             "cache_put": cache.put,
         }
+        return implemented | self.i2c.syscalls()
 
     def syscall_names(self) -> str:
         """Return the names of the system calls there are."""

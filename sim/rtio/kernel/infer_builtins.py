@@ -293,8 +293,11 @@ class BuiltinCalls:
             return self.error(node.func, reason)
 
         params = [annotation_type(p.annotation, error) for p in signature.parameters.values()]
+        by_name = {word.arg: word.value for word in node.keywords}
+        if list(by_name) == list(signature.parameters)[len(node.args) :]:  # i2c_read(busno, ack=…): in order already
+            node.args, node.keywords = [*node.args, *by_name.values()], []
         if node.keywords or len(node.args) != len(params):
-            raise self.error(node.func, f"system call {typ.name} takes {len(params)} positional arguments")
+            raise self.error(node.func, f"system call {typ.name} takes {len(params)} arguments, in order")
         for arg, param in zip(node.args, params, strict=True):
             self.same(arg, arg.t, param)
         self.same(node, result, annotation_type(signature.return_annotation, error))

@@ -348,7 +348,7 @@ class AD9910:
                 raise ValueError("parent CPLD does not drive SYNC")
             if self.sysclk_per_mu != self.sysclk * self.core.ref_period:
                 raise ValueError("incorrect clock ratio for synchronization")
-        delay(50 * ms)  # the chip's supplies settle
+        delay(50 * ms)  # slack: reading an EEPROM takes some 30 ms
         self.set_cfr1()
         self.cpld.io_update.pulse(1 * us)
         delay(1 * ms)
