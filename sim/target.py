@@ -66,9 +66,10 @@ def _clock(device_db: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the row of the core device says about its clock; `core` may be an alias."""
     from sim.gateware.row import resolved
 
-    row = device_db.get(resolved(device_db, "core"))
+    key = resolved(device_db, "core")
+    row = device_db.get(key)
     if not isinstance(row, Mapping) or not isinstance(row.get("arguments"), Mapping):
-        raise UsageError(f"device_db.py: row `core` is {row!r}, must be a dict with `arguments` (host, ref_period …), "
+        raise UsageError(f"device_db.py: row `{key}` is {row!r}, must be a dict with `arguments` (host, ref_period …), "
                          "or the name of such a row")
     stated = row["arguments"]
     return {"ref_period": stated.get("ref_period", 1e-9), "ref_multiplier": stated.get("ref_multiplier", 8)}

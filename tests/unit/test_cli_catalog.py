@@ -37,6 +37,18 @@ def test_a_broken_file_is_named_and_does_not_hide_the_others(lab: Path, capsys: 
     assert "experiments/broken.py  skipped: ModuleNotFoundError" in text and "experiments/some.py  Count" in text
 
 
+def test_list_also_looks_where_artiq_keeps_experiments(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (lab / "experiments").rename(lab / "repository")
+    assert cli.main(["list"]) == 0
+    assert "  repository/some.py  Count\n" in capsys.readouterr().out
+
+
+def test_list_says_where_it_looked_and_found_nothing(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (lab / "experiments").rename(lab / "scripts")
+    assert cli.main(["list"]) == 0
+    assert "none: looked for .py files in experiments/ and repository/ there; any" in capsys.readouterr().out
+
+
 def test_doctor_names_versions_engines_lab_and_presets(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor"]) == 0
     text = capsys.readouterr().out

@@ -48,6 +48,28 @@ def test_simulation_leaves_out_the_controllers_that_connect_to_the_core_device(s
     assert "192.0.2" not in repr(device_db)
 
 
+def test_a_core_that_is_an_alias_or_another_labs_class_becomes_the_simulated_one(scenario: str) -> None:
+    kasli = {"type": "local", "module": "groups_own.core", "class": "Core", "arguments": {"ref_period": 1.25e-9}}
+    device_db: dict[str, Any] = {"core": "crate", "crate": "kasli", "kasli": kasli}
+    target.apply(device_db, {"ATOMLINK_SCENARIO": scenario})
+    assert device_db["core"]["module"] == "sim.rtio.core" and device_db["core"]["arguments"]["ref_period"] == 1.25e-9
+    assert (device_db["crate"], device_db["kasli"]) == ("core", "core")
+
+
+def test_aliases_and_further_targets_of_what_is_left_out_go_with_it(scenario: str) -> None:
+    device_db = copy.deepcopy(DEVICE_DB) | {
+        "moninj": "core_moninj", "levels": "moninj", "my_camera": "camera",
+        "aux": {"type": "controller_aux_target", "controller": "core_log", "target_name": "x"},
+    }  # fmt: skip
+    target.apply(device_db, {"ATOMLINK_SCENARIO": scenario})
+    assert device_db.keys() == {"core", "core_dma", "camera", "my_camera"}
+
+
+def test_a_circle_of_aliases_is_no_core(scenario: str) -> None:
+    with pytest.raises(UsageError, match="row `.*` is .*, must be a dict"):
+        target.apply({"core": "a", "a": "core"}, {"ATOMLINK_SCENARIO": scenario})
+
+
 @pytest.mark.parametrize("words", [["/bin/artiq_coremgmt", "log"], ["artiq_coreanalyzer.py", "-p"]])
 def test_a_command_that_asks_the_core_device_itself_is_refused(
     scenario: str, words: list[str], monkeypatch: pytest.MonkeyPatch
