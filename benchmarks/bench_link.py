@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from sim.signals import Cycle, Tone
+from atomlink.signals import Cycle, Tone
 from sim.world import World, load_scenario
-from sim.world.attempt import F2, AttemptModel
-from sim.world.paths import ROLES
+from sim.world.atoms.labels import F2
+from sim.world.network.attempt import AttemptModel
+from sim.world.scenario.paths import ROLES
 
 CYCLE = Cycle(
     7200, ((0, 4000), (4104, 4604), (4104, 4604), None), ((4653, 5553),) * 4, (0b0011, 0b1100, 0b1001, 0b0110)

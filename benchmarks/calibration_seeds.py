@@ -28,7 +28,7 @@ from artiq.experiment import EnvExperiment, NumberValue, TFloat, kernel  # noqa:
 
 from drivers import parameters  # noqa: E402
 from drivers.parameter_store import ParameterStore  # noqa: E402
-from sim.world.optimum import best_parameters  # noqa: E402
+from sim.validation.optimum import best_parameters  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHIN = 0.05

@@ -5,7 +5,7 @@
 Each lab begins with beliefs as shipped, calibrates once and takes a reference; from then on `LinkMonitor` with its own
 defaults looks at the link every 15 minutes and submits calibrations. Hour by hour the rate that these beliefs give,
 that of the optimum, and that of the beliefs of the start (left alone) are worked out of the truth (validation:
-`sim.world.optimum`, `sim.world.expected`; no experiment sees it), at the moment of a look, before what it submits.
+`sim.validation.optimum`, `.expected`; no experiment sees it), at the moment of a look, before what it submits.
 With `--both` the day left alone is lived through as well, for what is seen of it. With `--keep` the labs stay in the
 folder, and a day that is complete there is not lived through again.
 
@@ -94,7 +94,7 @@ class Seen(NamedTuple):
 
 class Truth(NamedTuple):
     """Hour by hour: rate over optimum and fidelity of new pairs, of each arm; the standard error of a ratio; the rate
-    of `sim.world.optimum` over that of the optimum.
+    of `sim.validation.optimum` over that of the optimum.
     """
 
     hour_s: np.ndarray
@@ -201,7 +201,7 @@ def _best(world: Any, pumping: float) -> dict[str, float]:
     pumps too long, and its rate is 1 to 3 % short. The higher one is what docs/calibration.md calls optimum.
     """
     from drivers.parameters import TABLE
-    from sim.world.optimum import best_parameters
+    from sim.validation.optimum import best_parameters
 
     held = {name: row.default for name, row in TABLE.items()}
     best = best_parameters(world, held)
@@ -210,7 +210,7 @@ def _best(world: Any, pumping: float) -> dict[str, float]:
 
 def _yields(world: Any, believed: dict[str, float]) -> np.ndarray:
     """Return heralds per second of attempting (2, batches) and below the fidelity of new pairs."""
-    from sim.world.expected import attempting
+    from sim.validation.expected import attempting
 
     return np.array([attempting(world, believed, DRAWS, seed) for seed in range(BATCHES)]).T
 
@@ -231,7 +231,8 @@ def table(days: dict[int, tuple[Seen, Truth]], alone: dict[int, Seen]) -> list[s
         row(f"{arm}: rate/optimum, mean", lambda day, arm=arm: f"{day[1].ratio[arm].mean():.3f}")
         row("... worst hour", lambda day, arm=arm: f"{day[1].ratio[arm].min():.3f}")
         row(f"... hours below {WANTED:g}", lambda day, arm=arm: f"{(day[1].ratio[arm] < WANTED).sum()}")
-        row("... over sim.world.optimum as it is, worst", lambda day, arm=arm: f"{_committed(day[1], arm).min():.3f}")
+        row("... over sim.validation.optimum as it is, worst",
+            lambda day, arm=arm: f"{_committed(day[1], arm).min():.3f}")
         row("... fidelity of new pairs, mean", lambda day, arm=arm: f"{day[1].fidelity[arm].mean():.3f}")
     row("standard error of a ratio", lambda day: f"{day[1].error:.4f}")
     row("health loop, calibrating counted as lost", lambda day: f"{_net(*day):.3f}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from atomlink.errors import DeviceError, UsageError
 from sim.daemon import messages
-from sim.instruments.in_process import make_twin
+from sim.instruments.catalog import make_twin
 from sim.instruments.server.supervise import Guard
 from sim.instruments.server.table import make_server
 from sim.instruments.server.tcp import Server

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from atomlink.errors import DeviceError
+from atomlink.signals import Cycle, CycleResult, Tone
 from sim.instruments.camera import Refusal
 from sim.instruments.dds_card import Fault
-from sim.signals import Cycle, CycleResult, Tone
 
 LONGEST_LINE = 1 << 24  # bytes; a batch of events is far below
 _LARGEST = 1e12  # of any number in a signal: Hz, turns, dB, V

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from atomlink.errors import DeviceError
+from atomlink.signals import Cycle, CycleResult
 from sim.daemon import messages
-from sim.signals import Cycle, CycleResult
 
 _BATCH = 4096  # events that are sent without a question
 _CONNECT_S = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sim.signals import Tone
+from atomlink.signals import Tone
 
 NS_PER_S = 1_000_000_000
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from atomlink.errors import DeviceError
+from atomlink.signals import Cycle, CycleResult, Window
 from sim.gateware.peripheral import Peripheral
 from sim.gateware.row import Row
 from sim.gateware.ttl import TtlInOut
-from sim.signals import Cycle, CycleResult, Window
 
 CONFIG, RUN, CYCLE, HERALDS, TIMING = 0x00, 0x01, 0x02, 0x03, 0x08
 STATUS, NCYCLES, REMAINING, NTRIGGERS, TIMESTAMP = 0x20, 0x21, 0x22, 0x23, 0x28

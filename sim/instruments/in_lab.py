@@ -6,6 +6,7 @@ sends them off, or for a question. What the card has to say against one of them 
 
 from __future__ import annotations
 
+import json
 import re
 import weakref
 from typing import Any
@@ -13,15 +14,47 @@ from typing import Any
 import numpy as np
 
 from atomlink.errors import DeviceError
-from drivers.instruments.transport import LinkLostError
+from drivers.instruments import Instrument, driver_class
+from drivers.instruments.transport import LineTransport, LinkLostError, tcp_address
 
+from .catalog import twin_class
 from .dds_card import COMMAND, M2CMD
-from .in_process import twin_class
 
 PREFIX = "lab:"
 _LONGEST = 2000  # requests that wait
 _SENDS_OFF = 0x01 | 0x08  # commands: reset, write to card
 _ADDRESS = re.compile(r"^lab:([^/]+)/([^/]+)$")
+
+
+def open_at_lab(lab: str, name: str, kind: str) -> Instrument:
+    """Return the driver of a row, opened over the wire of the lab at HOST:PORT."""
+    addresses = lab_addresses(lab)
+    if name not in addresses:
+        listed = ", ".join(sorted(addresses)) or "none"
+        raise DeviceError(f"The lab at {lab} serves no `{name}`, its instruments are: {listed}.")
+    cls, address = driver_class(kind), addresses[name]
+    if address.startswith(PREFIX):  # an instrument without a wire of its own
+        wire = transport(address, kind)
+    else:
+        wire = cls.connect(address)
+    driver = cls(name, wire)
+    driver.simulated = True
+    return driver.open()
+
+
+def lab_addresses(lab: str) -> dict[str, str]:
+    """Return where the instruments of the lab at HOST:PORT listen, by name, as their drivers take it."""
+    tcp_address(lab)
+    asked = LineTransport(lab)
+    try:
+        text = asked.query('{"op": "addresses"}')
+    finally:
+        asked.close()
+    try:
+        addresses = json.loads(text)["addresses"]
+        return {str(name): str(address) for name, address in addresses.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DeviceError(f"{lab} answered {text[:60]!r}: it must be the address of `atomlink lab`.") from error
 
 
 def transport(address: str, kind: str) -> Any:

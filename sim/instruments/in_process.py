@@ -7,7 +7,6 @@ set point acts there.
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import os
 import time
@@ -19,23 +18,12 @@ from atomlink.errors import DeviceError
 from drivers.instruments import Instrument, driver_class
 from drivers.interlock_log import run_log
 
+from .catalog import make_twin
+from .in_lab import open_at_lab
 from .twin import Twin
 
 _paths: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 _numbers = itertools.count(1)
-
-
-def twin_class(kind: str) -> type[Twin]:
-    """Return the twin of a kind of instrument."""
-    driver_class(kind)  # an unknown kind is refused there, with the list of those that exist
-    found: type[Twin] = importlib.import_module(f"sim.instruments.{kind}").Twin
-    return found
-
-
-def make_twin(world: Any, name: str, kind: str) -> Twin:
-    """Return the twin of the row `name` in a world; its read-out noise has a stream of its own."""
-    cls = twin_class(kind)
-    return cls(cls.element_of(world, name), world.rng(f"{name} read-out"))
 
 
 def open_row(dmgr: Any, name: str, driver: str, device: str) -> Instrument:
@@ -50,8 +38,6 @@ def open_row(dmgr: Any, name: str, driver: str, device: str) -> Instrument:
 
 def open_in_lab(dmgr: Any, name: str, driver: str, lab: str) -> Instrument:
     """Return the driver of a row over the wire of the lab that `atomlink lab` keeps at HOST:PORT, opened."""
-    from drivers.controllers import open_at_lab
-
     opened = open_at_lab(lab, name, driver)
     opened.rid = _rid(dmgr)
     return _logged(opened)

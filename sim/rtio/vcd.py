@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
 from atomlink.errors import DeviceError
-from sim.signals import Cycle, CycleResult, Tone
+from atomlink.signals import Cycle, CycleResult, Tone
 
 SORTED_AT_ONCE = 1 << 17  # changes kept in memory
 _MAX_RUNS = 128  # sorted runs on disk before they are merged into one; each is an open file

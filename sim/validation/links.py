@@ -13,18 +13,20 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from atomlink.signals import Cycle, Tone
 from sim.physics.bell import CORRELATOR_SIGNS, axis_operator, bell_state
 from sim.physics.constants import SPEED_OF_LIGHT_M_S
 from sim.physics.emission import from_amplitude
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 from sim.physics.interference import Arm, Midpoint
 from sim.physics.species import RB87
-from sim.signals import Cycle, Tone
 from sim.validation.outcome import CIRCULAR, FITTED, NOT_PREDICTED, Finding, Outcome, judged
 from sim.validation.table import Row
 from sim.world import World, load_scenario
-from sim.world.attempt import F2, AttemptModel, Candidates, Gates, NodeCycle
-from sim.world.paths import ROLES
+from sim.world.atoms.labels import F2
+from sim.world.network.attempt import AttemptModel, Candidates, Gates
+from sim.world.ports.node_cycle import NodeCycle
+from sim.world.scenario.paths import ROLES
 
 Floats = npt.NDArray[np.float64]
 

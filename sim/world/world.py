@@ -15,19 +15,21 @@ from typing import Any
 import numpy as np
 
 from atomlink.errors import LabError
+from atomlink.signals import Cycle, CycleResult
 from sim.physics.detector import Detector
 from sim.physics.species import species
-from sim.signals import Cycle, CycleResult
-from sim.world import wiring
-from sim.world.counter import Counter
-from sim.world.drifts import Course
-from sim.world.elements import element as elements
-from sim.world.gate import RydbergGate
-from sim.world.link import Link
-from sim.world.node import Node
-from sim.world.quantities import Quantities
-from sim.world.scenario import DETECTORS, NODES, Scenario
-from sim.world.tweezers import Tweezers
+from sim.world.atoms.array import Tweezers
+from sim.world.atoms.rydberg import RydbergGate
+from sim.world.detectors.counter import Counter
+from sim.world.elements import catalog
+from sim.world.elements.element import Element
+from sim.world.network import wiring
+from sim.world.network.node import Node
+from sim.world.network.station import Link
+from sim.world.scenario.drifts import Course
+from sim.world.scenario.paths import DETECTORS, NODES
+from sim.world.scenario.quantities import Quantities
+from sim.world.scenario.truth import Scenario
 
 Sink = Callable[[int, Any], None]
 _NO_WIRE = wiring.Wire("", "")  # of what acts by itself
@@ -63,7 +65,7 @@ class World:
         self._now_mu = 0
         self._reached_mu = 0  # lab time that somebody outside the bus has seen; may be ahead of _now_mu
         self._quiet_until_mu = 0.0  # before this time advancing has nothing to do
-        self._elements: dict[str, elements.Element] = {}
+        self._elements: dict[str, Element] = {}
         self.twins: dict[str, Any] = {}  # front panels of the instruments, by row: whoever opens one finds it as it was
         self.quantities = Quantities(scenario, self)
         self._target_mu = 0  # how far the effects in hand are being carried out
@@ -139,7 +141,7 @@ class World:
     def element(self, name: str) -> Any:
         """Return a piece of the lab that is not on the bus; it is made when it is first asked for."""
         if name not in self._elements:
-            self._elements[name] = elements.make(self, name)
+            self._elements[name] = catalog.make(self, name)
         return self._elements[name]
 
     def apply(self, truth: Scenario) -> None:

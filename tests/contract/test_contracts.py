@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from analysis import schema
+from atomlink.signals import Cycle, CycleResult, Tone
 from drivers import parameters
 from sim.gateware.peripheral import Peripheral
 from sim.rtio.bus import Bus
-from sim.signals import Cycle, CycleResult, Tone
 from sim.world import World, load_scenario
 from sim.world.scenario import NodeTruth, scenario_names
 

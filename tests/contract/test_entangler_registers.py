@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from atomlink.errors import DeviceError
+from atomlink.signals import Cycle, CycleResult
 from sim.gateware import Gateware
-from sim.signals import Cycle, CycleResult
 
 DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 M_END = 149

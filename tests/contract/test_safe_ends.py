@@ -15,7 +15,7 @@ from artiq.language.core import kernel
 from atomlink.errors import DeviceError
 from drivers.rtio.node import Node
 from sim.cli import main
-from sim.world.beam import Beam
+from sim.world.atoms.beam import Beam
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_LIGHT = {"Pulse", "Idle", "CavityLockQuality"}  # they open no shutter

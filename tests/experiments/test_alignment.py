@@ -14,7 +14,7 @@ from analysis.report import main_report
 from drivers.parameter_log import read
 from sim.physics.fibre import transmission
 from sim.physics.pumping import F1, READY, generator, transition
-from sim.world.node import Node
+from sim.world.network.node import Node
 from sim.world.scenario import NODES, load_scenario
 from sim.world.world import World
 

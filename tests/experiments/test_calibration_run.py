@@ -29,8 +29,8 @@ from drivers.parameter_log import read
 from drivers.parameters import TABLE
 from experiments.calibration.graph import Graph
 from experiments.calibration.nodes import NODES
-from sim.world.expected import attempting
-from sim.world.optimum import best_parameters
+from sim.validation.expected import attempting
+from sim.validation.optimum import best_parameters
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 

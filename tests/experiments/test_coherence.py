@@ -9,8 +9,8 @@ from analysis.result import Result
 from analysis.twins import twin_of
 from drivers import parameters
 from drivers.parameter_log import read
+from sim.validation.optimum import best_parameters
 from sim.world import World, load_scenario
-from sim.world.optimum import best_parameters
 
 LAB = """extends = "default"
 description = "half of the memory, and atoms that load well"

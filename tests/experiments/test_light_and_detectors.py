@@ -7,9 +7,9 @@ from lab_runs import execute
 
 from analysis import aom_power, cavity_lock_quality, detector_characterisation
 from analysis.report import main_report
+from atomlink.signals import Tone
 from drivers.parameter_log import read
 from sim.physics import pdh
-from sim.signals import Tone
 from sim.world.elements.cavity_lock import LIGHT, TRANSMITTED_V, V_PER_W
 from sim.world.elements.pickup import FULL_W
 from sim.world.scenario import DETECTORS, NODES, load_scenario

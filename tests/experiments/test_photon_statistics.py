@@ -12,7 +12,7 @@ from analysis.report import main_report
 from atomlink.errors import DataError
 from drivers.parameter_log import read
 from sim.physics.aom import rf_fraction
-from sim.world.attempt import READY
+from sim.world.atoms.labels import READY
 from sim.world.scenario import NODES, load_scenario
 from sim.world.world import World
 

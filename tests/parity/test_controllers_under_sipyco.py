@@ -17,7 +17,7 @@ import subprocess, sys, time
 from sipyco.pc_rpc import AutoTarget, Client
 
 port = int(sys.argv[1])
-process = subprocess.Popen([sys.executable, "-m", "drivers.controllers", "-p", sys.argv[1], "--driver", "microwave",
+process = subprocess.Popen([sys.executable, "-m", "sim.command.controller", "-p", sys.argv[1], "--driver", "microwave",
                             "-d", sys.argv[2], "--simulation", "alice_microwave"])
 while True:
     assert process.poll() is None, "the controller ended"
@@ -58,7 +58,7 @@ def test_a_sipyco_client_lists_calls_pings_and_ends_the_controller(tmp_path: Pat
 def controller(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     real_artiq.require("pyvisa")
     return subprocess.run(
-        [real_artiq.PYTHON, "-m", "drivers.controllers", *words],
+        [real_artiq.PYTHON, "-m", "sim.command.controller", *words],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 

@@ -25,7 +25,9 @@ from sim.physics.hom import emission_jitter, gaussian_detuning, two_exponentials
 from sim.physics.interference import Arm, Midpoint
 from sim.physics.one_photon import OnePhotonLink
 from sim.physics.time_bin import TimeBinLink
-from sim.world.attempt import F2, AttemptModel, Gates, NodeCycle
+from sim.world.atoms.labels import F2
+from sim.world.network.attempt import AttemptModel, Gates
+from sim.world.ports.node_cycle import NodeCycle
 
 from .test_heralding import SETS, arm, count, outcomes
 

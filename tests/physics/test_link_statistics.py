@@ -12,7 +12,9 @@ from sim.physics.freespace import FreeSpacePort, emit_at
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 from sim.physics.hom import emission_jitter
 from sim.physics.interference import Arm, Midpoint
-from sim.world.attempt import ABSENT, F1, F2, READY, AttemptModel, Gates, NodeCycle
+from sim.world.atoms.labels import ABSENT, F1, F2, READY
+from sim.world.network.attempt import AttemptModel, Gates
+from sim.world.ports.node_cycle import NodeCycle
 
 MHZ = 2 * np.pi * 1e6
 GATE = (0.0, 4e-6)

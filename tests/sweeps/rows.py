@@ -18,7 +18,7 @@ from analysis.twins import twin_of
 from drivers import parameters
 from sim.physics import imaging, loading
 from sim.physics.aom import rf_fraction
-from sim.world.optimum import best_parameters
+from sim.validation.optimum import best_parameters
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 

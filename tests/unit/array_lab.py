@@ -9,8 +9,8 @@ from signal_lab import LATENCY_MU, SignalLab, lab
 
 from drivers.rtio.awg_ramps import Axis, Segment, Timing, Tones, duration_s, ramps
 from drivers.rtio.rearrangement import Plan
-from sim.world.node import Node
-from sim.world.tweezers import Tweezers
+from sim.world.atoms.array import Tweezers
+from sim.world.network.node import Node
 
 AXIS = Axis(75.25e6, 0.5e6, 75e6, 125e6, 0.009)
 TIMING = Timing(5e-6, 0.55, 100e-6, 100e-6)

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from drivers.controllers import lab_addresses
 from sim.command.serve import instrument_rows
 from sim.daemon.daemon import Daemon
 from sim.daemon.service import Service
+from sim.instruments.in_lab import lab_addresses
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from atomlink.signals import Tone
 from sim.gateware import Gateware
 from sim.gateware.spi import END, INPUT, SpiBus
-from sim.signals import Tone
 
 CS_POLARITY, CLOCK_PHASE = 0x08, 0x20
 

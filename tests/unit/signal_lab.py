@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim.signals import Cycle, Tone
+from atomlink.signals import Cycle, Tone
 from sim.world import Scenario, World, load_scenario
-from sim.world.interface_atom import QUBIT
-from sim.world.node import Node
-from sim.world.paths import ROLES
+from sim.world.atoms.labels import QUBIT
+from sim.world.network.node import Node
 from sim.world.scenario import DETECTORS, NODES
+from sim.world.scenario.paths import ROLES
 
 CARRIER_HZ = 80e6
 LARMOR_HZ = 1.4e6

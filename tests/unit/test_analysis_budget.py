@@ -13,7 +13,7 @@ from analysis.link import analyse
 from analysis.load import Run
 from drivers import parameters
 from sim.physics.rotations import microwave
-from sim.world.expected import attempting
+from sim.validation.expected import attempting
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 

@@ -14,6 +14,8 @@ import pytest
 from atomlink.errors import DeviceError
 from drivers import controllers
 from drivers.instruments.transport import DirectTransport, LineTransport
+from sim.command.controller import open_driver
+from sim.instruments.in_lab import lab_addresses
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "TCPIP::192.168.1.81::5025::SOCKET"
@@ -23,7 +25,7 @@ SOURCE = "TCPIP::192.168.1.81::5025::SOCKET"
 def controller(monkeypatch: pytest.MonkeyPatch) -> controllers.Controller:
     for name in ("ATOMLINK_LAB", "ATOMLINK_SCENARIO", "ATOMLINK_SEED"):
         monkeypatch.delenv(name, raising=False)
-    return controllers.Controller(controllers.open_driver("alice_microwave", "microwave", SOURCE, simulation=True))
+    return controllers.Controller(open_driver("alice_microwave", "microwave", SOURCE, simulation=True))
 
 
 def test_the_drivers_public_methods_are_offered_with_their_docstrings(controller: controllers.Controller) -> None:
@@ -87,7 +89,7 @@ def test_a_lab_of_its_own_lives_by_the_wall_clock(controller: controllers.Contro
 def test_without_sipyco_the_command_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['sipyco'] = None\n"
-        "from drivers.controllers import main; sys.exit(main(['--driver', 'microwave', '-d', 'x', 'y']))"
+        "from sim.command.controller import main; sys.exit(main(['--driver', 'microwave', '-d', 'x', 'y']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 2
@@ -101,7 +103,7 @@ def test_without_sipyco_the_command_says_what_to_install() -> None:
 )  # fmt: skip
 def test_a_row_that_names_nothing_is_refused(kind: str, device: str, message: str) -> None:
     with pytest.raises(DeviceError, match=message):
-        controllers.open_driver("x", kind, device)
+        open_driver("x", kind, device)
 
 
 def test_in_a_lab_that_is_kept_elsewhere_the_driver_goes_to_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,16 +115,16 @@ def test_in_a_lab_that_is_kept_elsewhere_the_driver_goes_to_its_address(monkeypa
 
     monkeypatch.setattr(LineTransport, "query", query)
     monkeypatch.setenv("ATOMLINK_LAB", "127.0.0.1:3290")
-    assert controllers.lab_addresses("127.0.0.1:3290") == {"alice_microwave": "TCPIP::127.0.0.1::9::SOCKET"}
+    assert lab_addresses("127.0.0.1:3290") == {"alice_microwave": "TCPIP::127.0.0.1::9::SOCKET"}
     assert asked == ['{"op": "addresses"}']
     with pytest.raises(DeviceError, match="serves no `bob_microwave`, its instruments are: alice_microwave"):
-        controllers.open_driver("bob_microwave", "microwave", SOURCE, simulation=True)
+        open_driver("bob_microwave", "microwave", SOURCE, simulation=True)
     with pytest.raises(DeviceError, match=r"TCPIP::127.0.0.1::9::SOCKET|atomlink\[instr"):  # nobody listens at 9
-        controllers.open_driver("alice_microwave", "microwave", SOURCE, simulation=True)
+        open_driver("alice_microwave", "microwave", SOURCE, simulation=True)
 
 
 @pytest.mark.parametrize("reply", ["", "200", "[]", '{"addresses": 3}', '{"error": "no"}'])
 def test_an_address_that_is_no_lab_is_refused(monkeypatch: pytest.MonkeyPatch, reply: str) -> None:
     monkeypatch.setattr(LineTransport, "query", DirectTransport(lambda _text: reply).query)
     with pytest.raises(DeviceError, match="must be the address of `atomlink lab`"):
-        controllers.lab_addresses("127.0.0.1:3290")
+        lab_addresses("127.0.0.1:3290")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.physics.detector import Detector
-from sim.world.counter import Counter
+from sim.world.detectors.counter import Counter
 
 RATE_HZ, SECOND_MU = 50.0, 1_000_000_000
 

@@ -12,9 +12,9 @@ from signal_lab import CYCLE, SignalLab
 from atomlink.errors import ScenarioError
 from drivers.parameters import TABLE
 from sim.physics.imaging import error_rates
+from sim.validation.optimum import best_parameters
 from sim.world import World, load_scenario
-from sim.world.elements.element import names
-from sim.world.optimum import best_parameters
+from sim.world.elements.catalog import names
 from sim.world.scenario import DETECTORS, Scenario
 
 BELIEVED = {name: row.default for name, row in TABLE.items()}

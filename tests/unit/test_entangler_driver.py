@@ -8,10 +8,10 @@ import pytest
 from numpy import int64
 
 from atomlink.errors import DeviceError, TimingError
+from atomlink.signals import Cycle, CycleResult
 from drivers.rtio.entangler import GATE0, REFERENCE, TIMEOUT, Entangler
 from sim.gateware import Gateware
 from sim.rtio.core import Core
-from sim.signals import Cycle, CycleResult
 
 DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 CHANNEL = 9

@@ -3,7 +3,7 @@
 import pytest
 from gateware_lab import CS_POLARITY, END, INPUT, UrukulHand
 
-from sim.signals import Tone
+from atomlink.signals import Tone
 
 GHZ = 1e9
 

@@ -10,8 +10,7 @@ from array_lab import ArrayLab
 from signal_lab import LATENCY_MU
 
 from atomlink.errors import ScenarioError
-from sim.world.attempt import ABSENT, F2, READY
-from sim.world.interface_atom import QUBIT
+from sim.world.atoms.labels import ABSENT, F2, QUBIT, READY
 from sim.world.scenario import FOLDER, load_scenario
 
 PORT, BESIDE = (0, 0), (0, 1)

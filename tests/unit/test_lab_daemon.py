@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from atomlink.errors import DeviceError, UsageError
+from atomlink.signals import Tone
 from sim.daemon import messages
 from sim.daemon.daemon import Daemon
 from sim.daemon.remote import Connection, RemoteWorld, split_address
 from sim.daemon.service import Service, Session
 from sim.daemon.watchdog import LOOKS, Watchdog
-from sim.signals import Tone
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 

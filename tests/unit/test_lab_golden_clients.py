@@ -15,7 +15,7 @@ from daemon_lab import Kept, kept
 from signal_lab import SignalLab, lab
 from test_laser_to_clicks import agree, clicks, expected
 
-from sim.signals import Tone
+from atomlink.signals import Tone
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,17 @@ import pytest
 from daemon_lab import Kept, hardware_rows, kept, quiet_port
 
 from atomlink.errors import DeviceError
-from drivers.controllers import open_at_lab
+from atomlink.signals import Tone
 from drivers.instruments import driver_class
 from sim.daemon import messages
 from sim.daemon.instruments import Instruments
 from sim.daemon.remote import Connection, RemoteWorld
 from sim.instruments.camera import Refusal
 from sim.instruments.dds_card import Fault
+from sim.instruments.in_lab import open_at_lab
 from sim.instruments.server import table
 from sim.instruments.server.lines import LineServer
 from sim.instruments.twin import Twin
-from sim.signals import Tone
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 
@@ -263,7 +263,7 @@ def test_every_kind_with_a_server_of_its_own_is_a_driver() -> None:
 RUN_THAT_HANGS = """
 import sys, time
 from sim.daemon.remote import RemoteWorld
-from sim.signals import Tone
+from atomlink.signals import Tone
 run = RemoteWorld(sys.argv[1], "doomed")
 t_mu = run.now_mu + 1000
 run.output("alice_dds_cooling", "tone")(t_mu, Tone(80e6, 1.0, 0.0, 0.0, False))

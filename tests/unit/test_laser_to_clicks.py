@@ -6,9 +6,9 @@ import pytest
 from signal_lab import CYCLE, LATENCY_MU, SignalLab, lab
 from toptica.lasersdk.dlcpro.v3_3_3 import DLCpro
 
+from sim.instruments.catalog import make_twin
 from sim.instruments.dlc_pro import TwinConnection
-from sim.instruments.in_process import make_twin
-from sim.world.attempt import READY
+from sim.world.atoms.labels import READY
 
 TRIES = 250
 

@@ -11,12 +11,11 @@ from signal_lab import CYCLE, LARMOR_HZ, SignalLab, lab
 from atomlink.errors import ScenarioError
 from sim.physics.detector import Detector
 from sim.world import World, load_scenario
-from sim.world.attempt import READY
-from sim.world.counter import Counter
-from sim.world.elements.element import names
-from sim.world.interface_atom import QUBIT
-from sim.world.paths import paths, read, write
+from sim.world.atoms.labels import QUBIT, READY
+from sim.world.detectors.counter import Counter
+from sim.world.elements.catalog import names
 from sim.world.scenario import DETECTORS
+from sim.world.scenario.paths import paths, read, write
 
 EFFICIENCY = "midpoint.detectors.c_h.efficiency"
 FIELD = "alice.coils.background_gauss.2"

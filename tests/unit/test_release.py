@@ -8,7 +8,7 @@ from array_lab import ArrayLab
 from signal_lab import SignalLab, lab
 
 from sim.physics.recapture import recapture_probability
-from sim.world.attempt import ABSENT, F2
+from sim.world.atoms.labels import ABSENT, F2
 
 TRAP_V = 5.0
 OFF_S = 24e-6

@@ -8,14 +8,13 @@ import pytest
 from array_lab import ArrayLab
 from signal_lab import CYCLE, LATENCY_MU
 
-import sim.world.gate
+import sim.world.atoms.rydberg
 from atomlink.errors import ScenarioError
+from atomlink.signals import Tone
 from sim.physics.rydberg import Imperfection, RydbergState, cz, pair_shift_rad_s, two_pulse
 from sim.physics.rydberg import state as rydberg_state
-from sim.signals import Tone
-from sim.world.attempt import ABSENT
-from sim.world.interface_atom import QUBIT
-from sim.world.qubits import Cluster, Stored
+from sim.world.atoms.labels import ABSENT, QUBIT
+from sim.world.atoms.states import Cluster, Stored
 from sim.world.scenario import FOLDER, load_scenario
 
 PULSE_MU = 150
@@ -81,7 +80,7 @@ class GateLab(ArrayLab):
 @pytest.fixture
 def no_decay(monkeypatch: pytest.MonkeyPatch) -> None:
     c6 = rydberg_state("Rb-87", 70).c6_hz_m6
-    monkeypatch.setattr(sim.world.gate, "rydberg_state", lambda _species, _n: RydbergState(c6, math.inf))
+    monkeypatch.setattr(sim.world.atoms.rydberg, "rydberg_state", lambda _species, _n: RydbergState(c6, math.inf))
 
 
 def test_two_pulses_make_the_gate_that_the_schroedinger_equation_gives(no_decay: None) -> None:

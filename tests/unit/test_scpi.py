@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from sim.instruments.in_process import make_twin
+from sim.instruments.catalog import make_twin
 from sim.instruments.scpi import QUEUE_LENGTH, Handler, ScpiError, ScpiTwin, boolean, nr3, number
 from sim.world.scenario import load_scenario
 from sim.world.world import World

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atomlink.signals import Cycle, CycleResult, Tone
 from sim.gateware.ttl import Ttl, TtlInOut
 from sim.rtio.vcd import Changes, SeenGates, SeenWorld
-from sim.signals import Cycle, CycleResult, Tone
 
 
 def read(text: str) -> dict[str, list[tuple[int, str]]]:

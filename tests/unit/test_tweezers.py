@@ -14,8 +14,7 @@ from drivers.site_finder import SiteFinder, split_histogram
 from sim.physics.camera import error_rates, grid
 from sim.physics.loading import stationary_filling
 from sim.world import World, load_scenario
-from sim.world.attempt import ABSENT, F2, READY
-from sim.world.interface_atom import QUBIT
+from sim.world.atoms.labels import ABSENT, F2, QUBIT, READY
 from sim.world.scenario import load_scenario as read
 
 FINDER = SiteFinder(32, 32, (9.0, 9.0), 6.0, 0.9, 25.0, 0.2)

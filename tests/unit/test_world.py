@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from signal_lab import CYCLE, HERALDS, LARMOR_HZ, LATENCY_MU, SignalLab, lab
 
+from atomlink.signals import Tone
 from sim.physics.bell import bell_state
 from sim.physics.coherence import stored_pair_fidelity
 from sim.physics.imaging import error_rates
 from sim.physics.loading import stationary_filling
-from sim.signals import Tone
 from sim.world import World, load_scenario
-from sim.world.attempt import ABSENT, F1, F2, READY
-from sim.world.interface_atom import QUBIT
+from sim.world.atoms.labels import ABSENT, F1, F2, QUBIT, READY
 
 
 def counts_in_image(room: SignalLab, node: str, length_mu: int = 20_000_000) -> int:

@@ -12,16 +12,11 @@ Source for the signal and the capture range: `sim.physics.pdh`. The drift, the p
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from sim.physics import pdh
 from sim.physics.cavity import CavityPort
 from sim.physics.drift import Drift, advance_to, start
-
-from .element import Element
-
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.elements.element import Element, Lab
 
 RUN, HOLD, EXTERNAL = "Run", "Hold", "External"
 LIGHT = pdh.Modulation(20e-6, 2e-6, 2 * math.pi * 40e6)
@@ -38,7 +33,7 @@ RANGE_V = 10.0
 class CavityLock(Element):
     """One lock. Set points by assignment through `set_…`; readings at lab time reached."""
 
-    def __init__(self, world: World, name: str, node: str) -> None:
+    def __init__(self, world: Lab, name: str, node: str) -> None:
         super().__init__(world, name, node)
         self.mode, self.input_high = RUN, False
         self.lowest_v, self.highest_v = -RANGE_V, RANGE_V

@@ -1,4 +1,4 @@
-"""What the pieces of the lab that are not on the bus have in common, and the table of them.
+"""What the pieces of the lab that are not on the bus have in common.
 
 An element keeps set points, attaches effects to quantities, and answers readings from them. It knows no protocol: its
 instrument's twin translates. It is made when it is first asked for, and must not change the lab by being made.
@@ -6,27 +6,49 @@ instrument's twin translates. It is made when it is first asked for, and must no
 
 from __future__ import annotations
 
-import difflib
-import importlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from atomlink.errors import ScenarioError
-from sim.world.scenario import NODES
+import numpy as np
 
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.detectors.counter import Counter
+from sim.world.scenario.quantities import Quantities
+from sim.world.scenario.truth import Scenario
 
-# Kinds that each node has one of ("alice_laser"), and kinds that the lab has one of. The module is named after the
-# kind, the class too: cavity_lock.CavityLock.
-OF_A_NODE = ("laser", "microwave", "pickup", "cavity_lock", "piezo")
-OF_THE_LAB = ("fibre_switch", "snspd_electronics", "tagger", "wavemeter")
+
+class Lab(Protocol):
+    """What an element may ask of the lab that it is part of."""
+
+    scenario: Scenario
+    quantities: Quantities
+    counters: dict[str, Counter]
+
+    @property
+    def nodes(self) -> Mapping[str, Any]:
+        """Return the nodes by name; only what their light is like now is an element's business."""
+
+    @property
+    def now_mu(self) -> int:
+        """Lab time reached, mu."""
+
+    @property
+    def now_s(self) -> float:
+        """Lab time reached, s."""
+
+    def rng(self, element: str) -> np.random.Generator:
+        """Return the random numbers of one physical element."""
+
+    def element(self, name: str) -> Any:
+        """Return another element."""
+
+    def clicks(self, port: str) -> Callable[[int, int], list[int]]:
+        """Return the function that gives the rising edges of a detector between two times."""
 
 
 class Element:
     """One piece of the lab: `name` ("alice_laser"), `node` ("alice", or "" if it belongs to none), `rng` its own."""
 
-    def __init__(self, world: World, name: str, node: str = "") -> None:
+    def __init__(self, world: Lab, name: str, node: str = "") -> None:
         self.world, self.name, self.node = world, name, node
         self.rng = world.rng(name)
 
@@ -46,24 +68,3 @@ class Element:
     def value(self, path: str) -> float:
         """Return what is true of a quantity now."""
         return self.world.quantities.value(path)
-
-
-def names() -> list[str]:
-    """Return the names of all elements that a lab has."""
-    return [f"{node}_{kind}" for kind in OF_A_NODE for node in NODES] + list(OF_THE_LAB)
-
-
-def make(world: World, name: str) -> Element:
-    """Make an element of a lab; ScenarioError if the lab has no such thing."""
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        raise ScenarioError(
-            f"Element {name!r} does not exist; it must be one of {', '.join(names())}"
-            + (f"; did you mean {near[0]!r}?" if near else ".")
-        )
-    node = "" if name in OF_THE_LAB else name.partition("_")[0]
-    kind = name.removeprefix(f"{node}_") if node else name
-    module = importlib.import_module(f"sim.world.elements.{kind}")
-    cls = getattr(module, "".join(word.capitalize() for word in kind.split("_")))
-    made: Element = cls(world, name, node)
-    return made

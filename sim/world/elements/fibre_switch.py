@@ -9,13 +9,9 @@ to switch, repeatability within 0.1 dB.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
-from sim.world.elements.element import Element
-from sim.world.scenario import NODES
-
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.elements.element import Element, Lab
+from sim.world.scenario.paths import NODES
 
 PORTS = 16  # inputs 1 to 16, outputs 17 to 32
 FIBRES = dict(zip(NODES, (1, 2), strict=True))  # node -> input of the switch
@@ -28,7 +24,7 @@ _HALF_MU_S = 0.5e-9  # lab time is in whole nanoseconds
 class FibreSwitch(Element):
     """A cross-connect; `connections` maps inputs to outputs. A fault to inject: `stuck` mirrors stay where they are."""
 
-    def __init__(self, world: World, name: str, node: str = "") -> None:
+    def __init__(self, world: Lab, name: str, node: str = "") -> None:
         super().__init__(world, name, node)
         self.connections = dict(zip(FIBRES.values(), INPUTS, strict=True))
         self.stuck = False

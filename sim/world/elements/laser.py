@@ -13,14 +13,9 @@ size that data sheets of 780 nm lasers of this kind give: threshold 35 mA, 0.9 W
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from sim.physics.drift import Walk, advance_to
-
-from .element import Element
-
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.elements.element import Element, Lab
 
 NOMINAL_MA, NOMINAL_V = 95.0, 70.0
 THRESHOLD_MA, SLOPE_W_PER_MA = 35.0, 0.9e-3
@@ -41,7 +36,7 @@ LINE_HZ = 384.2304844685e12
 class Laser(Element):
     """One laser. Set points by `set_…`, events by `unlock`, readings by properties; all at lab time reached."""
 
-    def __init__(self, world: World, name: str, node: str) -> None:
+    def __init__(self, world: Lab, name: str, node: str) -> None:
         super().__init__(world, name, node)
         self.current_ma, self.piezo_v, self.enabled = NOMINAL_MA, NOMINAL_V, True
         self.lock_enabled, self.relock_enabled, self.locked = True, False, True

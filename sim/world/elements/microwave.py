@@ -9,12 +9,8 @@ plus 3/2 of 1.400 MHz; settling of a synthesizer of this class, data sheet of th
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-from sim.world.elements.element import Element
-
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.elements.element import Element, Lab
 
 NOMINAL_HZ = 6.834682610904e9 + 1.5 * 1.400e6
 NOMINAL_DBM = 0.0  # design: the amplifier behind gives the scenario's Rabi frequency
@@ -25,7 +21,7 @@ _HALF_MU_S = 0.5e-9  # lab time is in whole nanoseconds
 class Microwave(Element):
     """A synthesizer that drives one node; set points `frequency_hz`, `power_dbm`, `on`."""
 
-    def __init__(self, world: World, name: str, node: str) -> None:
+    def __init__(self, world: Lab, name: str, node: str) -> None:
         super().__init__(world, name, node)
         self.frequency_hz, self.power_dbm, self.on = NOMINAL_HZ, NOMINAL_DBM, True
         self._settled_s = -math.inf

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING
 
-from sim.world.elements.element import Element
-
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.elements.element import Element, Lab
 
 RAD_PER_V = 2 * math.pi / 100  # design: a full wave at 100 of the controller's 150 V
 ANGLES = {"x": "alpha_rad", "y": "beta_rad", "z": "gamma_rad"}
@@ -23,7 +19,7 @@ ANGLES = {"x": "alpha_rad", "y": "beta_rad", "z": "gamma_rad"}
 class Piezo(Element):
     """Squeezers of one node; `volts` by axis."""
 
-    def __init__(self, world: World, name: str, node: str) -> None:
+    def __init__(self, world: Lab, name: str, node: str) -> None:
         super().__init__(world, name, node)
         self.volts = dict.fromkeys(ANGLES, 0.0)
         for axis, angle in ANGLES.items():

@@ -13,15 +13,10 @@ Sources: F. Marsili et al., Nature Photon. 7, 210 (2013), for the curve with its
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-from sim.world.quantities import Effect
-from sim.world.scenario import DETECTORS
-
-from .element import Element
-
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.elements.element import Element, Lab
+from sim.world.scenario.paths import DETECTORS
+from sim.world.scenario.quantities import Effect
 
 NOMINAL_UA, NOMINAL_MV, NOMINAL_MS = 20.0, 20.0, 100.0
 HALF_UA, WIDTH_UA = 12.0, 1.0  # bias of half the efficiency, and width of the step
@@ -57,7 +52,7 @@ def _step(bias_ua: float) -> float:
 class SnspdElectronics(Element):
     """Set points per detector 0…3 (c_h, c_v, d_h, d_v), all at lab time reached."""
 
-    def __init__(self, world: World, name: str, node: str = "") -> None:
+    def __init__(self, world: Lab, name: str, node: str = "") -> None:
         super().__init__(world, name, node)
         self.bias_ua = [NOMINAL_UA] * len(DETECTORS)
         self.trigger_mv = [NOMINAL_MV] * len(DETECTORS)

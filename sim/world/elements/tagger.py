@@ -11,14 +11,9 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from sim.world.scenario import DETECTORS
-
-from .element import Element
-
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.elements.element import Element, Lab
+from sim.world.scenario.paths import DETECTORS
 
 INPUTS = len(DETECTORS)
 PULSE_V = 0.5  # height of the pulses at its inputs (design: the detectors' comparator into 50 Ohm)
@@ -72,7 +67,7 @@ class Coincidences:
 class Tagger(Element):
     """Four inputs 0…3 (c_h, c_v, d_h, d_v), one recording, coincidence counters by name."""
 
-    def __init__(self, world: World, name: str, node: str = "") -> None:
+    def __init__(self, world: Lab, name: str, node: str = "") -> None:
         super().__init__(world, name, node)
         self.inputs = [Input() for _ in range(INPUTS)]
         self.combiners: dict[str, Coincidences] = {}

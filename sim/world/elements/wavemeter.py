@@ -7,14 +7,8 @@ uW in the fibre, to which a laser's pick-off sends 1/1000 of its power.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sim.world.scenario import NODES
-
-from .element import Element
-
-if TYPE_CHECKING:
-    from sim.world.world import World
+from sim.world.elements.element import Element, Lab
+from sim.world.scenario.paths import NODES
 
 ACCURACY_HZ, NOISE_HZ = 10e6, 0.5e6
 PICK_OFF = 1e-3
@@ -26,7 +20,7 @@ CHANNELS = 8
 class Wavemeter(Element):
     """One wavemeter of the lab."""
 
-    def __init__(self, world: World, name: str, node: str) -> None:
+    def __init__(self, world: Lab, name: str, node: str) -> None:
         super().__init__(world, name, node)
         self._lasers = {channel: world.element(f"{laser}_laser") for channel, laser in enumerate(NODES, start=1)}
         self._error_hz = ACCURACY_HZ * self.rng.uniform(-1, 1)

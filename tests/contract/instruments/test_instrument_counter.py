@@ -18,7 +18,7 @@ from atomlink.errors import DeviceError
 from drivers.instruments.transport import LinkLostError, NoReplyError
 from drivers.instruments.websq import Driver
 from drivers.interlock import DetectorGuard
-from sim.instruments.in_process import make_twin
+from sim.instruments.catalog import make_twin
 from sim.instruments.websq import COUNTS, SEPARATOR, Twin, take
 from sim.world.elements import snspd_electronics as wires
 

@@ -13,11 +13,11 @@ import pyvisa
 from instrument_lab import Lab, Peer, dead_port
 
 from atomlink.errors import DeviceError
-from drivers.controllers import open_driver
 from drivers.instruments.instrument import ERROR_QUEUE_CAP
 from drivers.instruments.microwave import Driver
 from drivers.instruments.transport import LineTransport, LinkLostError, NoReplyError, Transport, VisaTransport
-from sim.instruments.in_process import make_twin
+from sim.command.controller import open_driver
+from sim.instruments.catalog import make_twin
 
 Connect = Callable[[int], Transport]
 IDENTITY = "Rohde&Schwarz,SMB100A,1,2"

@@ -19,8 +19,8 @@ from atomlink.errors import DeviceError
 from drivers.instruments.dlc_pro import DecopTransport, Driver
 from drivers.instruments.transport import LinkLostError, NoReplyError
 from drivers.limits import Limits
+from sim.instruments.catalog import make_twin
 from sim.instruments.dlc_pro import Monitor, TwinConnection
-from sim.instruments.in_process import make_twin
 from sim.instruments.server.dlc_pro import DlcProServer
 from sim.world.elements import laser as model
 from sim.world.elements.laser import Laser

@@ -22,7 +22,7 @@ from atomlink.errors import DeviceError
 from drivers.instruments.miniconf import Message, MqttTransport, Publication
 from drivers.instruments.stabilizer import Driver
 from drivers.instruments.transport import LinkLostError, NoReplyError
-from sim.instruments.in_process import make_twin
+from sim.instruments.catalog import make_twin
 from sim.instruments.server.mqtt import Broker, matches
 from sim.physics import pdh
 from sim.physics.cavity import CavityPort

@@ -6,8 +6,8 @@ import pytest
 from instrument_lab import Bench, Contract, Scripted, SetPoint
 
 from atomlink.errors import DeviceError
+from atomlink.signals import Tone
 from drivers.instruments.pm100d import Driver
-from sim.signals import Tone
 from sim.world.elements.pickup import FULL_W, STRAY_W, WAVELENGTH_M
 
 D2_NM = 780.241

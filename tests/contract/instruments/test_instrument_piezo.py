@@ -6,7 +6,7 @@ from instrument_lab import Bench, Contract, Lab, Scripted, SerialPeer, SetPoint
 from atomlink.errors import DeviceError
 from drivers.instruments.mdt693b import Driver
 from drivers.instruments.transport import NoReplyError, VisaTransport
-from sim.instruments.in_process import make_twin
+from sim.instruments.catalog import make_twin
 from sim.world.elements.piezo import RAD_PER_V
 
 

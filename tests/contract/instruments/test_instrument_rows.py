@@ -11,7 +11,7 @@ from instrument_lab import ROOT, rows
 
 import sim.target
 from drivers.instruments import Instrument, driver_class, kinds
-from sim.instruments.in_process import twin_class
+from sim.instruments.catalog import twin_class
 from sim.instruments.twin import Twin
 
 NODES = ("alice", "bob")

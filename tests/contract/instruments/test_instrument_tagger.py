@@ -18,7 +18,7 @@ from analysis.timetags.storage import TagFile, TagWriter
 from atomlink.errors import DeviceError
 from drivers.instruments.id900 import Driver
 from drivers.instruments.transport import LinkLostError, NoReplyError
-from sim.instruments.in_process import make_twin
+from sim.instruments.catalog import make_twin
 from sim.world.elements.tagger import KEPT_S, PULSE_V, RESOLUTION_PS
 
 DETECTORS = ("c_h", "c_v", "d_h", "d_v")

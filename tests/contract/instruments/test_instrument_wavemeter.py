@@ -14,7 +14,7 @@ from instrument_lab import Bench, Contract, Lab, Peer, Scripted, dead_port
 from atomlink.errors import DeviceError
 from drivers.instruments.transport import LineTransport, LinkLostError, NoReplyError
 from drivers.instruments.wavemeter import STATUS, Driver
-from sim.instruments.in_process import make_twin
+from sim.instruments.catalog import make_twin
 from sim.world.elements.laser import LINE_HZ
 from sim.world.elements.wavemeter import ACCURACY_HZ, NOISE_HZ
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.signals import Cycle, Tone
-from sim.world.attempt import F1
+from atomlink.signals import Cycle, Tone
+from sim.world.atoms.labels import F1
 from sim.world.world import World
 
 GRID_MU = 8  # clock of the heralding gateware

@@ -7,44 +7,25 @@ overlap. The entangler's cycles use the same statistics and jump from candidate 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
 
-from sim.physics.interference import Midpoint, Photons, reference_s, states
-from sim.signals import Cycle, CycleResult
-from sim.world.attempt import ABSENT, F1, READY, AttemptModel, Candidates, Gates, NodeCycle
-from sim.world.counter import Counter
-from sim.world.node import Node
-from sim.world.qubits import Birth, Cluster, embed
-from sim.world.scenario import MidpointTruth
+from atomlink.signals import Cycle, CycleResult
+from sim.physics.interference import Midpoint
+from sim.world.atoms.labels import ABSENT, F1, READY
+from sim.world.atoms.states import Birth, Cluster, embed
+from sim.world.detectors.counter import Counter
+from sim.world.network.attempt import AttemptModel, Candidates, Gates
+from sim.world.network.cycles import one_by_one, schedule, window_s
+from sim.world.network.flights import BLOCK, Flight, Pulse, flights
+from sim.world.network.node import Node
+from sim.world.ports.node_cycle import NodeCycle
+from sim.world.scenario.truth import MidpointTruth
 
-_BLOCK = (
-    256  # outcomes drawn at a time; they are independent, so what is not used is thrown away when the statistics change
-)
 _KINDS = 64  # kinds of attempts whose statistics are kept; a scan that never repeats one must not fill the memory
 _CLOSED = (0.0, 0.0)
 _NO_PUMP = (0.0, 0.0)
-
-
-@dataclass
-class Pulse:
-    """Excitation light at one node's atom, from start to stop, in mu."""
-
-    node: int
-    start_mu: int
-    stop_mu: int
-
-
-class Flight(NamedTuple):
-    """What became of the emissions of one attempt, by node; arrays have one row."""
-
-    ends: tuple[int, int]
-    clicks: tuple[tuple[int, float], ...]  # (detector, seconds)
-    psi: np.ndarray
-    reference_s: float
 
 
 class Link:
@@ -152,7 +133,7 @@ class Link:
             cycles = [self._plain(k, shape) for k, shape in enumerate(shapes)]
             model = AttemptModel((cycles[0], cycles[1]), self._midpoint, Gates((_CLOSED,) * 4, (0.0,) * 4, ()))
             labels = [ABSENT if shape is None else READY for shape in shapes]
-            self._flights[shapes] = _flights(model, labels, self._midpoint, self.rng)
+            self._flights[shapes] = flights(model, labels, self._midpoint, self.rng)
         return self._flights[shapes]
 
     def _plain(self, node: int, shape: tuple[int, int] | None) -> NodeCycle:
@@ -269,12 +250,12 @@ class Link:
         key = (id(model), labels)
         if key not in self._blocks:
             _make_room(self._blocks)
-            self._blocks[key] = _one_by_one(lambda: model.candidates(self.rng, np.tile(labels, (_BLOCK, 1))))
+            self._blocks[key] = one_by_one(lambda: model.candidates(self.rng, np.tile(labels, (BLOCK, 1))))
         return self._blocks[key]
 
     def model(self, cycle: Cycle, outputs: tuple) -> tuple[AttemptModel, tuple[float, float]]:
         self._refresh()
-        schedules = [_schedule(node, k, cycle, outputs) for k, node in enumerate(self.nodes)]
+        schedules = [schedule(node, k, cycle, outputs) for k, node in enumerate(self.nodes)]
         key = (cycle, tuple(schedules))
         if key not in self._models:
             if len(self._models) >= _KINDS:
@@ -287,7 +268,7 @@ class Link:
             for k, plan in enumerate(schedules):
                 if plan.length_mu == 0:
                     nodes[k] = NodeCycle(nodes[k].pump_before, nodes[k].pump_after, 0.0, 0.0, nodes[k].arm)
-            windows = tuple(_CLOSED if gate is None else _seconds(gate) for gate in cycle.gates)
+            windows = tuple(_CLOSED if gate is None else window_s(gate) for gate in cycle.gates)
             self._models[key] = AttemptModel(
                 (nodes[0], nodes[1]), self._midpoint, Gates(windows, self._dark_hz, cycle.patterns)
             )
@@ -305,73 +286,6 @@ class Link:
             self._models.clear()
 
 
-class _Plan(NamedTuple):
-    pump: tuple[float, float]
-    heating_k: float
-    start_s: float
-    length_mu: int
-
-
-def _schedule(node: Node, index: int, cycle: Cycle, outputs: tuple) -> _Plan:
-    """Work out what one cycle's light does to a node: pump seconds before and after the excitation, the pulse, the
-    heating.
-
-    All times are those of the light at the atom. Pumping needs both of its beams; light that is on anyway counts for
-    the whole cycle.
-    """
-    latency = round(node.truth.aom.latency_s * 1e9)
-
-    def window(role: str) -> tuple[int, int] | None:
-        if node.beams[role].power > 0:
-            return 0, cycle.length_mu
-        for lines, span in zip(outputs, cycle.outputs, strict=False):
-            if (index, role) in lines and span is not None and node.beams[role].available > 0:
-                return span[0] + latency, span[1] + latency
-        return None
-
-    pulse = window("excitation")
-    start, stop = pulse or (0, 0)
-    pumping = window("pumping")
-    before = after = lit = 0
-    if pumping:
-        lit = pumping[1] - pumping[0]
-        before = max(0, min(pumping[1], start) - pumping[0]) if pulse else lit
-        after = max(0, pumping[1] - max(pumping[0], stop)) if pulse else 0
-    heating = lit * 1e-9 * node.truth.atom.pump_heating_k_s * node.beams["pumping"].available
-    return _Plan((before * 1e-9, after * 1e-9), heating, start * 1e-9, stop - start)
-
-
 def _make_room(kept: dict) -> None:
     if len(kept) >= _KINDS:
         kept.clear()
-
-
-def _seconds(gate: tuple[int, int]) -> tuple[float, float]:
-    """Turn a gate t0 < t <= t1 on whole mu into a window of seconds; a time stamp is the mu that has begun."""
-    return (gate[0] + 1) * 1e-9, (gate[1] + 1) * 1e-9
-
-
-def _flights(model: AttemptModel, labels: list[int], midpoint: Midpoint, rng: np.random.Generator) -> Iterator[Flight]:
-    while True:
-        block = model.attempts(rng, np.tile(labels, (_BLOCK, 1)))
-        photons, seen = block.photons, block.seen[block.rows]
-        psi = np.eye(4, dtype=complex)[rng.integers(0, 4, _BLOCK)]
-        psi[block.rows] = states(rng, model.arms, midpoint, photons.modes, seen, np.arange(len(seen)))
-        when = np.zeros(_BLOCK)
-        when[block.rows] = reference_s(photons.modes, seen)
-        clicks = dict(zip(block.rows.tolist(), _click_lists(photons), strict=True))
-        for k in range(_BLOCK):
-            ends = block.ends[k]
-            yield Flight((int(ends[0]), int(ends[1])), clicks.get(k, ()), psi[k], float(when[k]))
-
-
-def _click_lists(photons: Photons) -> Iterator[tuple[tuple[int, float], ...]]:
-    for detectors, times in zip(photons.detector.tolist(), photons.time_s.tolist(), strict=True):
-        yield tuple((d, t) for d, t in zip(detectors, times, strict=True) if d >= 0)
-
-
-def _one_by_one(draw: Callable[[], Candidates]) -> Iterator[Candidates]:
-    while True:
-        block = draw()
-        for k in range(_BLOCK):
-            yield Candidates._make(field[k : k + 1] for field in block)

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.physics.trap import survival_after_heating
-from sim.world.attempt import ABSENT, F1, F2, READY
-from sim.world.interface_atom import QUBIT
-from sim.world.qubits import Cluster, Pulse, Stored
+from sim.world.atoms.labels import ABSENT, F1, F2, QUBIT, READY
+from sim.world.atoms.states import Cluster, Pulse, Stored
 
 if TYPE_CHECKING:
-    from sim.world.gate import RydbergGate
+    from sim.world.atoms.rydberg import RydbergGate
 
 Site = tuple[int, int]
 

@@ -1,7 +1,7 @@
 """The atom at a node's photon port, with its tweezer and its field: what can happen to it, whatever the cause.
 
 It is heated, lost, let go and caught again, carried away and brought, entangled and forgotten; left alone it only
-precesses. What light makes of it is in `sim.world.lit_atom`, which builds on this.
+precesses. What light makes of it is in `sim.world.atoms.light`, which builds on this.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from sim.physics.fields import field_gauss, larmor_hz
 from sim.physics.recapture import release_and_catch
 from sim.physics.species import Species
 from sim.physics.trap import p_lost, survival_after_heating
-from sim.world.attempt import ABSENT, F1, F2
-from sim.world.qubits import Birth, Cluster, Member, Stored, embed, member
-from sim.world.scenario import NodeTruth
+from sim.world.atoms.labels import ABSENT, F1, F2, QUBIT
+from sim.world.atoms.states import Birth, Cluster, Member, Stored, embed, member
+from sim.world.scenario.truth import NodeTruth
 
 if TYPE_CHECKING:
-    from sim.world.gate import RydbergGate
-    from sim.world.tweezers import Tweezers
-
-QUBIT = 4  # the label of an atom in a quantum state; the others are those of the heralded attempt
+    from sim.world.atoms.array import Tweezers
+    from sim.world.atoms.rydberg import RydbergGate
 
 
 class Flight(NamedTuple):

@@ -17,13 +17,12 @@ import numpy.typing as npt
 from sim.physics.aod import p_lost_displaced
 from sim.physics.arrays import Sites, load_sites
 from sim.physics.recapture import release_and_catch
-from sim.world.array_truth import ArrayTruth
-from sim.world.attempt import ABSENT, F1, F2
-from sim.world.camera import ArrayCamera
-from sim.world.carrier import Atoms, Carrier, Schedule
-from sim.world.interface_atom import QUBIT
-from sim.world.node import Node
-from sim.world.qubits import Cluster, Stored
+from sim.world.atoms.camera import ArrayCamera
+from sim.world.atoms.carrier import Atoms, Carrier, Schedule
+from sim.world.atoms.labels import ABSENT, F1, F2, QUBIT
+from sim.world.atoms.states import Cluster, Stored
+from sim.world.network.node import Node
+from sim.world.scenario.array_truth import ArrayTruth
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -1,7 +1,7 @@
 """What light and microwave make of the atom at a node's port, and of those that share its light.
 
 Between two changes of its light the atom evolves under constant light (`evolve`); each kind of light changes the label,
-the temperature or the quantum state by the methods of `sim.world.interface_atom`. Sites beside the port are told here
+the temperature or the quantum state by the methods of `sim.world.atoms.trap`. Sites beside the port are told here
 when they are lit; what happens to them is in `tweezers`, `gate` and `global_drives`.
 """
 
@@ -19,13 +19,13 @@ from sim.physics.loading import load
 from sim.physics.pumping import generator, transition
 from sim.physics.rotations import microwave, precession, raman
 from sim.physics.species import Species
-from sim.world.attempt import ABSENT, F1, F2, READY
-from sim.world.beam import Beam
-from sim.world.counter import Counter
-from sim.world.interface_atom import QUBIT, InterfaceAtom
-from sim.world.paths import ROLES
-from sim.world.qubits import Member
-from sim.world.scenario import NodeTruth
+from sim.world.atoms.beam import Beam
+from sim.world.atoms.labels import ABSENT, F1, F2, QUBIT, READY
+from sim.world.atoms.states import Member
+from sim.world.atoms.trap import InterfaceAtom
+from sim.world.detectors.counter import Counter
+from sim.world.scenario.paths import ROLES
+from sim.world.scenario.truth import NodeTruth
 
 
 class LitAtom(InterfaceAtom):

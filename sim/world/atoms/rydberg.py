@@ -22,13 +22,13 @@ from sim.physics.constants import BOLTZMANN_J_K
 from sim.physics.evolution import propagator
 from sim.physics.rydberg import pair_shift_rad_s
 from sim.physics.rydberg import state as rydberg_state
-from sim.world.array_truth import RydbergTruth
-from sim.world.attempt import F2, READY
-from sim.world.global_drives import GlobalDrives
-from sim.world.qubits import Cluster, Stored
+from sim.world.atoms.global_drives import GlobalDrives
+from sim.world.atoms.labels import F2, READY
+from sim.world.atoms.states import Cluster, Stored
+from sim.world.scenario.array_truth import RydbergTruth
 
 if TYPE_CHECKING:
-    from sim.world.node import Node
+    from sim.world.network.node import Node
 
 Complexes = npt.NDArray[np.complex128]
 Site = tuple[int, int]

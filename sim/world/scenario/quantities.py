@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from atomlink.errors import ScenarioError
-from sim.world import paths
-from sim.world.paths import NODES, read, write
-from sim.world.scenario import Scenario
+from sim.world.scenario import paths
+from sim.world.scenario.paths import NODES, read, write
+from sim.world.scenario.truth import Scenario
 
 Effect = Callable[[float, float], float]
 

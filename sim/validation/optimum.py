@@ -17,7 +17,7 @@ from sim.physics.aom import rf_fraction
 from sim.physics.cavity import CavityPort
 from sim.physics.imaging import best_threshold
 from sim.physics.pumping import F1, READY, generator, transition
-from sim.world.node import Node
+from sim.world.network.node import Node
 from sim.world.world import World
 
 _CYCLE_REST_S = 1.6e-6  # an attempt besides pumping: way of the photon, gate, overhead of the gateware

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sim.physics.coherence import quasi_static_sigma_rad_s
 from sim.physics.rotations import precession
-from sim.world.scenario import Memory
+from sim.world.scenario.truth import Memory
 
 Complexes = NDArray[np.complex128]
 _FLIP = {

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.physics.camera import Grid, expose_grid, grid
-from sim.world.array_truth import ArrayTruth
+from sim.world.scenario.array_truth import ArrayTruth
 
 Floats = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint16]

@@ -23,10 +23,11 @@ from sim.physics.freespace import FreeSpacePort
 from sim.physics.interference import Arm, Complexes, Floats
 from sim.physics.pumping import generator, transition
 from sim.physics.species import Species
-from sim.world.attempt import F1, NodeCycle
-from sim.world.counter import Counter
-from sim.world.lit_atom import LitAtom
-from sim.world.scenario import NodeTruth
+from sim.world.atoms.labels import F1
+from sim.world.atoms.light import LitAtom
+from sim.world.detectors.counter import Counter
+from sim.world.ports.node_cycle import NodeCycle
+from sim.world.scenario.truth import NodeTruth
 
 _EMPTYING_S = (
     1.2e-6  # the wavepacket is followed this long after the pulse: 15 cavity lifetimes and more in every scenario

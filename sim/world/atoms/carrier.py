@@ -21,11 +21,11 @@ from sim.physics.aod import p_lost_displaced, phonons
 from sim.physics.constants import BOLTZMANN_J_K, HBAR_J_S
 from sim.physics.deflector import Deflector, merging, offset_energy_k, swept
 from sim.physics.trap import Trap, frequencies_hz
-from sim.world.attempt import ABSENT
-from sim.world.qubits import Stored
+from sim.world.atoms.labels import ABSENT
+from sim.world.atoms.states import Stored
 
 if TYPE_CHECKING:
-    from sim.world.tweezers import Tweezers
+    from sim.world.atoms.array import Tweezers
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

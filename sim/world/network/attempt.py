@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.physics.interference import (
-    Arm,
     Bools,
     Complexes,
     Floats,
@@ -26,41 +25,16 @@ from sim.physics.interference import (
     reference_s,
     states,
 )
-from sim.world.first_passage import FirstPassage
+from sim.world.atoms.labels import CHAIN
+from sim.world.network.first_passage import FirstPassage
+from sim.world.ports.node_cycle import NodeCycle
 
-ABSENT, F1, F2, READY = range(4)
-_LABELS = 4
 _H_INPUTS, _V_INPUTS = 0b0101, 0b1010
 # Photons at the detectors in a candidate: none, alice's, bob's, both of different polarisation, both of the same.
 _PHOTONS = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [1, 1]], dtype=bool)
 _CHANCES = (1.0, 1.0, 1.0, 0.5, 0.5)
 _CHUNK = 1 << 15
 _DARKS = 12  # more dark clicks in one attempt than this are not distinguished
-
-
-@dataclass(frozen=True)
-class NodeCycle:
-    """What one cycle does to one node: pump (4, 4), excitation, pump again; label transitions are row-stochastic.
-
-    A ready atom leaves READY with probability `transferred`; with `detected` its photon also reaches the best of the
-    detectors.
-    """
-
-    pump_before: Floats
-    pump_after: Floats
-    transferred: float
-    detected: float
-    arm: Arm
-
-    def transitions(self) -> Floats:
-        """Return P[start, photon detected, end] (4, 2, 4)."""
-        excite = np.zeros((_LABELS, 2, _LABELS))
-        for label in (ABSENT, F1, F2):
-            excite[label, 0, label] = 1.0
-        excite[READY, 1, F1] = self.detected
-        excite[READY, 0, F1] = self.transferred - self.detected
-        excite[READY, 0, READY] = 1.0 - self.transferred
-        return np.einsum("ab,bdc,ce->ade", self.pump_before, excite, self.pump_after)
 
 
 @dataclass(frozen=True)
@@ -138,10 +112,10 @@ class AttemptModel:
         """Play one attempt for each row of `labels` (n, 2)."""
         ends, seen = np.empty_like(labels), np.empty(labels.shape, dtype=bool)
         for k, local in enumerate(self._local):
-            edges = np.cumsum(local.reshape(_LABELS, -1), axis=1)
+            edges = np.cumsum(local.reshape(CHAIN, -1), axis=1)
             edges[:, -1] = 1.0
             choice = np.sum(rng.random(len(labels))[:, None] >= edges[labels[:, k]], axis=1)
-            seen[:, k], ends[:, k] = choice // _LABELS, choice % _LABELS
+            seen[:, k], ends[:, k] = choice // CHAIN, choice % CHAIN
         n_dark = (
             rng.poisson(self._darks.sum(), len(labels)) if self._darks.sum() else np.zeros(len(labels), dtype=np.int64)
         )
@@ -152,12 +126,12 @@ class AttemptModel:
 
     def candidates(self, rng: np.random.Generator, labels: Ints) -> Candidates:
         """Draw the next candidate for each row of `labels` (n, 2), the labels it starts from."""
-        start = labels[:, 0] * _LABELS + labels[:, 1]
+        start = labels[:, 0] * CHAIN + labels[:, 1]
         cycle, category = np.empty(len(start), dtype=np.int64), np.empty(len(start), dtype=np.int64)
-        for index in _distinct(start, _LABELS * _LABELS):
+        for index in _distinct(start, CHAIN * CHAIN):
             rows = np.flatnonzero(start == index)
             cycle[rows], category[rows] = self._next(rng, index, len(rows))
-        kind, ends = category // 16, np.stack((category // _LABELS % _LABELS, category % _LABELS), axis=1)
+        kind, ends = category // 16, np.stack((category // CHAIN % CHAIN, category % CHAIN), axis=1)
         seen = _PHOTONS[kind]
         n_dark = self._enough_darks(rng, self._needed[kind])
         photons, first = self._clicks(rng, seen, n_dark, kind == len(_PHOTONS) - 1)
@@ -207,7 +181,7 @@ class AttemptModel:
         """Return P[s, s'] without a candidate (16, 16), and P[s, category] with one (16, 80); category = 16 photons +
         ends.
         """
-        size = _LABELS * _LABELS
+        size = CHAIN * CHAIN
         stay, event = np.zeros((size, size)), np.zeros((size, len(_PHOTONS), size))
         for kind, (a, b) in enumerate(_PHOTONS.astype(int)):
             joint = _CHANCES[kind] * np.kron(self._local[0][:, a, :], self._local[1][:, b, :])

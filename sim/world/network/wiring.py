@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sim.signals import Tone
-from sim.world.link import Link
-from sim.world.node import Node
-from sim.world.paths import ROLES
-from sim.world.scenario import NODES
+from atomlink.signals import Tone
+from sim.world.network.node import Node
+from sim.world.network.station import Link
+from sim.world.scenario.paths import NODES, ROLES
 
 ZOTINO = {0: "shim_x", 1: "shim_y", 2: "shim_z", 3: "trap", 4: "piezo", 5: "paddle_turn", 6: "paddle_phase"}
 _SHIMS = ("shim_x", "shim_y", "shim_z")

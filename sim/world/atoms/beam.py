@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from atomlink.signals import Tone
 from sim.physics.aom import Aom, rf_fraction
-from sim.signals import Tone
 
 DARK = Tone(0.0, 0.0, 0.0, 0.0, False)
 

@@ -1,0 +1,1 @@
+"""Photon counters, from photons to the edges that the electronics sees."""

@@ -1,0 +1,48 @@
+"""The table of the pieces of the lab that are not on the bus."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from atomlink.errors import ScenarioError
+from sim.world.elements.cavity_lock import CavityLock
+from sim.world.elements.element import Element, Lab
+from sim.world.elements.fibre_switch import FibreSwitch
+from sim.world.elements.laser import Laser
+from sim.world.elements.microwave import Microwave
+from sim.world.elements.pickup import Pickup
+from sim.world.elements.piezo import Piezo
+from sim.world.elements.snspd_electronics import SnspdElectronics
+from sim.world.elements.tagger import Tagger
+from sim.world.elements.wavemeter import Wavemeter
+from sim.world.scenario.paths import NODES
+
+Kind = Callable[[Lab, str, str], Element]
+# Kinds that each node has one of ("alice_laser"), and kinds that the lab has one of.
+OF_A_NODE: dict[str, Kind] = {
+    "laser": Laser, "microwave": Microwave, "pickup": Pickup, "cavity_lock": CavityLock, "piezo": Piezo,
+}  # fmt: skip
+OF_THE_LAB: dict[str, Kind] = {
+    "fibre_switch": FibreSwitch, "snspd_electronics": SnspdElectronics, "tagger": Tagger, "wavemeter": Wavemeter,
+}  # fmt: skip
+
+
+def names() -> list[str]:
+    """Return the names of all elements that a lab has."""
+    return [f"{node}_{kind}" for kind in OF_A_NODE for node in NODES] + list(OF_THE_LAB)
+
+
+def make(world: Lab, name: str) -> Element:
+    """Make an element of a lab; ScenarioError if the lab has no such thing."""
+    if name in OF_THE_LAB:
+        return OF_THE_LAB[name](world, name, "")
+    for node in NODES:
+        kind = OF_A_NODE.get(name.removeprefix(f"{node}_"))
+        if kind is not None:
+            return kind(world, name, node)
+    near = difflib.get_close_matches(name, names(), 1)
+    raise ScenarioError(
+        f"Element {name!r} does not exist; it must be one of {', '.join(names())}"
+        + (f"; did you mean {near[0]!r}?" if near else ".")
+    )

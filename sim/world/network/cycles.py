@@ -1,0 +1,59 @@
+"""One cycle of the heralding gateware as a node's atom sees it, and candidates for a herald one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from atomlink.signals import Cycle
+from sim.world.network.attempt import Candidates
+from sim.world.network.flights import BLOCK
+from sim.world.network.node import Node
+
+
+class Plan(NamedTuple):
+    pump: tuple[float, float]
+    heating_k: float
+    start_s: float
+    length_mu: int
+
+
+def schedule(node: Node, index: int, cycle: Cycle, outputs: tuple) -> Plan:
+    """Work out what one cycle's light does to a node: pump seconds before and after the excitation, the pulse, the
+    heating.
+
+    All times are those of the light at the atom. Pumping needs both of its beams; light that is on anyway counts for
+    the whole cycle.
+    """
+    latency = round(node.truth.aom.latency_s * 1e9)
+
+    def window(role: str) -> tuple[int, int] | None:
+        if node.beams[role].power > 0:
+            return 0, cycle.length_mu
+        for lines, span in zip(outputs, cycle.outputs, strict=False):
+            if (index, role) in lines and span is not None and node.beams[role].available > 0:
+                return span[0] + latency, span[1] + latency
+        return None
+
+    pulse = window("excitation")
+    start, stop = pulse or (0, 0)
+    pumping = window("pumping")
+    before = after = lit = 0
+    if pumping:
+        lit = pumping[1] - pumping[0]
+        before = max(0, min(pumping[1], start) - pumping[0]) if pulse else lit
+        after = max(0, pumping[1] - max(pumping[0], stop)) if pulse else 0
+    heating = lit * 1e-9 * node.truth.atom.pump_heating_k_s * node.beams["pumping"].available
+    return Plan((before * 1e-9, after * 1e-9), heating, start * 1e-9, stop - start)
+
+
+def window_s(gate: tuple[int, int]) -> tuple[float, float]:
+    """Turn a gate t0 < t <= t1 on whole mu into a window of seconds; a time stamp is the mu that has begun."""
+    return (gate[0] + 1) * 1e-9, (gate[1] + 1) * 1e-9
+
+
+def one_by_one(draw: Callable[[], Candidates]) -> Iterator[Candidates]:
+    while True:
+        block = draw()
+        for k in range(BLOCK):
+            yield Candidates._make(field[k : k + 1] for field in block)

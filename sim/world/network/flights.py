@@ -1,0 +1,51 @@
+"""Emissions that a kernel spelled out pulse by pulse, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from sim.physics.interference import Midpoint, Photons, reference_s, states
+from sim.world.network.attempt import AttemptModel
+
+BLOCK = 256  # outcomes drawn at a time; they are independent: what is not used is thrown away when statistics change
+
+
+@dataclass
+class Pulse:
+    """Excitation light at one node's atom, from start to stop, in mu."""
+
+    node: int
+    start_mu: int
+    stop_mu: int
+
+
+class Flight(NamedTuple):
+    """What became of the emissions of one attempt, by node; arrays have one row."""
+
+    ends: tuple[int, int]
+    clicks: tuple[tuple[int, float], ...]  # (detector, seconds)
+    psi: np.ndarray
+    reference_s: float
+
+
+def flights(model: AttemptModel, labels: list[int], midpoint: Midpoint, rng: np.random.Generator) -> Iterator[Flight]:
+    while True:
+        block = model.attempts(rng, np.tile(labels, (BLOCK, 1)))
+        photons, seen = block.photons, block.seen[block.rows]
+        psi = np.eye(4, dtype=complex)[rng.integers(0, 4, BLOCK)]
+        psi[block.rows] = states(rng, model.arms, midpoint, photons.modes, seen, np.arange(len(seen)))
+        when = np.zeros(BLOCK)
+        when[block.rows] = reference_s(photons.modes, seen)
+        clicks = dict(zip(block.rows.tolist(), _click_lists(photons), strict=True))
+        for k in range(BLOCK):
+            ends = block.ends[k]
+            yield Flight((int(ends[0]), int(ends[1])), clicks.get(k, ()), psi[k], float(when[k]))
+
+
+def _click_lists(photons: Photons) -> Iterator[tuple[tuple[int, float], ...]]:
+    for detectors, times in zip(photons.detector.tolist(), photons.time_s.tolist(), strict=True):
+        yield tuple((d, t) for d, t in zip(detectors, times, strict=True) if d >= 0)

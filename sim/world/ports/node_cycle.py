@@ -1,0 +1,35 @@
+"""What one cycle of light does to one node: the atom's label, and whether its photon is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.physics.interference import Arm, Floats
+from sim.world.atoms.labels import ABSENT, CHAIN, F1, F2, READY
+
+
+@dataclass(frozen=True)
+class NodeCycle:
+    """What one cycle does to one node: pump (4, 4), excitation, pump again; label transitions are row-stochastic.
+
+    A ready atom leaves READY with probability `transferred`; with `detected` its photon also reaches the best of the
+    detectors.
+    """
+
+    pump_before: Floats
+    pump_after: Floats
+    transferred: float
+    detected: float
+    arm: Arm
+
+    def transitions(self) -> Floats:
+        """Return P[start, photon detected, end] (4, 2, 4)."""
+        excite = np.zeros((CHAIN, 2, CHAIN))
+        for label in (ABSENT, F1, F2):
+            excite[label, 0, label] = 1.0
+        excite[READY, 1, F1] = self.detected
+        excite[READY, 0, F1] = self.transferred - self.detected
+        excite[READY, 0, READY] = 1.0 - self.transferred
+        return np.einsum("ab,bdc,ce->ade", self.pump_before, excite, self.pump_after)

@@ -1,0 +1,205 @@
+"""What is true of a simulated lab: the frozen parameters of a scenario, checked as they are made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from atomlink.errors import ScenarioError
+from sim.physics.aom import Aom
+from sim.physics.cavity import CavityPort
+from sim.physics.detector import Detector
+from sim.physics.fibre import Fibre
+from sim.physics.fields import Coils
+from sim.physics.freespace import FreeSpacePort
+from sim.physics.imaging import Imaging
+from sim.physics.loading import Loading
+from sim.physics.pumping import Pumping
+from sim.physics.rydberg import state as rydberg_state
+from sim.physics.species import species
+from sim.physics.trap import Trap
+from sim.physics.validate import require
+from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
+from sim.world.scenario.drifts import DriftTable
+from sim.world.scenario.paths import NODES
+
+
+@dataclass(frozen=True)
+class Atom:
+    """Vacuum, cooling and heating of the trapped atom.
+
+    `pump_heating_k_s` while pumping light is on, `emission_heating_k` for each excitation, `trap_k_per_v` trap depth
+    per volt of set point.
+    """
+
+    vacuum_lifetime_s: float
+    temperature_k: float
+    cooling_time_s: float
+    pump_heating_k_s: float
+    emission_heating_k: float
+    trap_k_per_v: float
+
+    def __post_init__(self) -> None:
+        for name in ("vacuum_lifetime_s", "cooling_time_s", "trap_k_per_v"):
+            require(self, name, 0, above=True)
+        require(self, "temperature_k", 0, 1)
+        for name in ("pump_heating_k_s", "emission_heating_k"):
+            require(self, name, 0)
+
+
+@dataclass(frozen=True)
+class Excitation:
+    """The excitation beam at full power: Rabi frequency, detuning from |u>-|e>, rms jitter of the emission, cavity
+    tuning by the piezo.
+    """
+
+    rabi_rad_s: float
+    detuning_rad_s: float
+    jitter_s: float = 0.0
+    cavity_rad_s_per_v: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self, "rabi_rad_s", 0)
+        require(self, "detuning_rad_s", -math.inf)
+        require(self, "jitter_s", 0, 1e-6)
+        require(self, "cavity_rad_s_per_v", -math.inf)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """A resonant drive: Rabi frequency at full power, its relative rms from shot to shot, and its detuning."""
+
+    rabi_rad_s: float
+    amplitude_rms: float
+    detuning_rad_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self, "rabi_rad_s", 0)
+        require(self, "amplitude_rms", 0, 1)
+        require(self, "detuning_rad_s", -math.inf)
+
+
+@dataclass(frozen=True)
+class Pushout:
+    """Push-out light: loss rate of F = 2, and of F = 1 (off-resonant)."""
+
+    loss_hz: float
+    leak_hz: float
+
+    def __post_init__(self) -> None:
+        require(self, "loss_hz", 0)
+        require(self, "leak_hz", 0)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Coherence of the Zeeman pair: T2* (quasi-static), T2 (irreversible), T1."""
+
+    t2_star_s: float
+    t2_s: float
+    t1_s: float
+
+    def __post_init__(self) -> None:
+        for name in ("t2_star_s", "t2_s", "t1_s"):
+            require(self, name, 0, above=True)
+        if self.t2_s > 2 * self.t1_s:
+            raise ScenarioError(
+                f"Memory.t2_s is {self.t2_s!r}, but must be <= 2 t1_s = {2 * self.t1_s!r}: correct the scenario."
+            )
+
+
+@dataclass(frozen=True)
+class Polarisation:
+    """The fibre's unitary on polarisation as Euler angles (see `sim.physics.fibre.jones`), and the compensator in front
+    of it: what its rotator and its retarder of H against V do per volt.
+    """
+
+    alpha_rad: float = 0.0
+    beta_rad: float = 0.0
+    gamma_rad: float = 0.0
+    turn_rad_per_v: float = 0.2
+    phase_rad_per_v: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("alpha_rad", "beta_rad", "gamma_rad"):
+            require(self, name, -2 * math.pi, 2 * math.pi)
+        for name in ("turn_rad_per_v", "phase_rad_per_v"):
+            require(self, name, -math.inf)
+
+
+@dataclass(frozen=True)
+class NodeTruth:
+    """Everything that is true of one node."""
+
+    trap: Trap
+    atom: Atom
+    loading: Loading
+    imaging: Imaging
+    pumping: Pumping
+    excitation: Excitation
+    port: CavityPort | FreeSpacePort
+    coils: Coils
+    raman: Rotation
+    microwave: Rotation
+    pushout: Pushout
+    memory: Memory
+    aom: Aom
+    fibre: Fibre
+    shutter_s: float
+    polarisation: Polarisation = field(default_factory=Polarisation)
+    array: ArrayTruth | None = None
+    rydberg: RydbergTruth | None = None
+
+    def __post_init__(self) -> None:
+        require(self, "shutter_s", 0, 1)
+        if self.rydberg is not None and self.array is None:
+            raise ScenarioError("rydberg is given, but there is no array: this light acts on neighbours in an array.")
+
+
+@dataclass(frozen=True)
+class MidpointTruth:
+    """Beam splitter and detectors. `overlap` |<m_A|m_B>|^2 of the spatial modes, `detuning_rad_s` rms frequency
+    difference of the photons, `probe_hz` photons per second that a calibration laser sends to each detector while it
+    is switched on.
+    """
+
+    transmission: float
+    overlap: float
+    detuning_rad_s: float
+    detectors: tuple[Detector, Detector, Detector, Detector]
+    probe_hz: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self, "transmission", 0, 1)
+        require(self, "overlap", 0, 1)
+        require(self, "detuning_rad_s", 0)
+        require(self, "probe_hz", 0)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The truth of the lab. `entangler_outputs[k]`: the beams ("node.role") that output k of the entangler switches;
+    `drift` what changes by itself, every `drift_step_s` of lab time.
+    """
+
+    name: str
+    description: str
+    species: str
+    alice: NodeTruth
+    bob: NodeTruth
+    midpoint: MidpointTruth
+    entangler_outputs: tuple[tuple[str, ...], ...]
+    drift: tuple[DriftTable, ...] = ()
+    drift_step_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        species(self.species)
+        for name in NODES:
+            light = self.node(name).rydberg
+            if light is not None:
+                rydberg_state(self.species, light.n)
+        require(self, "drift_step_s", 1e-3, 86400)
+
+    def node(self, name: str) -> NodeTruth:
+        """Return one node's truth."""
+        return self.alice if name == "alice" else self.bob
