@@ -1,4 +1,4 @@
-"""The history of the lab's beliefs: `params.log` beside the dataset database, one revision on a line.
+"""The history of a lab's beliefs: `params.log` beside the dataset database, one revision on a line.
 
 A revision is written here, and forced to the disk, before any dataset changes; the dataset `params.revision` says up to
 which revision the datasets have followed. After a kill the two may differ: revisions above `params.revision` win over
@@ -15,24 +15,30 @@ from drivers import line_log
 
 FILE = "params.log"
 REVISION = "params.revision"  # the dataset
+UNKNOWN = "unknown"  # which lab, since the entry is older than the telling apart
 ROOT_VARIABLE = "ATOMLINK_ROOT"  # set by the command `atomlink`, whose results may lie outside the lab
 LEVELS = 5  # results/2026-11-22/14 is three folders below the lab
 
 
 @dataclass(frozen=True)
 class Change:
-    """One belief's change within a revision; `error` and `n` where it was measured."""
+    """One belief's change within a revision; `error` and `n` where it was measured; `origin` where that was not this
+    lab: the name of the other one, or UNKNOWN.
+    """
 
     value: float
     previous: float
     unit: str
     error: float | None = None
     n: int | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True)
 class Revision:
-    """What changed together: who, when (UTC, ISO 8601), in which run, and the fits it rests on."""
+    """What changed together: who, when (UTC, ISO 8601), in which run, the fits it rests on, and in which lab; this is
+    empty in what was written before labs were told apart.
+    """
 
     revision: int
     time: str
@@ -41,6 +47,11 @@ class Revision:
     why: str
     changes: Mapping[str, Change]
     fits: Mapping[str, Any] = field(default_factory=dict)
+    lab: str = ""
+
+    def origin(self, name: str) -> str:
+        """Return where a belief comes from: empty for this lab itself."""
+        return self.changes[name].origin or ("" if self.lab else UNKNOWN)
 
 
 def lab_folder() -> Path:

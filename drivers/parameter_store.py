@@ -1,19 +1,23 @@
-"""What the lab believes, with its history: every change is checked, written to `params.log`, then to the dataset.
+"""What a lab believes, with its history: every change is checked, written to `params.log`, then to the dataset.
 
 Works inside any experiment, under ARTIQ's master as in `atomlink run`; `atomlink params` uses it on the dataset
-database itself. Datasets stay what every program reads (`param.*`, persistent); the log knows who, when, why, the fit
-and what was believed before. See `drivers/parameter_log.py` for which of the two wins after a kill.
+database itself. Datasets stay what every program reads (`param.*`, persistent; for other labs than the default one see
+`drivers/labs.py`); the log knows who, when, why, the fit and what was believed before. See `drivers/parameter_log.py`
+for which of the two wins after a kill. Writers take turns (a lock on the folder), and each looks at what all programs
+share, not at what its own run read once: the last one that sets a belief wins, and the log says what it replaced.
 """
 
 import getpass
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from atomlink.errors import UsageError
-from drivers import line_log, parameter_log, parameters
+from drivers import labs, line_log, parameter_log, parameters, run_datasets
+from drivers.labs import LabName
 from drivers.parameter_log import REVISION, Change, Revision
 from drivers.parameters import Parameter
 
@@ -35,7 +39,7 @@ class _ExperimentDatasets:
         self._experiment = experiment
 
     def get(self, key: str) -> Any:
-        return self._experiment.get_dataset(key, archive=False)
+        return run_datasets.shared(self._experiment, key)  # what the run itself believed may be outdated
 
     def set(self, key: str, value: float | int, unit: str) -> None:
         # Not archived: the results file says what the run believed, not what it taught.
@@ -43,11 +47,12 @@ class _ExperimentDatasets:
 
 
 class ParameterStore:
-    """Read, set and roll back beliefs. `who` and `rid` go into the history."""
+    """Read, set and roll back the beliefs of a lab. `who` and `rid` go into the history."""
 
-    def __init__(self, datasets: Datasets, folder: Path, who: str, rid: int = -1) -> None:
+    def __init__(self, datasets: Datasets, folder: Path, who: str, rid: int = -1, lab: LabName = labs.HOME) -> None:
         self._datasets = datasets
-        self.path = folder / parameter_log.FILE
+        self.lab = lab
+        self.path = folder / lab.file(parameter_log.FILE)
         self._who = who
         self._rid = rid
 
@@ -55,7 +60,8 @@ class ParameterStore:
     def of(cls, experiment: Any) -> "ParameterStore":
         """Return the store as an experiment uses it."""
         who = f"{type(experiment).__name__} ({_user()})"
-        return cls(_ExperimentDatasets(experiment), parameter_log.lab_folder(), who, int(experiment.scheduler.rid))
+        folder, rid = parameter_log.lab_folder(), int(experiment.scheduler.rid)
+        return cls(_ExperimentDatasets(experiment), folder, who, rid, labs.of(experiment))
 
     # -- reading
 
@@ -105,28 +111,38 @@ class ParameterStore:
         why: str = "measured",
         evidence: Mapping[str, Mapping[str, Any]] | None = None,
         fits: Mapping[str, Any] | None = None,
+        believed: Mapping[str, float] | None = None,
     ) -> Revision | None:
         """Set beliefs together, as one revision; nothing is changed where one of them is refused.
 
-        `evidence` gives `error` and `n` by name. A value measured again is recorded even if it is equal.
+        `evidence` gives `error` and `n` by name. A value measured again is recorded even if it is equal. `believed` is
+        what the run went by: where somebody has set something else since, what is set last holds, and `why` says so.
         """
         checked = {name: checked_value(name, value, unit) for name, (value, unit) in values.items()}
-        evidence = evidence or {}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with line_log.locked(self.path):
-            self._reconcile()
-            changes = {}
-            for name, value in checked.items():
-                row, proof = parameters.parameter(name), evidence.get(name, {})
-                previous = self._dataset(row)
-                if previous != value or name in evidence:
-                    changes[name] = Change(value, previous, row.unit, _finite(proof.get("error")), proof.get("n"))
-            return self._commit(changes, self._who, why, dict(fits or {})) if changes else None
+        with self._turn():
+            meanwhile = self._set_by_others({name: (believed or {}).get(name) for name in checked})
+            if meanwhile:
+                why += f"; holds over what others set while it ran: {', '.join(meanwhile)}"
+            return self._change(checked, why, evidence or {}, fits or {}, {})
 
     def rollback(self, revision: int) -> Revision | None:
         """Believe again what was believed after a revision; None where nothing has changed since."""
-        then = {name: (value, None) for name, value in self.at(revision).items() if name in parameters.TABLE}
-        return self.set_all(then, why=f"rollback to revision {revision}")
+        with self._turn():
+            then = {name: value for name, value in self.at(revision).items() if name in parameters.TABLE}
+            origins = {name: row.origin(name) for row in self.revisions() if row.revision <= revision
+                       for name in row.changes}  # fmt: skip
+            return self._change(then, f"rollback to revision {revision}", {}, {}, origins)
+
+    def adopt(self, other: "ParameterStore") -> Revision | None:
+        """Take over what another lab believes; of this lab itself: say that what is older than labs is its own."""
+        recorded = {name for row in other.revisions() for name in row.changes}
+        with self._turn():
+            held = {name: other.get(name) for name in parameters.TABLE}
+            values = {name: value for name, value in held.items()
+                      if name in recorded or value != parameters.TABLE[name].default}  # fmt: skip
+            origins = dict.fromkeys(values, "" if other.lab == self.lab else other.lab.name)
+            evidence: dict[str, dict[str, Any]] = {name: {} for name in values}  # recorded even where it is equal
+            return self._change(values, f"adopted from lab {other.lab.name}", evidence, {}, origins)
 
     def reconcile(self) -> None:
         """Let datasets follow the history after a kill, and the history take up what was edited without it."""
@@ -136,16 +152,49 @@ class ParameterStore:
 
     # -- parts
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Keep other writers out, and start from what is believed now."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with line_log.locked(self.path):
+            self._reconcile()
+            yield
+
+    def _change(
+        self,
+        values: Mapping[str, float],
+        why: str,
+        evidence: Mapping[str, Mapping[str, Any]],
+        fits: Mapping[str, Any],
+        origins: Mapping[str, str],
+    ) -> Revision | None:
+        changes = {}
+        for name, value in values.items():
+            row, proof = parameters.parameter(name), evidence.get(name, {})
+            previous, origin = self._dataset(row), origins.get(name, "")
+            if previous != value or name in evidence:
+                changes[name] = Change(value, previous, row.unit, _finite(proof.get("error")), proof.get("n"), origin)
+        return self._commit(changes, self._who, why, dict(fits)) if changes else None
+
+    def _set_by_others(self, believed: Mapping[str, float | None]) -> list[str]:
+        """Return what others have made of the beliefs that a run went by."""
+        last = {name: row.rid for row in self.revisions() for name in row.changes}
+        return [f"{name} {value:.6g} -> {self.get(name):.6g}" for name, value in believed.items()
+                if value is not None and self.get(name) != value and last.get(name) != self._rid]  # fmt: skip
+
     def _dataset(self, row: Parameter) -> float:
         try:
-            return float(self._datasets.get(row.name))
+            return float(self._datasets.get(self.lab.key(row.name)))
         except KeyError:
             return row.default
+
+    def _write(self, name: str, value: float) -> None:
+        self._datasets.set(self.lab.key(name), value, _unit_of(name))
 
     def _followed(self) -> int:
         """Return up to which revision the datasets have followed the history."""
         try:
-            return int(self._datasets.get(REVISION))
+            return int(self._datasets.get(self.lab.key(REVISION)))
         except KeyError:
             return 0
 
@@ -156,9 +205,9 @@ class ParameterStore:
         followed = self._followed()
         waiting = parameter_log.waiting(self.path, followed)
         for name, value in waiting.items():
-            self._datasets.set(name, value, _unit_of(name))
+            self._write(name, value)
         if followed < rows[-1].revision:
-            self._datasets.set(REVISION, rows[-1].revision, "")
+            self._write(REVISION, rows[-1].revision)
         edited = self.edited_without()
         if edited:
             self._commit(edited, "unknown", "dataset edited without the store", {})
@@ -167,11 +216,11 @@ class ParameterStore:
         rows = self.revisions()
         number = rows[-1].revision + 1 if rows else 1
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        revision = Revision(number, now, self._rid, who, why, changes, _plain(fits))
+        revision = Revision(number, now, self._rid, who, why, changes, _plain(fits), self.lab.name)
         parameter_log.append(self.path, revision)
         for name, change in changes.items():
-            self._datasets.set(name, change.value, _unit_of(name))
-        self._datasets.set(REVISION, number, "")
+            self._write(name, change.value)
+        self._write(REVISION, number)
         return revision
 
     def _check_revision(self, revision: int, rows: tuple[Revision, ...]) -> None:

@@ -1,7 +1,8 @@
 """What the lab believes: the table of parameters, what each may be, and how an experiment reads one.
 
-The truth lies in the apparatus (or in the scenario of the twin). A belief is an ARTIQ dataset `param.*`; when the
-dataset does not exist yet, its default from this table is used. Calibrations update datasets, never this file.
+The truth lies in the apparatus (or in the scenario of the twin). A belief is an ARTIQ dataset `param.*` of its lab
+(`drivers/labs.py`); when the dataset does not exist yet, its default from this table is used. Calibrations update
+datasets, never this file.
 """
 
 import difflib
@@ -9,12 +10,14 @@ import fnmatch
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from atomlink.errors import UsageError
-from drivers import parameter_log
+from drivers import labs, origins, parameter_log, run_datasets
+from drivers.labs import LabName
 
 SCALED = ("s", "Hz", "V", "W", "K", "m")  # units that take a prefix
 _PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
@@ -250,39 +253,71 @@ def scale_of(unit: str, base: str) -> float | None:
 
 
 def get(experiment: Any, name: str) -> float:
-    """Return what the lab believes, in the unit of the table.
+    """Return what the lab of an experiment believes, in the unit of the table.
 
-    `experiment` is any HasEnvironment. A value that comes from the defaults is written into the results file, too,
-    so that the file says what the run believed. A revision of the history that the datasets have not followed yet (the
-    process was killed in between) comes first.
+    `experiment` is any HasEnvironment. The value is written into the results file, too, so that the file says what the
+    run believed. A revision of the history that the datasets have not followed yet (the process was killed in between)
+    comes first, then what the run has set for itself alone.
     """
-    row = parameter(name)
-    waiting = _waiting(experiment)
+    row, lab = parameter(name), labs.of(experiment)
+    _announce(lab)
+    waiting = _waiting(experiment, lab)
     if name in waiting:
-        experiment.set_dataset(name, waiting[name], unit=dataset_unit(row), scale=1.0)
-        return waiting[name]
+        return _filed(experiment, row, waiting[name])
+    key, own = lab.key(name), run_datasets.own(experiment)
+    if key != name and name in own:
+        return float(own[name])
     try:
-        return float(experiment.get_dataset(name, archive=not _archived(experiment, name)))
+        # What has the name that it is to be filed by is archived, once; ARTIQ warns of each further reading.
+        archive = key == name and name not in run_datasets.archived(experiment)
+        value = float(experiment.get_dataset(key, archive=archive))
     except KeyError:
-        experiment.set_dataset(name, row.default, unit=dataset_unit(row), scale=1.0)
-        return row.default
+        value = row.default
+    else:
+        if key == name:
+            return value
+    return _filed(experiment, row, value)
 
 
-def _archived(experiment: Any, name: str) -> bool:
-    """Say whether the run has read this dataset before: ARTIQ warns, with a stack trace, of each further reading.
+def known(experiment: Any) -> dict[str, float]:
+    """Return every belief that somebody has set or that this run has asked for."""
+    lab, own = labs.of(experiment), run_datasets.own(experiment)
+    found = {}
+    for name in TABLE:
+        key = lab.key(name)
+        try:
+            value = own[name] if key != name and name in own else experiment.get_dataset(key, archive=False)
+        except KeyError:
+            continue
+        found[name] = value
+    return found
 
-    The dataset manager, which all parts of a run share, keeps what was read in `archive`; it has no other way in.
-    """
-    manager = getattr(experiment, "_HasEnvironment__dataset_mgr", None)
-    return name in getattr(manager, "archive", ())
+
+def _filed(experiment: Any, row: Parameter, value: float) -> float:
+    experiment.set_dataset(row.name, value, unit=dataset_unit(row), scale=1.0)
+    return value
 
 
-def _waiting(experiment: Any) -> dict[str, float]:
+_announced: set[tuple[LabName, Path]] = set()
+
+
+def _announce(lab: LabName) -> None:
+    """Say once in a process where the beliefs come from, if not from the lab itself."""
+    folder = parameter_log.lab_folder()
+    if (lab, folder) not in _announced:
+        _announced.add((lab, folder))
+        line = origins.note(lab, folder)
+        if line:
+            print(f"note: {line}")
+
+
+def _waiting(experiment: Any, lab: LabName) -> dict[str, float]:
     """Return what the history says and the datasets do not yet; nearly always nothing."""
-    path = parameter_log.lab_folder() / parameter_log.FILE
+    path = parameter_log.lab_folder() / lab.file(parameter_log.FILE)
     if not path.exists():
         return {}
-    return parameter_log.waiting(path, int(experiment.get_dataset(parameter_log.REVISION, 0, archive=False)))
+    followed = int(experiment.get_dataset(lab.key(parameter_log.REVISION), 0, archive=False))
+    return parameter_log.waiting(path, followed)
 
 
 def duration_mu(experiment: Any, name: str) -> np.int64:

@@ -29,7 +29,7 @@ USAGE = """usage: atomlink COMMAND …
   run FILE [ARG=VALUE …]   run an experiment and write its results file
   timeline FILE [ARG=…]    run an experiment, write a VCD, and say where slack and time go
   calibrate [TARGET]       bring what is stale or drifted back, in the order of the calibration graph
-  params [COMMAND …]       what the lab believes: list, get, set, log, diff, rollback
+  params [COMMAND …]       what a lab believes: list, get, set, log, diff, rollback, adopt
   lab                      keep one simulated lab alive for runs, and serve its instruments on loopback
   report [FILE.h5]         make the one-page report of a results file (default: the newest)
   export [FILE.h5]         the tables of a run as CSV, or all of it as netCDF
@@ -348,8 +348,7 @@ def _params(words: list[str]) -> int:
     if words and words[0] in ("-h", "--help", "help"):
         print(PARAMS_USAGE)
         return 0
-    wanted = [word for word in words if word not in ("-v", "--traceback")]
-    print("\n".join(params(find_lab(Path.cwd()), wanted)))
+    print("\n".join(params(find_lab(Path.cwd()), words, LAB)))
     return 0
 
 

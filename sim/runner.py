@@ -24,7 +24,6 @@ from artiq.master.worker_db import DeviceError as NoDevice
 import atomlink
 from atomlink.errors import DataError, UsageError
 from sim.command.arguments import CheckedArguments
-from sim.command.dataset_copies import DatasetCopies
 from sim.command.examine import check_scenario, examine, find_class, load_device_db, load_module, open_dataset_db
 from sim.command.failures import explain, explain_device
 from sim.command.lab import Lab, next_rid, remove_empty, results_folder, working_in
@@ -186,9 +185,7 @@ class Run:
         session.runs.append(self)
         self._devices = DeviceManager(session.device_db, virtual_devices={"scheduler": scheduler, "ccb": CCB()})
         self._devices.devarg_override = entry.expid.get("devarg_override", {})
-        # The pip-only runtime's database keeps copies by itself.
-        ours = getattr(artiq, "__host_runtime__", False)
-        self._datasets = DatasetManager(session.dataset_db if ours else DatasetCopies(session.dataset_db))
+        self._datasets = DatasetManager(session.dataset_db)
         with self._at_work():
             self._share_core()
             arguments = CheckedArguments(self.arguments)

@@ -8,7 +8,7 @@ from typing import Any
 from artiq.experiment import BooleanValue, EnumerationValue, EnvExperiment, TerminationRequested, TInt64, kernel
 
 from atomlink.errors import DataError, DeviceError
-from drivers import line_log, parameter_log
+from drivers import labs, line_log, parameter_log
 from drivers.parameter_store import ParameterStore
 from experiments.calibration.child import run_child
 from experiments.calibration.graph import Graph, Node, Outcome, Pass, Verdict, Visit, span
@@ -111,7 +111,7 @@ class Calibrate(EnvExperiment):
         if visit.action == "skip":
             return
         self.ledger.keep(visit.node, self.states[visit.node], self.now_s(), int(self.counter()))
-        path = parameter_log.lab_folder() / LOG
+        path = parameter_log.lab_folder() / labs.of(self).file(LOG)
         with line_log.locked(path):
             line_log.append(path, {"rid": int(self.scheduler.rid), **vars(visit)})
 

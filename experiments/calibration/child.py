@@ -1,7 +1,7 @@
 """Run an experiment inside another: the same devices, so that the timeline and the lab go on; arguments of its own.
 
-Its datasets appear in the parent's results file as `calibration.LABEL.NAME`; beliefs (`param.*`, `params.*`) and live
-plots (`live.*`) are everybody's and pass as they are.
+Its datasets appear in the parent's results file as `calibration.LABEL.NAME`; beliefs (`param.*`, `params.*`, those of
+other labs `lab.*`) and live plots (`live.*`) are everybody's and pass as they are.
 """
 
 import importlib
@@ -11,8 +11,9 @@ from typing import Any
 from artiq.language.scan import ScanObject
 
 from atomlink.errors import UsageError
+from drivers import run_datasets
 
-SHARED = ("param.", "params.", "live.")
+SHARED = ("param.", "params.", "lab.", "live.")
 
 
 class _Devices:
@@ -35,6 +36,16 @@ class _Datasets:
         self._parent = parent
         self._prefix = f"calibration.{label}."
         self.own: dict[str, Any] = {}
+        self.archive: dict[str, Any] = {}  # what it has read to be filed
+
+    @property
+    def local(self) -> Mapping[str, Any]:
+        """Return what the child has set and not shared, by the name that ARTIQ's own manager has for it."""
+        return self.own
+
+    def get_shared(self, key: str) -> Any:
+        """Return what all runs share (`drivers/run_datasets.py`)."""
+        return run_datasets.shared(self._parent, key)
 
     def set(
         self, key: str, value: Any, metadata: dict[str, Any], broadcast: bool, persist: bool, archive: bool
@@ -58,6 +69,7 @@ class _Datasets:
             return self.own[key]
         value = self._parent.get_dataset(key, archive=False)
         if archive:  # what this child believed
+            self.archive[key] = value
             self._parent.set_dataset(self._prefix + key, value)
         return value
 

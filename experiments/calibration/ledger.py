@@ -1,6 +1,6 @@
 """What the passes of the calibration graph have left behind in the datasets: each node's state, and the clock.
 
-`Calibrate` writes it; the link monitor reads in it which time-outs have passed.
+`Calibrate` writes it; the link monitor reads in it which time-outs have passed. Like beliefs, it belongs to a lab.
 """
 
 import json
@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from drivers import labs
 from experiments.calibration.graph import Node, State
 
 CLOCK = "calibration.clock"
@@ -18,6 +19,7 @@ class Ledger:
 
     def __init__(self, experiment: Any) -> None:
         self._experiment = experiment
+        self._lab = labs.of(experiment)
 
     def state(self, name: str) -> State:
         """Return what is known of a node; an empty state where nothing is."""
@@ -42,7 +44,7 @@ class Ledger:
         text = json.dumps({**vars(state), "verdict": str(state.verdict), "beliefs": dict(state.beliefs)})
         clock = json.dumps({"time_s": time_s, "counter_mu": counter_mu})
         for key, value in ((f"calibration.{name}.state", text), (CLOCK, clock)):
-            self._experiment.set_dataset(key, value, persist=True, archive=False)
+            self._experiment.set_dataset(self._lab.key(key), value, persist=True, archive=False)
 
     def overdue(self, nodes: Iterable[Node], time_s: float) -> list[str]:
         """Return those whose time-out has passed at that time; one that was never looked at has none."""
@@ -54,4 +56,4 @@ class Ledger:
         return found
 
     def _get(self, key: str) -> Any:
-        return self._experiment.get_dataset(key, archive=False)
+        return self._experiment.get_dataset(self._lab.key(key), archive=False)

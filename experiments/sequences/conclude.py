@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atomlink.errors import DataError, UsageError
-from drivers import parameters
+from drivers import parameters, run_datasets
 from drivers.parameter_store import ParameterStore
 
 
@@ -20,7 +20,7 @@ def run_of(experiment: Any, datasets: dict[str, Any]) -> Any:
     return Run(
         path=Path(), rid=int(experiment.scheduler.rid), class_name=type(experiment).__name__, start_time=now,
         run_time=now, artiq_version="", expid=dict(experiment.scheduler.expid or {}),
-        datasets={**_beliefs(experiment), **datasets}, archive={}, metadata={},
+        datasets={**parameters.known(experiment), **datasets}, archive={}, metadata={},
     )  # fmt: skip
 
 
@@ -55,16 +55,6 @@ def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
     return result
 
 
-def _beliefs(experiment: Any) -> dict[str, Any]:
-    found = {}
-    for name in parameters.TABLE:
-        try:
-            found[name] = experiment.get_dataset(name, archive=False)
-        except KeyError:
-            continue  # this run did not ask for it, and nobody has set it
-    return found
-
-
 def _show(result: Any) -> None:
     for name, estimate in result.estimates.items():
         print(f"{name}: {estimate.quantity()}")
@@ -93,6 +83,7 @@ def _apply(experiment: Any, result: Any) -> bool:
             why=result.title,
             evidence={name: {"error": estimate.error, "n": estimate.n} for name, estimate in result.updates.items()},
             fits={name: fit.summary() for name, fit in result.fits.items()},
+            believed=_believed(experiment),
         )  # fmt: skip
     except UsageError as error:
         print(f"The result does not become what the lab believes: {error}")
@@ -106,4 +97,12 @@ def _apply(experiment: Any, result: Any) -> bool:
             unit = parameters.dataset_unit(parameters.parameter(name))
             experiment.set_dataset(f"fit.{key}.{name}", value, unit=unit, scale=1.0)
         print(f"{name} = {change.value:.6g} {change.unit}, was {change.previous:.6g} (revision {revision.revision})")
+    if revision.why != result.title:
+        print(f"note: {revision.why}")
     return True
+
+
+def _believed(experiment: Any) -> dict[str, float]:
+    """Return what the run has asked for and filed: what it went by."""
+    filed = {**run_datasets.archived(experiment), **run_datasets.own(experiment)}
+    return {name: float(filed[name]) for name in parameters.TABLE if name in filed}

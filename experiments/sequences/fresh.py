@@ -1,12 +1,12 @@
 """Managers for the parts of a run that outlives a calibration: prepared again, they read what is believed now.
 
-A belief that nobody has set yet is filed with the run by `parameters.get`, and from then on ARTIQ answers with that
-value, whatever a calibration has set since. Here it is kept beside the run's datasets and filed when the run ends.
+What `parameters.get` files with a run, ARTIQ answers with from then on, whatever a calibration has set since. Here it
+is kept beside the run's datasets and filed when the run ends.
 """
 
 from typing import Any
 
-from drivers import parameters
+from drivers import parameters, run_datasets
 
 
 class _Devices:
@@ -38,15 +38,15 @@ class FreshBeliefs:
     def __init__(self, experiment: Any) -> None:
         self._experiment = experiment
         self._read: dict[str, None] = {}
-        self._defaults: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._filed: dict[str, tuple[Any, dict[str, Any]]] = {}
         self.managers: tuple[Any, ...] = (_Devices(experiment), self, _Arguments(experiment), {})
 
     def set(
         self, key: str, value: Any, metadata: dict[str, Any], broadcast: bool, persist: bool, archive: bool
     ) -> None:
-        """Keep a default for the file; set everything else."""
+        """Keep a belief for the file; set everything else."""
         if key in parameters.TABLE and not (broadcast or persist):
-            self._defaults[key] = (value, metadata)
+            self._filed[key] = (value, metadata)
         else:
             self._experiment.set_dataset(key, value, **metadata, broadcast=broadcast, persist=persist, archive=archive)
 
@@ -56,12 +56,17 @@ class FreshBeliefs:
             self._read[key] = None
         return self._experiment.get_dataset(key, archive=False)
 
+    def get_shared(self, key: str) -> Any:
+        """Return what all runs share (`drivers/run_datasets.py`)."""
+        return run_datasets.shared(self._experiment, key)
+
     def file(self) -> None:
         """Let the results file say what was believed last."""
         for key in self._read:
             try:
                 self._experiment.get_dataset(key, archive=True)
             except KeyError:  # nobody has set it
-                if key in self._defaults:
-                    value, metadata = self._defaults[key]
-                    self._experiment.set_dataset(key, value, **metadata)
+                continue
+            self._filed.pop(key, None)
+        for key, (value, metadata) in self._filed.items():
+            self._experiment.set_dataset(key, value, **metadata)

@@ -10,6 +10,7 @@ import numpy as np
 from analysis import schema
 from analysis.journal import Journal
 from analysis.veto import is_vetoed
+from drivers import labs
 from drivers.progress import Progress
 
 COLUMNS = ("t_herald_mu", "pattern", "t_click_mu", "setting", "attempts", "counts", "present", "pushout", "valid")
@@ -18,12 +19,10 @@ LIVE_INTERVAL = 50  # shots between two updates of the plots
 
 def provenance(experiment: Any) -> dict[str, Any]:
     """Return the `run.*` datasets: which lab, and for a simulated one which scenario, seed and costs."""
-    row = experiment.get_device_db()["core"]
-    simulated = row["module"] != "artiq.coredevice.core"
-    override = (experiment.scheduler.expid or {}).get("devarg_override", {}).get("core", {})  # dashboard, artiq_client
-    arguments = {**row.get("arguments", {}), **override} if simulated else {}
+    simulation = labs.simulation(experiment)
+    arguments = simulation or {}
     return {
-        "run.target": "simulation" if simulated else "hardware",
+        "run.target": "hardware" if simulation is None else "simulation",
         "run.scenario": str(arguments.get("scenario", "")),
         "run.seed": int(arguments.get("seed", 0)),
         "run.costs": str(arguments.get("costs", "")),

@@ -10,12 +10,13 @@ from types import ModuleType
 from typing import Any
 
 from artiq.language.environment import is_experiment, is_public_experiment
-from artiq.master.databases import DatasetDB, DeviceDB
+from artiq.master.databases import DeviceDB
 from artiq.master.worker_db import DeviceError as NoDevice
 from artiq.master.worker_db import DummyDevice
 from artiq.tools import file_import
 
 from atomlink.errors import DataError, LabError, ScenarioError, UsageError
+from sim.artiq_runtime.dataset_db import DatasetDB
 from sim.command.arguments import CheckedArguments
 from sim.command.device_rows import check_rows
 from sim.command.lab import Lab
@@ -74,7 +75,10 @@ def check_scenario(core_row: Any) -> None:
 
 
 def open_dataset_db(lab: Lab) -> DatasetDB:
-    """Open a lab's persisted datasets; the file is made where there is none."""
+    """Open a lab's persisted datasets; the file is made where there is none.
+
+    Beside a real ARTIQ, too, it is our database: ARTIQ's is for one process, the master, that has the file to itself.
+    """
     import lmdb
 
     try:

@@ -1,29 +1,36 @@
-"""`atomlink params`: what the lab believes, and how it came to: list, get, set, log, diff, rollback.
+"""`atomlink params`: what a lab believes, and how it came to: list, get, set, log, diff, rollback, adopt.
 
-Works on the dataset database of the lab. An ARTIQ master that runs keeps its own copy in memory: stop it before `set`
-and `rollback`, or let an experiment set what is measured.
+Works on the dataset database; which lab it is say `--scenario`, `--lab` or the environment, as for a run, and the last
+line that is printed. An ARTIQ master that runs keeps its own copy in memory: stop it before `set`,
+`rollback` and `adopt`, or let an experiment set what is measured.
 """
 
 import getpass
+import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from artiq.master.databases import DatasetDB
-
 from atomlink.errors import UsageError
-from drivers import parameters
-from drivers.parameter_log import Revision
+from drivers import labs, origins, parameters
+from drivers.labs import LabName
+from drivers.parameter_log import UNKNOWN, Change, Revision
 from drivers.parameter_store import ParameterStore
+from sim.artiq_runtime.dataset_db import DatasetDB
 from sim.command.examine import open_dataset_db
 from sim.command.lab import Lab
+from sim.target import of_lab, resolved, scenario, target
 
 USAGE = """usage: atomlink params list [PATTERN]              every belief, its default, when and by whom it was set
        atomlink params get NAME
        atomlink params set NAME VALUE [UNIT]      1.41 MHz, 80 us, 10 %: the unit is that of the table, prefixes allowed
        atomlink params log [NAME]                 the revisions, newest last
        atomlink params diff [A [B]]               defaults against now; revision A against now; A against B
-       atomlink params rollback REVISION          believe again what was believed after that revision (0: before all)"""
+       atomlink params rollback REVISION          believe again what was believed after that revision (0: before all)
+       atomlink params adopt LAB                  believe what another lab believes: default, drifting, hardware …
+
+Each lab has its own beliefs: [--scenario NAME] names the simulated lab (default: `default`), [--lab [HOST:PORT]] the
+one that `atomlink lab` keeps; ATOMLINK_TARGET=hardware the real one."""
 MASTER_PORT = 3251  # of ARTIQ's master: notifications at 3250, control at 3251
 
 
@@ -41,31 +48,93 @@ class _LabDatasets:
         self._database.set(key, value, persist=True, metadata=metadata)
 
 
-def params(lab: Lab, words: Sequence[str]) -> list[str]:
-    """Carry one command out and return the lines to print; UsageError where it cannot be."""
-    command, rest = (words[0], list(words[1:])) if words else ("list", [])
+def params(lab: Lab, words: Sequence[str], kept_lab: str) -> list[str]:
+    """Carry one command out and return the lines to print; UsageError where it cannot be.
+
+    `kept_lab` is the address that `--lab` alone means.
+    """
+    words, given = _split_off(words, kept_lab)
+    name = believing(lab, {**os.environ, **resolved(os.environ, given)})
+    command, rest = (words[0], words[1:]) if words else ("list", [])
     database = open_dataset_db(lab)
     try:
-        store = ParameterStore(_LabDatasets(database), lab.root, f"atomlink params ({_user()})")
-        lines = _carry_out(store, command, rest)
+        stores = _Stores(database, lab)
+        lines = _carry_out(stores, stores.of(name), command, rest)
         database.save()
     finally:
         database.close_db()
-    return lines
+    return [*lines, *_whose(lab, name)]
 
 
-def _carry_out(store: ParameterStore, command: str, rest: list[str]) -> list[str]:
-    takes = {"list": (0, 1), "get": (1, 1), "set": (2, 3), "log": (0, 1), "diff": (0, 2), "rollback": (1, 1)}
+def _split_off(words: Sequence[str], kept_lab: str) -> tuple[list[str], dict[str, str]]:
+    """Return the words without options, and what these say; argparse would take a negative number for an option."""
+    rest: list[str] = []
+    given: dict[str, str] = {}
+    left = [word for word in words if word not in ("-v", "--traceback")]
+    while left:
+        name, _, value = left.pop(0).partition("=")
+        if name == "--scenario":
+            given["ATOMLINK_SCENARIO"] = value or (left.pop(0) if left else "")
+            if not given["ATOMLINK_SCENARIO"]:
+                raise UsageError("--scenario has no value, must have a name or a TOML file: see `atomlink params -h`")
+        elif name == "--lab":
+            address = left.pop(0) if not value and left and ":" in left[0] else value
+            given["ATOMLINK_LAB"] = address or kept_lab
+        else:
+            rest.append(name + ("=" + value if value else ""))
+    return rest, given
+
+
+def believing(lab: Lab, environment: Mapping[str, str]) -> LabName:
+    """Return the lab that runs with this environment would be in."""
+    if target(environment) == "hardware":
+        return labs.HARDWARE
+    address = environment.get("ATOMLINK_LAB")
+    return labs.of_scenario(str(of_lab(address)["scenario"]) if address else scenario(environment), lab.root)
+
+
+class _Stores:
+    """The parameter stores of the labs that share a folder."""
+
+    def __init__(self, database: DatasetDB, lab: Lab) -> None:
+        self.folder = lab.root
+        self._datasets = _LabDatasets(database)
+
+    def of(self, name: LabName) -> ParameterStore:
+        """Return the store of one lab."""
+        return ParameterStore(self._datasets, self.folder, f"atomlink params ({_user()})", lab=name)
+
+
+def _whose(lab: Lab, name: LabName) -> list[str]:
+    """Return which lab this was about, and what runs in it would say of its beliefs."""
+    others = ", ".join(other.name for other in origins.in_folder(lab.root) if other != name)
+    line = origins.note(name, lab.root)
+    return [f"lab {name}" + (f"; others with beliefs of their own: {others}" if others else ""),
+            *([f"note: {line}"] if line else [])]  # fmt: skip
+
+
+def _carry_out(stores: _Stores, store: ParameterStore, command: str, rest: list[str]) -> list[str]:
+    takes = {"list": (0, 1), "get": (1, 1), "set": (2, 3), "log": (0, 1), "diff": (0, 2), "rollback": (1, 1),
+             "adopt": (1, 1)}  # fmt: skip
     if command not in takes:
         raise UsageError(f"unknown command `params {command}`, must be one of: {', '.join(takes)}")
     least, most = takes[command]
     if not least <= len(rest) <= most:
         raise UsageError(f"`params {command}` takes {least} to {most} words, was given {len(rest)}; see `params -h`")
-    if command in ("set", "rollback"):
+    if command in ("set", "rollback", "adopt"):
         _refuse_beside_master()
+    if command == "adopt":
+        return _adopt(stores, store, rest[0])
     return {"list": _list, "get": _get, "set": _set, "log": _log, "diff": _diff, "rollback": _rollback}[command](
         store, rest
     )
+
+
+def _adopt(stores: _Stores, store: ParameterStore, name: str) -> list[str]:
+    known = {lab.name: lab for lab in (labs.HOME, *origins.in_folder(stores.folder))}
+    if name not in known:
+        raise UsageError(f"lab {name!r} has no beliefs here, must be one of: {', '.join(known)}")
+    return _said(store.adopt(stores.of(known[name])), f"nothing to do: lab {name} believes the defaults")
 
 
 def _list(store: ParameterStore, rest: list[str]) -> list[str]:
@@ -148,9 +217,16 @@ def _changes(revisions: list[Revision], name: str | None) -> list[str]:
             if name is None or key == name:
                 error = f" ± {change.error:.2g}" if change.error is not None else ""
                 unit = f" {change.unit}" if change.unit != "1" else ""
-                lines.append(f"      {key} = {_number(change.value)}{error}{unit}, was {_number(change.previous)}")
+                lines.append(f"      {key} = {_number(change.value)}{error}{unit}, was {_number(change.previous)}"
+                             f"{_origin(change)}")  # fmt: skip
         lines += [f"      fit {key}: {_fit(fit)}" for key, fit in row.fits.items()]
     return lines
+
+
+def _origin(change: Change) -> str:
+    if not change.origin:
+        return ""
+    return f" ({origins.OLDER})" if change.origin == UNKNOWN else f" (of lab {change.origin})"
 
 
 def _fit(fit: Any) -> str:

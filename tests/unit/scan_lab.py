@@ -38,7 +38,7 @@ class Devices:
         self.closed += 1
 
     def get_device_db(self) -> dict[str, Any]:
-        return {"core": {"module": "artiq.coredevice.core", "arguments": {}}}
+        return {"core": {"module": "sim.rtio.core", "arguments": {"scenario": "default"}}}
 
     def get(self, name: str) -> Any:
         ccb = SimpleNamespace(issue=lambda *words, **more: self.issued.append((*words, more)))
