@@ -41,7 +41,7 @@ def test_cavity_scan_finds_where_the_drifted_cavities_are_resonant(tmp_path: Pat
     assert done.code == 0 and done.run is not None, done.text
     result = cavity_scan.analyse(done.run)
     world = World(load_scenario(str(scenario)), SEED)
-    (revision,) = read(tmp_path / "params.log")
+    (revision,) = read(next(tmp_path.glob("params*.log")))
     for node in NODES:
         truth = world.nodes[node].truth
         centre = -truth.port.detuning_rad_s / truth.excitation.cavity_rad_s_per_v  # type: ignore[union-attr]
@@ -69,7 +69,7 @@ def test_alignment_finds_the_angles_of_both_fibres(tmp_path: Path) -> None:
     assert done.code == 0 and done.run is not None, done.text
     result = polarisation_alignment.analyse(done.run)
     world = World(load_scenario(str(scenario)), SEED)
-    (revision,) = read(tmp_path / "params.log")
+    (revision,) = read(next(tmp_path.glob("params*.log")))
     for node in NODES:
         truth = world.nodes[node].truth.polarisation
         assert abs(result.estimates[f"{node}.beta_rad"].sigmas_from(truth.beta_rad)) < 4

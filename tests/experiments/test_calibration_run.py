@@ -61,15 +61,17 @@ def test_a_part_of_the_graph_is_calibrated_and_then_fresh(lab: Path) -> None:
     """The threshold of `drifting` is 20 counts off: found, set right within 15 counts, and then believed."""
     first = atomlink(lab, "calibrate", "imaging", "--scenario", "drifting", "--seed", "3")
     assert "imaging: check, out of spec" in first and "imaging: measure, in spec" in first
-    (revision,) = read(lab / "params.log")
+    (revision,) = read(lab / "params.drifting.log")
     world = World(load_scenario("drifting"), 3)
     best = best_parameters(world, BELIEVED)
     for node in ("alice", "bob"):
         name = f"param.{node}.image_threshold"
         assert abs(revision.changes[name].value - best[name]) < 15
-    assert "imaging: fresh" in atomlink(lab, "calibrate", "imaging", "--dry-run")
-    again = atomlink(lab, "calibrate", "imaging", "--recheck", "--dry-run")
+    assert "imaging: fresh" in atomlink(lab, "calibrate", "imaging", "--dry-run", "--scenario", "drifting")
+    again = atomlink(lab, "calibrate", "imaging", "--recheck", "--dry-run", "--scenario", "drifting")
     assert "imaging: to be checked, asked for" in again
+    other = atomlink(lab, "calibrate", "imaging", "--dry-run")
+    assert "imaging: to be checked, never checked" in other, "the default lab is another one"
 
 
 def test_the_pump_time_that_is_set_makes_most_heralds() -> None:
@@ -92,7 +94,7 @@ def _fit(values: dict[str, float]) -> Fit:
 
 def test_a_retarder_turns_the_phase_of_the_pairs_and_bobs_axes_follow(lab: Path) -> None:
     """3 V at 0.2 rad/V: the phase is -0.6 rad; believed, none is left, and the belief stays; 4 sigma."""
-    atomlink(lab, "params", "set", "param.alice.v_paddle_phase_v", "3", "V")
+    atomlink(lab, "params", "set", "param.alice.v_paddle_phase_v", "3", "V", "--scenario", "bright")
     for left_rad in (-0.6, 0.0):
         done = execute(lab, "link/pair_phase.py", "--scenario", "bright", "--seed", "2", "shots=60", "apply=true")
         assert done.code == 0 and done.run is not None, done.text
@@ -155,13 +157,13 @@ def _check_store(folder: Path) -> None:
     for recovery in recover(folder):
         if recovery.action == "written":  # the parts of a pass that had ended are in its own file
             load(recovery.journal.with_suffix(".h5"))
-    revisions = read(folder / "params.log") if (folder / "params.log").exists() else ()
+    revisions = read(folder / "params.drifting.log")  # none where there is no file
     believed = dict(BELIEVED)
     for revision in revisions:
         believed |= {name: change.value for name, change in revision.changes.items()}
     for name in ("param.alice.image_threshold", "param.bob.image_threshold", "param.alice.t_pump_s"):
-        assert f"= {believed[name]:.8g} " in atomlink(folder, "params", "get", name)
-    log = folder / "calibration.log"
+        assert f"= {believed[name]:.8g} " in atomlink(folder, "params", "get", name, "--scenario", "drifting")
+    log = folder / "calibration.drifting.log"
     steps = [json.loads(line.split(" ", 1)[1]) for line in log.read_text().splitlines()[:-1]] if log.exists() else []
     assert all(step["verdict"] for step in steps)
-    assert "imaging:" in atomlink(folder, "calibrate", "pumping", "--dry-run")
+    assert "imaging:" in atomlink(folder, "calibrate", "pumping", "--dry-run", "--scenario", "drifting")

@@ -37,7 +37,7 @@ def test_looks_come_at_their_times_and_say_what_the_link_does(tmp_path: Path) ->
 
 def test_a_fallen_link_has_a_calibration_before_the_next_look_and_its_beliefs_are_used(tmp_path: Path) -> None:
     """The reference is out of reach: every look is an alarm, as soon as its evidence exceeds ln 4."""
-    words = [*COMMAND[:-1], "params", "set", "param.link.reference_rate_hz", "1e5", "Hz"]
+    words = [*COMMAND[:-1], "params", "set", "param.link.reference_rate_hz", "1e5", "Hz", *LOOKS[:2]]
     make_lab(tmp_path, FILE)
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
     said = monitored(tmp_path, "Monitored", "shots=20", "looks_to_false_alarm=2", 'target_rate="microwave"')
@@ -45,7 +45,7 @@ def test_a_fallen_link_has_a_calibration_before_the_next_look_and_its_beliefs_ar
     run = load(next(tmp_path.glob("results/*/*/*-Monitored.h5")))
     np.testing.assert_array_equal(run.datasets["scan.calibrated"], [1, 1])
     assert run.belief("param.bob.t_mw_pi_s") == 10.1e-6  # what the second look believed
-    revisions = read(tmp_path / "params.log")
+    revisions = read(tmp_path / "params.bright.log")
     assert revisions[-1].rid > run.rid
     assert analyse(run).updates == {}  # not of one link
     left_alone = {**run.datasets, "scan.calibrated": np.zeros(2)}

@@ -59,7 +59,7 @@ def test_efficiency_is_that_of_the_emission_model_and_becomes_the_belief(tmp_pat
         best = result.estimates[f"{node}.a_excitation"]
         assert efficiency(node, max(best.value - 4 * best.error, 0.05)) < highest
         assert efficiency(node, min(best.value + 4 * best.error, 1.0)) > 0.985 * highest
-        (revision,) = read(tmp_path / "params.log")
+        (revision,) = read(next(tmp_path.glob("params*.log")))
         assert revision.changes[f"param.{node}.a_excitation"].value == best.value
     assert any("efficiency" in line for line in main_report(done.run.path))
 
@@ -69,7 +69,7 @@ def test_light_too_weak_to_see_a_photon_gives_no_efficiency(tmp_path: Path) -> N
     done = execute(tmp_path, "photons/emission_efficiency.py", "--seed", "5", "shots=40", scan, "apply=True")
     assert done.code == 0 and done.run is not None, done.text
     assert "No estimate" in done.text
-    assert done.run.datasets["param.alice.a_excitation"] == 1.0 and not (tmp_path / "params.log").exists()
+    assert done.run.datasets["param.alice.a_excitation"] == 1.0 and not [*tmp_path.glob("params*.log")]
 
 
 def test_coincidences_of_single_photons_are_those_with_dark_clicks(tmp_path: Path) -> None:
