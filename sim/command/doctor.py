@@ -6,14 +6,15 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import atomlink
 from atomlink.errors import LabError
 from sim import artiq_runtime, target
-from sim.command.lab import find_lab
+from sim.command.lab import Lab, find_lab
 
 PYTHON_NEEDED = (3, 11)
 COMPILER_TOOLS = ("ld.lld", "llvm-strip", "llvm-symbolizer", "llvm-cxxfilt")  # what artiq.compiler.targets calls
@@ -88,6 +89,25 @@ def _artiq() -> Iterator[Finding]:
     yield Finding("engine: hardware", "ATOMLINK_TARGET=hardware" if real else "needs real ARTIQ", "" if real else get)
 
 
+def _rows(lab: Lab) -> Iterator[Finding]:
+    """Look at the rows of the device database: what is wrong, and what the twin has no model of."""
+    from sim.command.device_rows import faults
+    from sim.command.examine import load_device_db
+    from sim.command.failures import explain
+
+    try:
+        device_db = load_device_db(lab).get_device_db()
+    except Exception as error:  # noqa: BLE001 - whatever a lab's file does; it is the finding
+        yield Finding("device_db.py", explain(error)[0])
+        return
+    inert = Counter(row["arguments"]["device_class"] for row in device_db.values()
+                    if isinstance(row, Mapping) and "instead_of" in row)  # fmt: skip
+    named = "; no model, refused once used: " + ", ".join(f"{count} {name}" for name, count in inert.items())
+    yield Finding("device_db.py", f"{len(device_db)} rows" + (named if inert else ""))
+    for fault in faults(device_db):
+        yield Finding("device_db.py", fault.removeprefix("device_db.py: "))
+
+
 def _tools() -> Iterator[Finding]:
     for tool in COMPILER_TOOLS:
         path = shutil.which(tool)
@@ -96,7 +116,9 @@ def _tools() -> Iterator[Finding]:
 
 def _lab() -> Iterator[Finding]:
     try:
-        yield Finding("lab", str(find_lab(Path.cwd()).root))
+        lab = find_lab(Path.cwd())
+        yield Finding("lab", str(lab.root))
+        yield from _rows(lab)
     except LabError as error:
         yield Finding("lab", str(error))
     for read in (target.target, target.scenario, target.seed, target.costs):

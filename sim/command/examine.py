@@ -18,7 +18,7 @@ from artiq.tools import file_import
 from atomlink.errors import DataError, LabError, ScenarioError, UsageError
 from sim.artiq_runtime.dataset_db import DatasetDB
 from sim.command.arguments import CheckedArguments
-from sim.command.device_rows import check_rows
+from sim.command.device_rows import check_row
 from sim.command.lab import Lab
 from sim.suggest import closest
 from sim.target import scenario_files, without_controllers
@@ -51,13 +51,12 @@ def find_class(module: ModuleType, file: Path, class_name: str | None) -> type:
 
 
 def load_device_db(lab: Lab) -> DeviceDB:
-    """Read a lab's `device_db.py` and check its rows."""
+    """Read a lab's `device_db.py`."""
     try:
         device_db = DeviceDB(str(lab.device_db))
     except KeyError as error:
         raise UsageError(f"{lab.device_db} defines no `device_db`, must define the dict of that name") from error
     without_controllers(device_db.get_device_db(), os.environ)
-    check_rows(device_db.get_device_db())
     return device_db
 
 
@@ -99,6 +98,7 @@ class ExaminedDevices:
     def get(self, name: str) -> Any:
         if name in ("scheduler", "ccb"):
             return DummyDevice()
+        check_row(name, self.get_device_db())
         try:
             self.device_db.get(name, resolve_alias=True)
         except KeyError as error:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from atomlink.errors import DeviceError, LabError, UsageError
+from sim.command.device_rows import check_row
 from sim.command.paths import short
 from sim.gateware.row import resolved
 from sim.suggest import closest
@@ -58,6 +59,10 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int, str]]:
 def explain_device(error: Exception, device_db: Mapping[str, Any]) -> LabError | None:
     """Return what is wrong with a device's row, where ARTIQ's device manager failed because of the row."""
     name, cause = _deepest(error)
+    try:
+        check_row(name, device_db)
+    except UsageError as fault:
+        return fault
     name = resolved(device_db, name)
     if _is_real_core(device_db.get(name)) and isinstance(cause, (LabError, ImportError)):
         return UsageError(REAL_CORE.format(name=name, **device_db[name]))

@@ -96,16 +96,23 @@ def test_bad_input_is_one_line_and_exit_code_2(
         ('{"type": "controller", "host": "::1"}', "row `x` lacks the key `port`"),
         ('{"type": "remote"}', "row `x` has type 'remote', must be one of: local, controller"),
         ('"y"', "row `x` is an alias of `y`"),
+        ('"alias"', "is an alias of `"),
         ("3", "row `x` is 3, must be a dict"),
     ],
 )
-def test_a_bad_row_of_device_db_is_named_with_the_missing_key(
+def test_a_bad_row_of_device_db_is_named_where_it_is_asked_for_and_stops_nobody_else(
     lab: Path, capsys: pytest.CaptureFixture[str], row: str, says: str
 ) -> None:
-    (lab / "device_db.py").write_text(DEVICE_DB + f'\ndevice_db["x"] = {row}\n')
-    assert cli.main(COUNT) == 2
-    assert says in capsys.readouterr().err
+    (lab / "device_db.py").write_text(DEVICE_DB + f'\ndevice_db["x"] = {row}\ndevice_db["alias"] = "x"\n')
+    for name in ("x", "alias"):
+        assert cli.main([*DEVICE, f'device="{name}"']) == 2
+        line = capsys.readouterr().err
+        assert says in line
+        assert len(line.splitlines()) == 1
     assert not (lab / "last_rid.pyon").exists()
+    cli.main(["doctor"])
+    assert says.removeprefix("device_db.py: ") in capsys.readouterr().out
+    assert cli.main(COUNT) == 0
 
 
 def test_a_folder_that_is_no_lab_is_named(

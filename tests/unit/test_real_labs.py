@@ -252,3 +252,39 @@ def test_the_delays_of_a_dds_come_out_of_the_eeprom_of_its_card(lab: Path, uruku
 def test_the_expander_of_a_kc705_takes_its_outputs(lab: Path) -> None:
     use(lab, "kc705")
     assert run("Expander") == 0
+
+
+def test_a_class_without_a_driver_can_be_imported_for_an_annotation_and_not_made(
+    lab: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(lab, "mirny")
+    file = lab / "repository" / "some.py"
+    file.write_text(
+        EXPERIMENTS
+        + """
+from artiq.coredevice.adf5356 import ADF5356
+from artiq.coredevice.mirny import Mirny
+
+
+class Annotated(EnvExperiment):
+    def build(self):
+        self.setattr_argument("make", BooleanValue(False))
+        self.setattr_device("core")
+        self.mirny0_ch0: ADF5356 = self.get_device("mirny0_ch0")
+        self.setattr_device("ttl4")
+
+    @kernel
+    def pulse(self):
+        self.core.reset()
+        self.ttl4.pulse(1*us)
+
+    def run(self):
+        self.pulse()
+        if self.make:
+            Mirny(None, "spi_mirny0")
+"""
+    )
+    assert run("Annotated") == 0
+    if getattr(__import__("artiq"), "__host_runtime__", False):
+        assert run("Annotated", make=True) == 2
+        assert "artiq.coredevice.mirny.Mirny is not in the pip-only runtime" in refusal(capsys)

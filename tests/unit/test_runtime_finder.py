@@ -142,7 +142,7 @@ def test_installing_twice_and_two_finders_at_once_do_no_harm(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "statement", ["import artiq.gateware", "from artiq.coredevice import shuttler", "import artiq.compiler.types"]
+    "statement", ["import artiq.gateware", "from artiq.coredevice import comm_analyzer", "import artiq.compiler.types"]
 )
 def test_a_part_that_we_lack_says_so_and_what_to_install(tmp_path, statement):
     done = python(tmp_path, INSTALL, f"try:\n    {statement}\nexcept ImportError as error: print(error)")
