@@ -88,7 +88,7 @@ def arrivals(run: Run, node: str) -> Arrivals:
     if counts.sum() < FEWEST:
         raise DataError(f"Run {run.label} has {counts.sum()} photons of {node}, must be {FEWEST}: take more attempts, "
                         "and look at light, cavity and switch.")
-    time_s = float(first) + float(width) * (np.arange(counts.shape[1]) + 0.5)
+    time_s = float(first) + float(width) * (np.arange(counts.shape[1], dtype=np.float64) + 0.5)
     rate_hz = run.belief("param.link.dark_rate_hz") or 0.0
     n = int(np.sum(attempts))
     return Arrivals(time_s, counts, n, n * counts.shape[0] * float(rate_hz) * float(width))

@@ -223,7 +223,8 @@ def figure(run: Run, result: Result) -> Figure:
     ideal = np.outer(PSI_PLUS, PSI_PLUS)
     pairs = [(i, i) for i in range(4)] + [(i, j) for i in range(4) for j in range(i + 1, 4)]
     _bars(top, pairs, result.rho.real, result.error_real, ideal, "Re ρ")
-    _bars(bottom, [pair for pair in pairs if pair[0] != pair[1]], result.rho.imag, result.error_imag, 0 * ideal, "Im ρ")
+    off_diagonal = [pair for pair in pairs if pair[0] != pair[1]]
+    _bars(bottom, off_diagonal, result.rho.imag, result.error_imag, np.zeros_like(ideal), "Im ρ")
     top.set_title("Bars: most likely state. Red: Ψ⁺.", fontsize=8, loc="left")
     return figure
 

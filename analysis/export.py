@@ -7,6 +7,7 @@ axis has the same length. Columns with further axes become several, `counts[0]`,
 from __future__ import annotations
 
 import csv
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,10 @@ def _columns(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray
     for name, array in arrays.items():
         if len(array) != rows:
             continue
-        for place in np.ndindex(array.shape[1:]):
+        flat = array.reshape(rows, math.prod(array.shape[1:]))
+        for column, place in enumerate(np.ndindex(array.shape[1:])):
             index = "".join(f"[{k}]" for k in place)
-            columns[f"{name}{index}"] = array[(slice(None), *place)]
+            columns[f"{name}{index}"] = flat[:, column]
         if len(columns) > WIDEST:
             raise DataError(f"Table `{prefix}` has more than {WIDEST} columns (`{name}`): {INSTEAD}.")
     return columns

@@ -124,7 +124,7 @@ def propagate_with_returns(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
     """
     steps = _steps(t_s, rabi_rad_s, delta_rad_s, g_rad_s, kappa_rad_s, gamma_rad_s, cavity_detuning_rad_s)
     undelayed = _chain(steps, (1, 0, 0))
-    populations = np.abs(undelayed) ** 2
+    populations = np.square(np.abs(undelayed))
     drive = np.abs(np.broadcast_to(np.asarray(rabi_rad_s), t_s.shape))
     driven = np.flatnonzero(drive > 1e-12 * drive.max())
     last = min(len(t_s), int(driven[-1]) + 2) if len(driven) else 1
