@@ -76,11 +76,12 @@ class Driver(Instrument):
     @property
     def exposure_s(self) -> float:
         """Exposure in s."""
-        return float(self.transport.exposure_s())
+        return self._json_number(self.transport.exposure_s(), "exposure in s", EXPOSURE)
 
     @exposure_s.setter
     def exposure_s(self, exposure_s: float) -> None:
-        self._set("exposure", exposure_s, EXPOSURE, self.transport.set_exposure, self.transport.exposure_s, 1e-6)
+        self._set("exposure", exposure_s, EXPOSURE, self.transport.set_exposure,
+                  lambda: self.exposure_s, 1e-6)  # fmt: skip
 
     def arm(self, n_frames: int = 1) -> None:
         """Take a frame at each of the next `n_frames` triggers; frames that were not read are dropped."""
@@ -93,7 +94,13 @@ class Driver(Instrument):
         if found is None:
             raise DeviceError(f"{self.name}: no frame came within {timeout_s:g} s: arm() first, and check that the "
                               "trigger comes when the last frame is read out.")  # fmt: skip
-        t_mu, counts = found
+        try:
+            t_mu, counts = found
+        except (TypeError, ValueError):
+            raise self._misread(repr(found), "no time and image") from None
+        whole = isinstance(t_mu, int | np.integer) and not isinstance(t_mu, bool)
+        if not whole or not isinstance(counts, np.ndarray) or counts.ndim != 2 or counts.dtype.kind not in "ui":
+            raise self._misread(repr(found), "no time in mu and image of counts")
         electrons = (counts.astype(np.float32) - np.float32(self.offset_counts)) * np.float32(self.electrons_per_count)
         return int(t_mu), electrons
 

@@ -15,17 +15,30 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from toptica.lasersdk.asyncio.connection import ConnectionClosedError, UnavailableError
-from toptica.lasersdk.client import Client, Connection, DecopError, DeviceNotFoundError, DeviceTimeoutError
+from toptica.lasersdk.client import (
+    Client,
+    Connection,
+    DecopError,
+    DecopValueError,
+    DeviceNotFoundError,
+    DeviceTimeoutError,
+    SerialConnection,
+)  # fmt: skip
 from toptica.lasersdk.client import NetworkConnection as SdkConnection
 
 from atomlink.errors import DeviceError
 from drivers.limits import Limits
 
 from .instrument import Instrument
-from .transport import LinkLostError, NoReplyError, tcp_address
+from .replies import GarbledError, LinkLostError, NoReplyError, UnaskedError, alone, silent
+from .transport import tcp_address
 
 logger = logging.getLogger(__name__)
 COMMAND_PORT = 1998
+ACTUAL = Limits(-5.0, 1000.0, "mA")  # measured: noise around 0 when it is off
+OF_THE_CONTROLLER = Limits(0.0, 1000.0, "mA or V")  # its own limits before this driver has brought them down
+STATES = Limits(0, 99, "(lock state)")
+_PASSES = 4  # of the event loop, for what a socket has to come through
 LOCKED, RELOCKING = 5, 9
 Value = TypeVar("Value", bool, int, float, str)
 
@@ -39,6 +52,87 @@ class NetworkConnection(SdkConnection):
             await asyncio.wait_for(super().open(), self.timeout)
         except TimeoutError:
             raise DeviceNotFoundError(f"no answer within {self.timeout:g} s") from None
+
+
+class OneReply(Connection):
+    """An SDK connection on which a question is only put into silence, and answered once: the SDK takes whatever line
+    comes next for the answer.
+    """
+
+    def __init__(self, inner: Connection) -> None:
+        self.inner, self._request = inner, ""
+
+    async def open(self) -> None:
+        """Open the connection."""
+        await self.inner.open()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self.inner.close()
+
+    async def write_command_line(self, message: str) -> None:
+        """Send a request; UnaskedError if something came that nobody asked for."""
+        silent(self, await self._unasked())
+        self._request = message.strip()
+        await self.inner.write_command_line(message)
+
+    async def read_command_line(self) -> str:
+        """Return the reply; GarbledError if it is not the only one."""
+        reply: str = await self.inner.read_command_line()
+        if not reply.startswith(('"', "Error", "error")) and ("_" in reply or not reply.isascii()):
+            # To Python 1_0 would be 10.
+            raise GarbledError(f"{self} answered {self._request} with {reply[:40]!r}, which is no DeCoP value.")
+        return alone(self, self._request, reply, await self._unasked(), "\n> ")
+
+    async def write_monitoring_line(self, message: str) -> None:
+        """Send a request to the monitoring line."""
+        await self.inner.write_monitoring_line(message)
+
+    async def read_monitoring_line(self) -> str:
+        """Return the next line of the monitoring line."""
+        line: str = await self.inner.read_monitoring_line()
+        return line
+
+    @property
+    def timeout(self) -> float:
+        """Time-out in s."""
+        return float(self.inner.timeout)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open."""
+        return bool(self.inner.is_open)
+
+    @property
+    def command_line_available(self) -> bool:
+        """Whether there is a command line."""
+        return bool(self.inner.command_line_available)
+
+    @property
+    def monitoring_line_available(self) -> bool:
+        """Whether there is a monitoring line."""
+        return bool(self.inner.monitoring_line_available)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it was opened in."""
+        return self.inner.loop
+
+    def __repr__(self) -> str:
+        return repr(self.inner)
+
+    async def _unasked(self) -> str:
+        """Return what has come and was not read, without waiting; half a line, too, where the SDK lets it be seen."""
+        reader = getattr(self.inner, "_command_line_reader", None)
+        reading = asyncio.ensure_future(self.inner.read_command_line() if reader is None else reader.read(1 << 16))
+        for _ in range(_PASSES):
+            await asyncio.sleep(0)
+            if reading.done():
+                found = reading.result()
+                return found if isinstance(found, str) else found.decode("utf-8", "replace")
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        return ""
 
 
 class DecopTransport:
@@ -79,7 +173,8 @@ class DecopTransport:
 
     def _opened(self) -> Client:
         if self._client is None:
-            client = Client(self.connection)
+            inner = self.connection
+            client = Client(inner if isinstance(inner, SerialConnection) else OneReply(inner))  # a serial read blocks
             try:
                 client.open()
             except (DecopError, OSError) as error:
@@ -97,11 +192,13 @@ class DecopTransport:
             self.close()
             reason = str(error) or "the peer closed it"
             raise LinkLostError(f"The connection to {self} was lost at {request} ({reason}).") from error
+        except DecopValueError as error:
+            raise GarbledError(f"{self} answered {request} with what is none: {str(error).strip()}") from error
         except DecopError as error:
             raise DeviceError(f"{self} refused {request}: {str(error).strip()}") from error
         # The SDK takes the last line of a reply to a set, and converts numbers, without looking: garbage ends here.
-        except (IndexError, ValueError) as error:
-            raise DeviceError(f"{self} answered {request} with what is no DeCoP value ({error}).") from error
+        except (IndexError, ValueError, OverflowError) as error:
+            raise GarbledError(f"{self} answered {request} with what is no DeCoP value ({error}).") from error
 
 
 class Driver(Instrument):
@@ -126,9 +223,9 @@ class Driver(Instrument):
     def open(self) -> Driver:
         """Connect, check who answers, and bring the controller's own limits down to those of this driver."""
         super().open()
-        if self.current_clip_ma() > self.current_limits.highest:
+        if self._get_number("cc:current-clip", OF_THE_CONTROLLER) > self.current_limits.highest:
             self.set_current_clip_ma(self.current_limits.highest)
-        if self.piezo_limit_v() > self.piezo_limits.highest:
+        if self._get_number("pc:voltage-max", OF_THE_CONTROLLER) > self.piezo_limits.highest:
             self.set_piezo_limit_v(self.piezo_limits.highest)
         return self
 
@@ -136,11 +233,11 @@ class Driver(Instrument):
 
     def current_ma(self) -> float:
         """Return the set point of the diode current in mA."""
-        return self._get("cc:current-set", float)
+        return self._get_number("cc:current-set", self.current_limits)
 
     def actual_current_ma(self) -> float:
         """Return the measured diode current in mA."""
-        return self._get("cc:current-act", float)
+        return self._get_number("cc:current-act", ACTUAL)
 
     def set_current_ma(self, value: float) -> float:
         """Set the diode current in mA, up to the limit and the controller's own clip; return what reads back."""
@@ -153,7 +250,7 @@ class Driver(Instrument):
 
     def current_clip_ma(self) -> float:
         """Return the controller's own limit of the current in mA."""
-        return self._get("cc:current-clip", float)
+        return self._get_number("cc:current-clip", self.current_limits)
 
     def set_current_clip_ma(self, value: float) -> float:
         """Set the controller's own limit of the current in mA; return what reads back."""
@@ -172,7 +269,7 @@ class Driver(Instrument):
 
     def piezo_v(self) -> float:
         """Return the set point of the grating piezo in V."""
-        return self._get("pc:voltage-set", float)
+        return self._get_number("pc:voltage-set", self.piezo_limits)
 
     def set_piezo_v(self, value: float) -> float:
         """Set the grating piezo in V; return what reads back."""
@@ -180,7 +277,7 @@ class Driver(Instrument):
 
     def piezo_limit_v(self) -> float:
         """Return the controller's own limit of the piezo in V."""
-        return self._get("pc:voltage-max", float)
+        return self._get_number("pc:voltage-max", self.piezo_limits)
 
     def set_piezo_limit_v(self, value: float) -> float:
         """Set the controller's own limit of the piezo in V; return what reads back."""
@@ -189,7 +286,8 @@ class Driver(Instrument):
 
     def lock_state(self) -> int:
         """Return the controller's lock state: 5 locked, 9 relocking."""
-        return self._get("lock:state", int)
+        state = self._get("lock:state", int)
+        return int(self._inside(state, f"lock:state {state}", STATES))
 
     def lock_state_text(self) -> str:
         """Return the lock state in the controller's words."""
@@ -221,6 +319,10 @@ class Driver(Instrument):
     def _get(self, parameter: str, kind: type[Value]) -> Value:
         return self._retried(lambda: self.transport.get(f"{self._head}:{parameter}", kind))  # type: ignore[return-value]
 
+    def _get_number(self, parameter: str, limits: Limits) -> float:
+        value = self._get(parameter, float)
+        return self._number(repr(value), limits)
+
     def _writer(self, parameter: str) -> Callable[[float], None]:
         return lambda value: self._write(parameter, value)
 
@@ -229,10 +331,19 @@ class Driver(Instrument):
         self._ready()
         name = f"{self._head}:{parameter}"
         try:
-            self.transport.set(name, value)
-        except (LinkLostError, NoReplyError) as error:
+            self._set_once(name, value)
+        except (LinkLostError, NoReplyError, GarbledError) as error:
             self._stale = True
             raise self._unknown_fate(f"{name} = {value}", error) from error
+
+    def _set_once(self, name: str, value: bool | float) -> None:
+        try:
+            self.transport.set(name, value)
+        except UnaskedError as error:  # so nothing was sent
+            logger.warning("%s: %s Connecting again.", self.name, error)
+            self._stale = True
+            self._ready()
+            self.transport.set(name, value)
 
     def _switch(self, quantity: str, parameter: str, on: bool, read: Callable[[], bool]) -> None:
         if not isinstance(on, bool):

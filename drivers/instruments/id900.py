@@ -14,7 +14,6 @@ for the protocol. Not in them, to be checked: range of the threshold, and the co
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from atomlink.errors import DeviceError
 from drivers.limits import Limits
 
 from .instrument import Instrument
+from .replies import parsed_json
 from .zeromq import ZmqTransport
 
 COMMAND_PORT, LINK_PORT, STREAM_PORT = 5555, 6060, 4242  # the last: of input 0, the others follow
@@ -36,7 +36,10 @@ THRESHOLD = Limits(-1.0, 1.0, "V")
 DELAY = Limits(0, 4_000_000, "ps")  # longer delays can overflow the input's buffer (manual, 6.2.1.4)
 WINDOW = Limits(1, 1_000_000_000, "ps")
 MOST_TAGS = 1 << 20  # in one block
-_QUANTITY = re.compile(r"^\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(TB|V|mV|)\s*$")
+_QUANTITY = re.compile(r"\s*([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(TB|V|mV|)\s*")
+_TIME_UNITS, _VOLT_UNITS, _NO_UNIT = {"TB": 1.0, "": 1.0}, {"V": 1.0, "mV": 1e-3, "": 1.0}, {"": 1.0}
+_COUNT, _RESOLUTION = Limits(0, 2**63, "counts"), Limits(0.1, 1e6, "ps")
+_WORDS, _STAGES = {"ON": True, "OFF": False}, {"PLAYING": True, "STOPPED": False}
 
 Times = npt.NDArray[np.int64]
 Channels = npt.NDArray[np.uint8]
@@ -98,40 +101,40 @@ class Driver(Instrument):
 
     def threshold_v(self, channel: int) -> float:
         """Return the threshold of an input in V."""
-        return self._quantity(f"INPU{self._checked(channel)}:THRE?")
+        return self._quantity(f"INPU{self._checked(channel)}:THRE?", _VOLT_UNITS, self.threshold_limits)
 
     def set_delay_ps(self, channel: int, value: int) -> int:
         """Set the delay that is added to an input's tags, in whole ps; return what reads back."""
         n = self._checked(channel)
-        self._whole(f"input {channel} delay", value)
+        self._require_whole(f"input {channel} delay", value)
         return round(self._set(f"input {channel} delay", value, self.delay_limits,
                                lambda ps: self._tell(f"INPU{n}:DELA {ps:.0f}"),
                                lambda: self.delay_ps(channel), 0))  # fmt: skip
 
     def delay_ps(self, channel: int) -> int:
         """Return the delay of an input in ps."""
-        return round(self._quantity(f"INPU{self._checked(channel)}:DELA?"))
+        return self._whole_quantity(f"INPU{self._checked(channel)}:DELA?", _TIME_UNITS, self.delay_limits)
 
     def enable(self, channel: int, on: bool) -> None:
         """Switch an input on or off."""
         n = self._checked(channel)
         word = self._choice(f"input {channel}", on, {True: "ON", False: "OFF"})
         self._set_choice(f"input {channel}", word, lambda: self._tell(f"INPU{n}:ENAB {word}"),
-                         lambda: self._asked(f"INPU{n}:ENAB?"))  # fmt: skip
+                         lambda: "ON" if self.enabled(channel) else "OFF")  # fmt: skip
 
     def enabled(self, channel: int) -> bool:
         """Return whether an input is on."""
-        return self._asked(f"INPU{self._checked(channel)}:ENAB?") == "ON"
+        return self._word(self._asked(f"INPU{self._checked(channel)}:ENAB?"), _WORDS)
 
     def resolution_ps(self) -> float:
         """Return the resolution of the time stamps in ps."""
-        return self._quantity("DEVI:RES:BWID?")
+        return self._quantity("DEVI:RES:BWID?", _TIME_UNITS, _RESOLUTION)
 
     # -- counts --------------------------------------------------------------------------------------------------------
 
     def counts(self) -> list[int]:
         """Return the clicks of each input since `reset_counts()`."""
-        return [round(self._quantity(f"INPU{n}:COUN?")) for n in range(1, INPUTS + 1)]
+        return [self._whole_quantity(f"INPU{n}:COUN?", _NO_UNIT, _COUNT) for n in range(1, INPUTS + 1)]
 
     def reset_counts(self) -> None:
         """Let the inputs count from 0."""
@@ -145,7 +148,7 @@ class Driver(Instrument):
         Delays act before: to look on both sides of 0, delay `second` by half the window.
         """
         a, b = self._checked(first), self._checked(second)
-        self._whole("window", window_ps)
+        self._require_whole("window", window_ps)
         WINDOW.check(f"{self.name} window", window_ps)
         if self._watched != (first, second, window_ps):
             self._watched = None
@@ -157,7 +160,7 @@ class Driver(Instrument):
             self._tell(f"TSCO{COMBINER}:COUN:MODE ACCUM;RESE")
             self._log("coincidences", "ps", f"{first}, {second}, {window_ps}", window_ps, window_ps)
             self._watched = first, second, window_ps
-        return round(self._quantity(f"TSCO{COMBINER}:COUN?"))
+        return self._whole_quantity(f"TSCO{COMBINER}:COUN?", _NO_UNIT, _COUNT)
 
     # -- tags ----------------------------------------------------------------------------------------------------------
 
@@ -168,7 +171,7 @@ class Driver(Instrument):
             raise DeviceError(f"{self.name}: the channels are {list(channels)!r} but must be different ones: nothing "
                               "was sent.")  # fmt: skip
         if duration_ps is not None:
-            self._whole("duration", duration_ps)
+            self._require_whole("duration", duration_ps)
             Limits(1, 10**18, "ps").check(f"{self.name} duration", duration_ps)
         if self._streams:
             raise DeviceError(f"{self.name} is recording already: stop() and take the rest of the tags first.")
@@ -189,7 +192,7 @@ class Driver(Instrument):
 
     def recording(self) -> bool:
         """Return whether tags are being recorded."""
-        return self._asked("REC:STAG?") == "PLAYING"
+        return self._word(self._asked("REC:STAG?"), _STAGES)
 
     def tags(self) -> Iterator[tuple[Times, Channels]]:
         """Yield what came since the last time, in blocks (times in ps, int64; inputs, uint8) that never go back.
@@ -269,9 +272,11 @@ class Driver(Instrument):
         lost = []
         for channel, stream in streams.items():
             answer = self._linked(f"stop --id {stream.id}")
-            status = answer.get("status", {}) if isinstance(answer, dict) else {}
+            status = answer.get("status") if isinstance(answer, dict) else None
+            if not isinstance(status, dict):
+                raise DeviceError(f"{self.name}: the data link answered {str(answer)[:60]}, but a status must come.")
             self._tell(f"RAW{stream.number}:SEND OFF")
-            if self._quantity(f"RAW{stream.number}:ERRORS?") or status.get("errors"):
+            if self._whole_quantity(f"RAW{stream.number}:ERRORS?", _NO_UNIT, _COUNT) or status.get("errors"):
                 lost.append(str(channel))
             if status.get("timestamps_count") != stream.received:
                 lost.append(f"{channel} ({stream.received} of {status.get('timestamps_count')} came)")
@@ -288,7 +293,7 @@ class Driver(Instrument):
     def _linked(self, text: str) -> Any:
         reply = self.transport.link(text)
         try:
-            answer = json.loads(reply) if reply.strip() else None
+            answer = parsed_json(reply) if reply.strip() else None
         except ValueError:
             raise DeviceError(f"{self.name}: the data link answered {reply[:60]!r}, which is not JSON.") from None
         if isinstance(answer, dict) and "error" in answer:
@@ -311,12 +316,19 @@ class Driver(Instrument):
         if errors:
             raise self._refusal(text, errors)
 
-    def _quantity(self, text: str) -> float:
+    def _quantity(self, text: str, units: dict[str, float], limits: Limits) -> float:
+        """Return the reply to a query as a number in one of the units that it may have."""
         reply = self._asked(text)
-        match = _QUANTITY.match(reply)
-        if match is None:
-            raise DeviceError(f"{self.name} answered {reply[:60]!r} to `{text}`, which is no quantity.")
-        return self._number(match[1]) * (1e-3 if match[2] == "mV" else 1.0)
+        match = _QUANTITY.fullmatch(reply)
+        if match is None or match[2] not in units:
+            raise self._misread(reply, f"no quantity, as `{text}` asks for")
+        return self._inside(self._number(match[1]) * units[match[2]], reply, limits)
+
+    def _whole_quantity(self, text: str, units: dict[str, float], limits: Limits) -> int:
+        value = self._quantity(text, units, limits)
+        if value != int(value):
+            raise self._misread(f"{value} to `{text}`", "no whole number")
+        return int(value)
 
     def _drain(self) -> list[str]:
         return []  # errors come with the answers
@@ -326,7 +338,7 @@ class Driver(Instrument):
             raise DeviceError(f"{self.name}: the input is {channel!r} but must be 0 to {INPUTS - 1}: nothing was sent.")
         return channel + 1
 
-    def _whole(self, what: str, value: int) -> None:
+    def _require_whole(self, what: str, value: int) -> None:
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise DeviceError(f"{self.name} {what} is {value!r} but must be a whole number of ps: nothing was sent.")
 

@@ -7,8 +7,10 @@ A driver is a subclass named `Driver` with docstrings that give units, one trans
 - `_ask(text)` for queries, `_tell(text)` for commands, `_set(...)` for a set point with its read-back;
 - a query whose link breaks is sent once more over a new one; a command is not, since nobody knows whether it took
   effect: the error says so, and the next request finds a new link;
-- after a time-out, or a reply that makes no sense, the link is cleared and the identity asked for until it comes, so
-  that no late reply is taken for the answer to another question.
+- after a time-out, a reply that makes no sense, or words that nobody asked for, the link is cleared and the identity
+  asked for until it comes, so that no late reply is taken for the answer to another question;
+- a reply is read by `_number`, `_whole` or `_word`, which take what can be one and nothing else: a number within
+  limits, a word of a few. There is no default.
 Protocols without `*IDN?` or without an error queue override `_read_identity` and `_read_error`, those that acknowledge
 each command `_command`; those with a library of their own override `connect`.
 """
@@ -19,21 +21,26 @@ import getpass
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from atomlink.errors import DeviceError
 from drivers.limits import Limits
 
-from .transport import GarbledError, LinkLostError, NoReplyError, VisaTransport
+from .replies import GarbledError, LinkLostError, NoReplyError, UnaskedError, parsed_json
+from .transport import VisaTransport
 
 logger = logging.getLogger(__name__)
 
 ERROR_QUEUE_CAP = 100  # entries; instruments hold 10 to 50, so a longer queue never empties
 _STALE_REPLIES = 5  # a time-out leaves few late replies behind
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?\s*")
+_NO_NUMBER = re.compile(r"\s*[+-]?(nan|inf|infinity)\s*", re.IGNORECASE)
+ON_OFF = {"1": True, "0": False, "ON": True, "OFF": False}  # SCPI's words of a boolean (SCPI-1999, volume 1, 7.3)
+Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,9 @@ class Instrument:
             self.left_over = self._drain()
             self._opened = True
             self._protect()
+        except (GarbledError, LinkLostError, NoReplyError) as error:
+            self.close()
+            raise self._named(error) from error
         except BaseException:
             self.close()
             raise
@@ -185,15 +195,49 @@ class Instrument:
         listed = ", ".join(repr(allowed) for allowed in words)
         raise DeviceError(f"{self.name} {quantity} is {value!r} but must be one of {listed}: nothing was sent.")
 
-    def _number(self, text: str) -> float:
-        """Return a reply as a finite number."""
-        try:
-            value = float(text)
-        except ValueError:
-            raise self._misread(text, "not a number") from None
+    def _number(self, text: str, limits: Limits | None = None, slack: float = 0.0) -> float:
+        """Return a reply as a finite number within limits; a measured one may be beyond them by `slack`."""
+        if _NUMBER.fullmatch(text) is None and _NO_NUMBER.fullmatch(text) is None:
+            raise self._misread(text, "not a number")
+        value = float(text)
         if not abs(value) < 9e37:  # SCPI's 9.91e37 is "not a number", 9.9e37 infinity (IEEE 488.2)
-            raise DeviceError(f"{self.name} answered {text!r}, which is no finite number: is it in range?")
+            raise DeviceError(f"{self.name} answered {text[:60]!r}, which is no finite number: is it in range?")
+        return self._inside(value, text, limits, slack)
+
+    def _inside(self, value: float, text: str, limits: Limits | None, slack: float = 0.0) -> float:
+        """Return what was answered if it lies within limits."""
+        if limits is not None and not limits.lowest - slack <= value <= limits.highest + slack:
+            raise self._misread(text, f"outside {limits.lowest:g} to {limits.highest:g} {limits.unit}: the answer to "
+                                      "another question, or set at the instrument itself")  # fmt: skip
         return value
+
+    def _whole(self, text: str, limits: Limits) -> int:
+        """Return a reply as a whole number within limits."""
+        value = self._number(text, limits)
+        if value != int(value):
+            raise self._misread(text, "no whole number")
+        return int(value)
+
+    def _word(self, text: str, words: Mapping[str, Choice]) -> Choice:
+        """Return what one of a few words means; any other is an error, and stands for nothing."""
+        found = text.strip().upper()
+        if found not in words:
+            raise self._misread(text, f"none of {', '.join(words)}")
+        return words[found]
+
+    def _parsed(self, text: str | bytes) -> Any:
+        """Return what a reply in JSON says."""
+        try:
+            return parsed_json(text)
+        except ValueError:
+            shown = text if isinstance(text, str) else text.decode("latin-1")
+            raise self._misread(shown, "not JSON") from None
+
+    def _json_number(self, value: Any, what: str, limits: Limits | None = None) -> float:
+        """Return a number that came in JSON; text and true are none."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 9e37:
+            raise self._misread(str(value)[:60], f"no finite number ({what})")
+        return self._inside(float(value), f"{what} = {value}", limits)
 
     def _misread(self, text: str, what: str) -> DeviceError:
         """Return the error for a reply that makes no sense; what may follow it is no answer to the next question."""
@@ -215,20 +259,28 @@ class Instrument:
 
     def _retried(self, read: Callable[..., str], *arguments: str) -> str:
         try:
-            if self._stale:
+            try:
                 self._ready()
-            return read(*arguments)
-        except LinkLostError as error:
-            logger.warning("%s: %s Connecting again.", self.name, error)
-        except (NoReplyError, GarbledError):
+                return read(*arguments)
+            except (LinkLostError, UnaskedError) as error:
+                logger.warning("%s: %s Connecting again.", self.name, error)
             self._stale = True
-            raise
-        self._stale = True
-        self._ready()
-        return read(*arguments)
+            self._ready()
+            return read(*arguments)
+        except (LinkLostError, NoReplyError, GarbledError) as error:
+            self._stale = True
+            raise self._named(error) from error
+
+    def _named(self, error: DeviceError) -> DeviceError:
+        """Return an error of the transport's with the name of the instrument."""
+        return error if self.name in str(error) else type(error)(f"{error} ({self.name})")
 
     def _ready(self) -> None:
-        """After a time-out or a broken link, start afresh and see that the same instrument is there."""
+        """After a time-out, a broken link or unasked words, start afresh and see that the same instrument is there."""
+        unasked = getattr(self.transport, "unasked", None)
+        if not self._stale and unasked is not None and (text := unasked()):
+            logger.warning("%s said %r unasked: connecting again", self.name, text[:60])
+            self._stale = True
         if self._stale:
             self.transport.clear()
             self._greet()
@@ -241,7 +293,12 @@ class Instrument:
         for attempt in range(_STALE_REPLIES if self._stale else 1):
             if attempt:
                 self.transport.clear()
-            self.identity = self._read_identity()
+            try:
+                self.identity = self._read_identity()
+            except GarbledError:
+                if not self._stale or attempt == _STALE_REPLIES - 1:
+                    raise
+                continue  # a late reply, and the identity behind it
             if self._matches(self.identity):
                 return
         raise DeviceError(

@@ -15,7 +15,9 @@ from drivers.limits import Limits
 from .instrument import Instrument
 
 AXES = ("x", "y", "z")
-_VALUE = re.compile(r"\[\s*([-+]?[0-9.]+)\s*\]")
+_VALUE = re.compile(r"\s*\[\s*([-+]?[0-9.]+)\s*\]\s*")
+_REFUSAL = re.compile(r"[A-Z_ !]+")
+_READ_SLACK_V = 1.0  # of the outputs' own voltmeters
 _STEP_V = 1.0  # of a ramp
 
 
@@ -55,14 +57,16 @@ class Driver(Instrument):
 
     def _value(self, request: str) -> float:
         reply = self._ask(request)
-        match = _VALUE.search(reply)
+        match = _VALUE.fullmatch(reply.replace(request, "", 1))  # it may have been echoed
         if match is None:
             raise self._misread(reply, "no value in brackets")
-        return self._number(match[1])
+        return self._number(match[1], self.VOLTAGE, _READ_SLACK_V)
 
     def _command(self, text: str) -> None:
         """Send a command; only its echo and the prompt may come back."""
         reply = self.transport.query(text).replace(text, "", 1).strip()
+        if reply and _REFUSAL.fullmatch(reply) is None:
+            raise self._misread(reply, f"no answer to `{text}`")
         if reply:
             raise self._refusal(text, [reply])
 

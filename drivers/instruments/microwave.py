@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from drivers.limits import Limits
 
-from .instrument import Instrument
+from .instrument import ON_OFF, Instrument
 
+_CONDITION = Limits(0, 65535, "(register)")
 _SETTLING = 2  # bit of STATus:OPERation:CONDition (SCPI-1999, volume 1, 20.2)
 
 
@@ -25,7 +26,7 @@ class Driver(Instrument):
 
     def frequency_hz(self) -> float:
         """Return the set frequency in Hz."""
-        return self._number(self._ask("SOUR:FREQ?"))
+        return self._number(self._ask("SOUR:FREQ?"), self.FREQUENCY)
 
     def set_frequency(self, frequency_hz: float) -> float:
         """Set the frequency in Hz; return what reads back."""
@@ -34,7 +35,7 @@ class Driver(Instrument):
 
     def power_dbm(self) -> float:
         """Return the set output power in dBm."""
-        return self._number(self._ask("SOUR:POW?"))
+        return self._number(self._ask("SOUR:POW?"), self.POWER)
 
     def set_power(self, power_dbm: float) -> float:
         """Set the output power in dBm; return what reads back."""
@@ -43,7 +44,7 @@ class Driver(Instrument):
 
     def output(self) -> bool:
         """Return whether the output is on."""
-        return self._ask("OUTP:STAT?").strip() == "1"
+        return self._word(self._ask("OUTP:STAT?"), ON_OFF)
 
     def set_output(self, on: bool) -> None:
         """Switch the output on or off."""
@@ -53,9 +54,9 @@ class Driver(Instrument):
 
     def settled(self) -> bool:
         """Return whether frequency and power have settled after the last change."""
-        return not int(self._number(self._ask("STAT:OPER:COND?"))) & _SETTLING
+        return not self._whole(self._ask("STAT:OPER:COND?"), _CONDITION) & _SETTLING
 
     def _protect(self) -> None:
         """Let the source itself refuse more power than the amplifier takes."""
         self._set("power limit", self.POWER.highest, self.POWER, lambda p: self._tell(f"SOUR:POW:LIM {p:.2f}"),
-                  lambda: self._number(self._ask("SOUR:POW:LIM?")), 0.01)  # fmt: skip
+                  lambda: self._number(self._ask("SOUR:POW:LIM?"), self.POWER), 0.01)  # fmt: skip

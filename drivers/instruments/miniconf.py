@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 from atomlink.errors import DeviceError
 
-from .transport import LinkLostError, NoReplyError, tcp_address
+from .replies import LinkLostError, NoReplyError
+from .transport import tcp_address
 
 PORT = 1883
 _DEVICE = re.compile(r"^(?P<host>[^/]+)/(?P<prefix>[^/#+]+/[^/#+]+/dual-iir/[0-9a-f]{2}(?:-[0-9a-f]{2}){5})$")

@@ -12,7 +12,8 @@ from drivers.limits import Limits
 
 from .instrument import Instrument
 
-_STATE = re.compile(r"^\(@([0-9,]*)\),\(@([0-9,]*)\)$")
+_PORTS = r"\(@((?:[0-9]{1,3}(?:,[0-9]{1,3})*)?)\)"
+_STATE = re.compile(f"{_PORTS},{_PORTS}")
 
 
 class Driver(Instrument):
@@ -26,12 +27,15 @@ class Driver(Instrument):
     def connections(self) -> dict[int, int]:
         """Return which output each connected input leads to."""
         text = self._ask(":oxc:swit:conn:stat?").replace(" ", "")
-        match = _STATE.match(text)
+        match = _STATE.fullmatch(text)
         if match is None:
             raise self._misread(text, "no list of connections")
         inputs, outputs = ([int(port) for port in group.split(",") if port] for group in match.groups())
         if len(inputs) != len(outputs):
             raise self._misread(text, "no list of as many inputs as outputs")
+        for ports, limits in ((inputs, self.INPUT), (outputs, self.OUTPUT)):
+            if len(set(ports)) < len(ports) or not all(limits.lowest <= port <= limits.highest for port in ports):
+                raise self._misread(text, f"no list of different ports {limits.lowest:g} to {limits.highest:g}")
         return dict(zip(inputs, outputs, strict=True))
 
     def route(self, source: int, sink: int) -> None:

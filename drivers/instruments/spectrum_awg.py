@@ -36,6 +36,7 @@ AMPLITUDE = Limits(0.0, 1.0, "of full scale")  # of one tone
 AMPLITUDE_SUM = AmplitudeSum(1.0)  # beyond 1 the card's adder saturates
 _TRIGGER = {"none": 0, TIMER: 1, CARD: 2}  # SPCM_DDS_TRG_SRC_…
 _DMA = 1  # SPCM_DDS_DTM_DMA: the queue is the card's memory
+_CORES, _QUEUE, _STATUS = Limits(1, 1024, "cores"), Limits(0, 2**31, "commands"), Limits(0, 2**31, "(register)")
 _UNDERRUN, _OVERRUN = 0x02, 0x04  # SPCM_DDS_STAT_QUEUE_…
 
 
@@ -87,7 +88,9 @@ class Driver(Instrument):
                 self._stand(dds, core, frequencies_hz, amplitudes, phases)
             dds.exec_now()
             dds.write_to_card()
-            found = [(dds.get_freq(core), dds.get_amp(core)) for core in range(len(amplitudes))]
+            found = [(self._json_number(dds.get_freq(core), f"{axis} frequency"),
+                      self._json_number(dds.get_amp(core), f"{axis} amplitude"))
+                     for core in range(len(amplitudes))]  # fmt: skip
         self._tones[axis] = tuple(float(hz) for hz in frequencies_hz)
         self._amplitudes[axis] = tuple(float(amplitude) for amplitude in amplitudes)
         self._read_back(axis, list(zip(frequencies_hz, amplitudes, strict=True)), found)
@@ -136,7 +139,7 @@ class Driver(Instrument):
                 dds.trg_src(_TRIGGER[CARD])
                 dds.exec_now()  # the source, too, takes effect only when it is executed
                 dds.write_to_card()
-                self._cores[axis] = Cores(int(dds.num_cores()))
+                self._cores[axis] = Cores(self._register(dds.num_cores(), f"{axis} cores", _CORES))
             self._tones[axis] = self._amplitudes[axis] = ()
         self._log("tones", "", "none", "none", "none")
 
@@ -178,7 +181,7 @@ class Driver(Instrument):
     def waiting(self) -> int:
         """Return how many commands wait in the fuller queue."""
         with self._card():
-            return max(int(self._dds(axis).queue_cmd_count()) for axis in AXES)
+            return max(self._queued(axis) for axis in AXES)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -220,7 +223,7 @@ class Driver(Instrument):
     def _count(self, before: dict[str, int], programs: dict[str, tuple[list[Command], Cores]]) -> None:
         """Read back that the queues hold what was written; once triggers act, some of it may have been played."""
         with self._card():
-            found = {axis: int(self._dds(axis).queue_cmd_count()) - before[axis] for axis in AXES}
+            found = {axis: self._queued(axis) - before[axis] for axis in AXES}
         for axis, (commands, _) in programs.items():
             self._log(f"{axis} queue", "commands", len(commands), len(commands), found[axis])
             if found[axis] > len(commands) or found[axis] < len(commands) and not self._armed:
@@ -292,7 +295,7 @@ class Driver(Instrument):
         found = []
         for axis in AXES:
             with self._card():
-                status = int(self._dds(axis).status())
+                status = self._register(self._dds(axis).status(), f"{axis} status", _STATUS)
             found += [f"{axis}: DDS queue {text}" for bit, text in ((_UNDERRUN, "underrun"), (_OVERRUN, "overrun"))
                       if status & bit]  # fmt: skip
         return found
@@ -300,6 +303,16 @@ class Driver(Instrument):
     def _read_identity(self) -> str:
         with self._card():
             return self.transport.identity()
+
+    def _queued(self, axis: str) -> int:
+        return self._register(self._dds(axis).queue_cmd_count(), f"{axis} queue", _QUEUE)
+
+    def _register(self, value: Any, what: str, limits: Limits) -> int:
+        """Return what a register of the card says as a whole number."""
+        number = self._json_number(value, what, limits)
+        if number != int(number):
+            raise self._misread(f"{what} = {value}", "no whole number")
+        return int(number)
 
     @contextmanager
     def _card(self) -> Iterator[None]:

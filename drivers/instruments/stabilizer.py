@@ -19,11 +19,13 @@ from drivers.limits import Limits
 
 from .instrument import Instrument
 from .miniconf import MqttTransport, Publication
-from .transport import LinkLostError, NoReplyError
+from .replies import LinkLostError, NoReplyError, parsed_json
 
 RUN, HOLD, EXTERNAL = "Run", "Hold", "External"
 GAINS = (1, 2, 5, 10)
 RANGE_V = 10.0
+PERIOD = Limits(0.1, 60.0, "s")  # of telemetry
+_CONVERTER_V, _COLD_C, _HOT_C = 10.25, -55.0, 150.0  # what telemetry can say at all
 
 
 class Telemetry(NamedTuple):
@@ -61,7 +63,10 @@ class Driver(Instrument):
 
     def mode(self) -> str:
         """Return "Run", "Hold" or "External" (run while the digital input is high)."""
-        return str(self._fetch(f"{self._ch}/run"))
+        found = self._fetch(f"{self._ch}/run")
+        if found not in (RUN, HOLD, EXTERNAL):
+            raise self._misread(str(found), f"none of {RUN}, {HOLD}, {EXTERNAL}")
+        return str(found)
 
     def run(self) -> None:
         """Let the servo act."""
@@ -118,7 +123,7 @@ class Driver(Instrument):
 
     def offset_v(self) -> float:
         """Return the voltage that is added to the servo's output."""
-        return self._fetched_number(f"{self._ch}/source/offset")
+        return self._fetched_number(f"{self._ch}/source/offset", self.output_limits)
 
     def set_offset_v(self, value: float) -> float:
         """Add a voltage to the servo's output; return what reads back."""
@@ -141,16 +146,16 @@ class Driver(Instrument):
         last = self.transport.latest("/telemetry")
         if last is None or (max_age_s is not None and time.monotonic() - last.monotonic_s > max_age_s):
             last = self.transport.fresh("/telemetry", self.telemetry_period_s() + self.TIMEOUT_S)
-        return self._parsed(last)
+        return self._measured(last)
 
     def telemetry_period_s(self) -> float:
         """Return how often telemetry is published, s."""
-        return self._fetched_number("/telemetry_period")
+        return self._fetched_number("/telemetry_period", PERIOD)
 
     def set_telemetry_period_s(self, value: float) -> float:
         """Set how often telemetry is published, 0.1 to 60 s; return what reads back. It counts from the next one on."""
         path = "/telemetry_period"
-        return self._set("telemetry period", value, Limits(0.1, 60.0, "s"), lambda period: self._put(path, period),
+        return self._set("telemetry period", value, PERIOD, lambda period: self._put(path, period),
                          self.telemetry_period_s, 1e-5)  # fmt: skip
 
     def error_v(self, max_age_s: float = 0.0) -> float:
@@ -169,7 +174,7 @@ class Driver(Instrument):
         """
         Limits(1e-3, RANGE_V, "V").check(f"{self.name} step", step_v)
         Limits(1e-3, RANGE_V, "V").check(f"{self.name} threshold", threshold_v)
-        lowest, highest = self._fetched_number(f"{self._pid}/min"), self._fetched_number(f"{self._pid}/max")
+        lowest, highest = (self._fetched_number(f"{self._pid}/{end}", self.output_limits) for end in ("min", "max"))
         before_s = self.telemetry_period_s()
         self.set_telemetry_period_s(period_s)
         try:
@@ -202,16 +207,16 @@ class Driver(Instrument):
     def _read_identity(self) -> str:
         """Return application, MAC and mode; with another application there is neither this prefix nor this leaf."""
         application, mac = self.transport.prefix.split("/")[-2:]
-        return f"{application} {mac} {self._json(self.transport.request(f'{self._ch}/run'))}"
+        return f"{application} {mac} {self._parsed(self.transport.request(f'{self._ch}/run'))}"
 
     def _read_error(self) -> tuple[int, str]:
         return 0, ""  # each request is answered: there is no queue
 
     def _fetch(self, path: str) -> Any:
-        return self._json(self._retried(lambda: str(self.transport.request(path))))
+        return self._parsed(self._retried(lambda: str(self.transport.request(path))))
 
-    def _fetched_number(self, path: str) -> float:
-        return self._number(str(self._fetch(path)))
+    def _fetched_number(self, path: str, limits: Limits) -> float:
+        return self._json_number(self._fetch(path), path, limits)
 
     def _put(self, path: str, value: Any) -> None:
         """Set a leaf once: after a broken link nobody knows whether it took effect."""
@@ -230,17 +235,13 @@ class Driver(Instrument):
         if not _same(found, value):
             raise DeviceError(f"{self.name} {path} was set to {value} but reads back {found}: look at the instrument.")
 
-    def _json(self, text: str) -> Any:
+    def _measured(self, last: Publication) -> Telemetry:
         try:
-            return json.loads(text)
-        except ValueError:
-            raise DeviceError(f"{self.name} answered {text[:60]!r}, which is not JSON.") from None
-
-    def _parsed(self, last: Publication) -> Telemetry:
-        try:
-            table = json.loads(last.payload)
-            (a, b), (c, d) = ([_finite(value) for value in table[key]] for key in ("adcs", "dacs"))
-            (first, second), temperature = map(bool, table["digital_inputs"]), _finite(table["cpu_temp"])
+            table = parsed_json(last.payload)
+            (a, b), (c, d) = ([_finite(value, -_CONVERTER_V, _CONVERTER_V) for value in table[key]]
+                              for key in ("adcs", "dacs"))  # fmt: skip
+            first, second = map(_flag, table["digital_inputs"])
+            temperature = _finite(table["cpu_temp"], _COLD_C, _HOT_C)
         except (ValueError, TypeError, KeyError) as error:
             text = last.payload[:60]
             raise DeviceError(f"{self.name} published {text!r}, which is no telemetry ({error}).") from None
@@ -253,10 +254,16 @@ class Driver(Instrument):
             )
 
 
-def _finite(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no finite number")
+def _finite(value: Any, lowest: float, highest: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
+        raise ValueError(f"{str(value)[:40]} is no number from {lowest:g} to {highest:g}")
     return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{str(value)[:40]} is neither true nor false")
+    return value
 
 
 def _plain(value: Any) -> float | str:
@@ -267,5 +274,5 @@ def _same(found: Any, value: Any) -> bool:
     if isinstance(value, list):
         return isinstance(found, list) and len(found) == len(value) and all(map(_same, found, value))
     if isinstance(value, float) and isinstance(found, int | float) and not isinstance(found, bool):
-        return math.isclose(found, value, rel_tol=1e-6, abs_tol=1e-9)
-    return bool(found == value)
+        return abs(found) < 1e300 and math.isclose(found, value, rel_tol=1e-6, abs_tol=1e-9)
+    return type(found) is type(value) and bool(found == value)

@@ -2,10 +2,12 @@
 
 A transport moves text and knows nothing of its meaning. What goes wrong is one of three `DeviceError`s:
 `NoReplyError` (the time-out passed; a late reply may still come), `LinkLostError` (closed, refused, dead: open it
-again) and `GarbledError` (what came is no text).
+again) and `GarbledError` (what came is no text, or more than one answer). A question is only put into silence: what
+comes unasked, a late reply or a second one, is never taken for the answer to the next question (`UnaskedError`).
 """
 
 import re
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -14,23 +16,16 @@ from typing import Any, Protocol
 
 from atomlink.errors import DeviceError
 
+from .replies import BLANK, alone, silent, text_of
+from .replies import GarbledError as GarbledError
+from .replies import LinkLostError as LinkLostError
+from .replies import NoReplyError as NoReplyError
+from .replies import UnaskedError as UnaskedError
+
 _CHUNK = 1 << 16
 _BABBLE = 100  # replies that are dropped in search of silence
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # all but tab, line feed, carriage return
 LONGEST_REPLY = 1 << 20  # bytes; a peer that sends more without an end of line does not speak this protocol
 _TCP = re.compile(r"^(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9_.-]+)):(?P<port>[0-9]{1,5})$")
-
-
-class NoReplyError(DeviceError):
-    """The instrument did not answer in time; its answer may come late, so `clear()` before the next query."""
-
-
-class LinkLostError(DeviceError):
-    """The connection is closed, refused or dead; `reopen()` makes a new one."""
-
-
-class GarbledError(DeviceError):
-    """What came is no text of this protocol; `clear()` before the next query, since more of it may follow."""
 
 
 class Transport(Protocol):
@@ -73,9 +68,22 @@ class LineTransport:
         self._buffer = bytearray()
 
     def query(self, text: str) -> str:
-        """Send a line and return the next line that comes."""
+        """Send a line and return the line that comes; nothing may come before it or after it."""
+        silent(self, self.unasked())
         self.write(text)
-        return self.read()
+        return alone(self, text, self.read(), self.unasked(), self.ending.decode())
+
+    def unasked(self) -> str:
+        """Return what has come and was not read; empty lines are nothing."""
+        if self._socket is not None and _readable(self._socket):
+            try:
+                self._buffer += self._socket.recv(_CHUNK)
+            except OSError as error:
+                raise self._lost(error) from error
+        text = self._buffer.decode("latin-1").strip(BLANK)
+        if not text:
+            self._buffer.clear()
+        return text
 
     def write(self, text: str) -> None:
         """Send a line."""
@@ -123,6 +131,8 @@ class LineTransport:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 self.greeted = [self.read() for _ in range(self._greeting)]
+                if self._greeting:
+                    silent(self, self.unasked())
             except DeviceError:
                 self.close()  # half greeted: the next request starts afresh
                 raise
@@ -170,9 +180,21 @@ class VisaTransport:
         self._resource: Any = None
 
     def query(self, text: str) -> str:
-        """Send a request and return the reply."""
+        """Send a request and return the reply; nothing may come before it or after it."""
+        silent(self, self.unasked())
         self.write(text)
-        return self.read()
+        return alone(self, text, self.read(), self.unasked(), self._ending.decode())
+
+    def unasked(self) -> str:
+        """Return what has come and was not read: from a socket or a serial line of pyvisa-py, or a twin. Buses that
+        drop it by themselves (USBTMC, GPIB, VXI-11), and vendors' libraries, which do not tell, have nothing.
+        """
+        if self._resource is None:
+            return ""
+        try:
+            return _waiting(self._resource).decode("latin-1").strip(BLANK)
+        except OSError as error:
+            raise self._lost(error) from error
 
     def write(self, text: str) -> None:
         """Send a command."""
@@ -329,12 +351,29 @@ def visa_address(device: str) -> str:
     return device
 
 
-def text_of(line: bytes, source: str) -> str:
-    """Return a reply as text, without carriage returns at its end; raise DeviceError for what is no text."""
-    text = line.decode("latin-1").rstrip("\r\n")
-    if not (text.isascii() and (text.isprintable() or _CONTROL.search(text) is None)):
-        raise GarbledError(f"{source} answered {line[:40]!r}, which is not text: check address and baud rate.")
-    return text
+def _readable(connection: socket.socket) -> bool:
+    """Tell whether a socket has something to read, without waiting."""
+    look = select.poll()
+    look.register(connection, select.POLLIN)
+    return bool(look.poll(0))
+
+
+def _waiting(resource: Any) -> bytes:
+    """Return what has come and was not read, as far as the library lets it be seen; from a socket it stays there."""
+    session = getattr(resource.visalib, "sessions", {}).get(resource.session)
+    if session is None:
+        return b""
+    if hasattr(session, "unread"):  # a twin in this process
+        return bytes(session.unread())
+    interface = getattr(session, "interface", None)
+    if isinstance(interface, socket.socket):
+        held = bytes(getattr(session, "_pending_buffer", b""))
+        try:
+            return held + interface.recv(_CHUNK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return held
+    number = getattr(interface, "in_waiting", 0)  # a serial line
+    return bytes(interface.read(number)) if interface is not None and number else b""
 
 
 def _line(text: str, ending: bytes) -> bytes:

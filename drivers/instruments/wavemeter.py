@@ -10,6 +10,7 @@ import math
 from typing import Any, NamedTuple
 
 from atomlink.errors import DeviceError
+from drivers.limits import Limits
 
 from .instrument import Instrument
 from .transport import LineTransport
@@ -31,6 +32,9 @@ STATUS = {
 }
 # Silicon interferometers of this family work from 192 nm to 2.25 um.
 LOWEST_HZ, HIGHEST_HZ = 133e12, 1562e12
+_CODE = Limits(-1000, 0, "(status)")
+_COUNT = Limits(1, 64, "channels")
+_TEMPERATURE, _PRESSURE = Limits(-20.0, 100.0, "degrees Celsius"), Limits(100.0, 2000.0, "mbar")
 
 
 class Reading(NamedTuple):
@@ -61,12 +65,14 @@ class Driver(Instrument):
 
     def reading(self, channel: int) -> Reading:
         """Return frequency and status of a channel (1 to 8); a status is no error here."""
-        number = self._number(self._ask(f"getFrequencyNum {self._channel(channel)}"))
+        reply = self._ask(f"getFrequencyNum {self._channel(channel)}")
+        number = self._number(reply)
         if number <= 0:
-            code = int(number)
+            code = self._whole(reply, _CODE)
             return Reading(math.nan, STATUS.get(code, f"code {code}, which wlmData's interface does not list"))
         value = 1e12 * number
         if not LOWEST_HZ <= value <= HIGHEST_HZ:
+            self._stale = True
             raise DeviceError(
                 f"{self.name} channel {channel} reads {number:g} THz, but must be {LOWEST_HZ / 1e12:g} to "
                 f"{HIGHEST_HZ / 1e12:g}: a torn reply? Ask again."
@@ -75,15 +81,15 @@ class Driver(Instrument):
 
     def channel_count(self) -> int:
         """Return how many channels the instrument's switch has."""
-        return int(self._number(self._ask("getChannelCount")))
+        return self._whole(self._ask("getChannelCount"), _COUNT)
 
     def temperature_c(self) -> float:
         """Return the temperature inside the instrument in degrees Celsius."""
-        return self._number(self._ask("getTemperature"))
+        return self._number(self._ask("getTemperature"), _TEMPERATURE)
 
     def pressure_mbar(self) -> float:
         """Return the pressure inside the instrument in mbar."""
-        return self._number(self._ask("getPressure"))
+        return self._number(self._ask("getPressure"), _PRESSURE)
 
     def _channel(self, channel: int) -> int:
         if isinstance(channel, bool) or not isinstance(channel, int) or not 1 <= channel <= CHANNELS:

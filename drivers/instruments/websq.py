@@ -13,6 +13,7 @@ Source: Single Quantum's own client WebSQControl.py (MIT licence, 2020), read fo
 from __future__ import annotations
 
 import json
+import logging
 import time
 from typing import Any, Protocol
 
@@ -20,14 +21,19 @@ from atomlink.errors import DeviceError
 from drivers.limits import Limits
 
 from .instrument import Instrument
+from .replies import parsed_json, text_of
 from .transport import LineTransport, tcp_address
 
+logger = logging.getLogger(__name__)
 CONTROL_PORT, COUNTS_PORT = 12000, 12345
 NEEDED = ("NumberOfDetectors", "BiasCurrent", "TriggerLevel", "InptMeasurementPeriod", "DetectorEnable", "BiasVoltage")
 BIAS = Limits(0.0, 30.0, "uA")
 TRIGGER = Limits(10.0, 200.0, "mV")
 PERIOD = Limits(10.0, 1000.0, "ms")
 NORMAL_OHM = 1e3  # a superconducting wire with its line has some 10 Ohm, a normal one kOhm
+DETECTORS = Limits(1, 64, "detectors")
+VOLTAGE = Limits(-1e4, 1e4, "mV")  # of a wire at its bias
+_COUNTS = Limits(0, 1e15, "counts")
 _LONGEST_BATCH = 1000  # messages; a peer that sends more labels than that is no WebSQ
 
 
@@ -39,6 +45,9 @@ class WebSqTransport(Protocol):
 
     def read(self) -> str:
         """Return the next message of the control port."""
+
+    def heard(self) -> list[str]:
+        """Return the messages of the control port that have come already, without waiting."""
 
     def counts_line(self) -> str:
         """Return the next line of the counts port that is begun now or later."""
@@ -62,7 +71,7 @@ class Driver(Instrument):
         self.bias_limits, self.trigger_limits, self.period_limits = bias, trigger, period
         self.settle_s = settle_s  # how long the bias stays away to let a wire cool
         self._labels: dict[str, Any] = {}
-        self._last = ""  # the label that ends a reply to labelProps
+        self._order: list[str] = []  # of the labels in a reply to labelProps
         self._complaints: list[str] = []
 
     @classmethod
@@ -75,12 +84,15 @@ class Driver(Instrument):
     @property
     def detectors(self) -> int:
         """Return how many detectors there are."""
-        return int(self._number(str(self._label("NumberOfDetectors"))))
+        number = self._json_number(self._label("NumberOfDetectors"), "NumberOfDetectors", DETECTORS)
+        if number != int(number):
+            raise self._misread(str(number), "no number of detectors")
+        return int(number)
 
     def bias_ua(self, channel: int) -> float:
         """Return the bias current of a detector in uA; 0 while detectors are disabled."""
         self._refresh()
-        return self._numbers("BiasCurrent")[self._checked(channel)] if self._label("DetectorEnable") else 0.0
+        return self._numbers("BiasCurrent", self.bias_limits)[self._checked(channel)] if self._is_enabled() else 0.0
 
     def set_bias_ua(self, channel: int, value: float) -> float:
         """Set the bias current of a detector in uA and return what reads back."""
@@ -89,7 +101,7 @@ class Driver(Instrument):
     def trigger_mv(self, channel: int) -> float:
         """Return the trigger level of a detector in mV."""
         self._refresh()
-        return self._numbers("TriggerLevel")[self._checked(channel)]
+        return self._numbers("TriggerLevel", self.trigger_limits)[self._checked(channel)]
 
     def set_trigger_mv(self, channel: int, value: float) -> float:
         """Set the trigger level of a detector in mV and return what reads back."""
@@ -98,7 +110,7 @@ class Driver(Instrument):
     def period_ms(self) -> float:
         """Return the measurement period of the counts in ms."""
         self._refresh()
-        return self._number(str(self._label("InptMeasurementPeriod")))
+        return self._json_number(self._label("InptMeasurementPeriod"), "InptMeasurementPeriod", self.period_limits)
 
     def set_period_ms(self, value: float) -> float:
         """Set the measurement period of the counts in ms and return what reads back."""
@@ -109,7 +121,7 @@ class Driver(Instrument):
     def enabled(self) -> bool:
         """Return whether the detectors are biased at all."""
         self._refresh()
-        return bool(self._label("DetectorEnable"))
+        return self._is_enabled()
 
     def enable(self, on: bool) -> None:
         """Switch the bias of all detectors on or off."""
@@ -128,10 +140,8 @@ class Driver(Instrument):
         if len(fields) != self.detectors + 1:
             raise DeviceError(f"{self.name} sent {line[:60]!r} as counts, but a time and {self.detectors} counts must "
                               "come.")  # fmt: skip
-        values = [self._number(field) for field in fields]
-        if any(value < 0 or value != int(value) for value in values[1:]):
-            raise DeviceError(f"{self.name} sent {line[:60]!r}, but counts must be whole numbers >= 0.")
-        return [int(value) for value in values[1:]]
+        self._number(fields[0])
+        return [self._whole(field, _COUNTS) for field in fields[1:]]
 
     def rates_hz(self) -> list[float]:
         """Return the count rate of each detector in Hz, over one measurement period."""
@@ -141,11 +151,11 @@ class Driver(Instrument):
     def bias_voltage_mv(self, channel: int) -> float:
         """Return the voltage of a detector at its bias in mV."""
         self._refresh()
-        return self._numbers("BiasVoltage")[self._checked(channel)]
+        return self._numbers("BiasVoltage", VOLTAGE)[self._checked(channel)]
 
     def latched(self, channel: int) -> bool:
         """Return whether a detector is normal instead of superconducting, from its resistance at the present bias."""
-        voltage, current = self.bias_voltage_mv(channel), self._numbers("BiasCurrent")[channel]
+        voltage, current = self.bias_voltage_mv(channel), self._numbers("BiasCurrent", self.bias_limits)[channel]
         return abs(voltage) > 1e-3 * NORMAL_OHM * abs(current) > 0
 
     def delatch(self, channel: int) -> bool:
@@ -165,13 +175,13 @@ class Driver(Instrument):
 
         def write(number: float) -> None:
             self._refresh()
-            values = self._numbers(label)
+            values = self._numbers(label, limits)
             values[k] = number
             self._send(command, label, values)
 
         def read() -> float:
             self._refresh()
-            return self._numbers(label)[k]
+            return self._numbers(label, limits)[k]
 
         return self._set(f"detector {k} {what}", value, limits, write, read, tolerance)
 
@@ -189,11 +199,17 @@ class Driver(Instrument):
             raise DeviceError(f"{self.name} has no label {label}: is this a WebSQ?")
         return self._labels[label]
 
-    def _numbers(self, label: str) -> list[float]:
+    def _is_enabled(self) -> bool:
+        value = self._label("DetectorEnable")
+        if not isinstance(value, bool):
+            raise self._misread(f"DetectorEnable = {value!r}", "neither true nor false")
+        return value
+
+    def _numbers(self, label: str, limits: Limits) -> list[float]:
         values = self._label(label)
         if not isinstance(values, list) or len(values) != self.detectors:
             raise DeviceError(f"{self.name} has {label} = {str(values)[:60]}, but {self.detectors} numbers must come.")
-        return [self._number(str(value)) for value in values]
+        return [self._json_number(value, label, limits) for value in values]
 
     def _refresh(self) -> None:
         """Ask for all labels, over a new link if the old one is broken."""
@@ -208,42 +224,57 @@ class Driver(Instrument):
             raise
 
     def _read_labels(self) -> str:
-        """Ask for all labels and read until the last one; the first time, ask twice to learn which is the last."""
+        """Ask for all labels and read them, each once and in order; the first time, ask twice to learn the order.
+
+        Labels of an earlier reply are never mixed with those of this one: what came before is dropped, and a label out
+        of turn, or more of them than were asked for, is an error.
+        """
         ask = json.dumps({"request": "labelProps", "value": "None"})
-        if not self._last:
-            self.transport.write(ask)
+        for label in self._listen():
+            logger.warning("%s sent %s unasked", self.name, label)
+        self.transport.write(ask)
+        if not self._order:
             self.transport.write(ask)
             order = [self._next_label()]
             while (label := self._next_label()) != order[0]:
                 order.append(label)
-            self._last = order[-1]
-            if len(order) == 1:
-                return self._last
+                if len(order) > _LONGEST_BATCH:
+                    raise DeviceError(f"{self.name} sent {_LONGEST_BATCH} different labels: is this a WebSQ?")
+            found, self._order = [label, *(self._next_label() for _ in order[1:])], order
         else:
-            self.transport.write(ask)
-        for _ in range(_LONGEST_BATCH):
-            if self._next_label() == self._last:
-                return self._last
-        raise DeviceError(f"{self.name} sent {_LONGEST_BATCH} labels without {self._last}: is this a WebSQ?")
+            found = [self._next_label() for _ in self._order]
+        wrong = next((label for label, due in zip(found, self._order, strict=True) if label != due), "")
+        if wrong or (found := list(self._listen())):
+            raise self._misread(wrong or found[0], "a label out of turn: part of another reply")
+        return self._order[-1]
 
     def _next_label(self) -> str:
         """Read messages until one has a label's properties; broadcasts in between are only taken note of."""
         for _ in range(_LONGEST_BATCH):
-            message = self._message()
-            label, value = str(message.get("label", "")), message.get("value")
-            if "Error" in label:
-                self._complaints.append(str(value))
-            elif isinstance(value, dict) and "value" in value:
-                self._labels[label] = value["value"]
+            label = self._taken(self.transport.read())
+            if label:
                 return label
-            elif label:
-                self._labels[label] = value
         raise DeviceError(f"{self.name} sent {_LONGEST_BATCH} messages without a label's properties: is this a WebSQ?")
 
-    def _message(self) -> dict[str, Any]:
-        text = self.transport.read()
+    def _listen(self) -> list[str]:
+        """Take what has come already; return the labels among it, whose properties nobody waits for."""
+        heard = getattr(self.transport, "heard", list)
+        return [label for text in heard() if (label := self._taken(text))]
+
+    def _taken(self, text: str) -> str:
+        """Take a message: the properties of a label, which is returned, or a complaint, or a broadcast."""
+        message = self._message(text)
+        label, value = str(message.get("label", "")), message.get("value")
+        if "Error" in label:
+            self._complaints.append(str(value))
+        elif isinstance(value, dict) and "value" in value:
+            self._labels[label] = value["value"]
+            return label
+        return ""
+
+    def _message(self, text: str) -> dict[str, Any]:
         try:
-            message = json.loads(text)
+            message = parsed_json(text)
         except ValueError:
             raise DeviceError(f"{self.name} sent {text[:60]!r}, which is not JSON: is this a WebSQ?") from None
         if not isinstance(message, dict):
@@ -256,7 +287,7 @@ class Driver(Instrument):
         return found
 
     def _read_identity(self) -> str:
-        self._labels, self._last = {}, ""
+        self._labels, self._order = {}, []
         self._ask_labels()
         missing = [label for label in NEEDED if label not in self._labels]
         return f"no {', no '.join(missing)}" if missing else f"WebSQ, {self.detectors} detectors"
@@ -278,6 +309,10 @@ class WebSqTcp:
     def read(self) -> str:
         """Return the next message."""
         return self._control.read()
+
+    def heard(self) -> list[str]:
+        """Return the messages that have come already."""
+        return self._control.whole()
 
     def counts_line(self) -> str:
         """Return the counts of the next period; what the stream brought before is dropped with its connection."""
@@ -301,6 +336,13 @@ class WebSqTcp:
 
 class _Messages(LineTransport):
     """Replies end in 0x17, requests in nothing."""
+
+    def whole(self) -> list[str]:
+        """Return the messages that have come in full, without waiting."""
+        self.unasked()
+        *whole, rest = bytes(self._buffer).split(self.ending)
+        self._buffer[:] = rest
+        return [text_of(line, str(self)) for line in whole]
 
     def write(self, text: str) -> None:
         """Send a text as it is."""

@@ -1,6 +1,7 @@
 """ZeroMQ sockets of an instrument: requests that are answered, and streams.
 
-A REQ socket that got no answer cannot be used again, so a time-out closes it: a late answer cannot come then.
+A REQ socket that got no answer cannot be used again, so a time-out closes it: a late answer cannot come then. Requests
+are numbered (REQ_CORRELATE), so that ZeroMQ itself drops an answer to any other one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Any
 
 from atomlink.errors import DeviceError
 
-from .transport import LinkLostError, NoReplyError, tcp_address
+from .replies import GarbledError, LinkLostError, NoReplyError
+from .transport import tcp_address
 
 
 class ZmqTransport:
@@ -63,7 +65,7 @@ class ZmqTransport:
         try:
             connection = self._socket(port, zmq.REQ)
             connection.send_string(text)
-            answer = bytes(connection.recv())
+            parts = connection.recv_multipart()
         except zmq.Again as error:
             self._drop(port)
             late = f"{self.host}:{port} did not answer `{text}` within {self._timeout_ms / 1e3:g} s."
@@ -72,10 +74,13 @@ class ZmqTransport:
             self._drop(port)
             lost = f"The connection to {self.host}:{port} is lost ({error}): check the address."
             raise LinkLostError(lost) from error
+        if len(parts) != 1:
+            raise GarbledError(f"{self.host}:{port} answered `{text[:50]}` by {b' '.join(parts)[:50]!r} in "
+                               f"{len(parts)} parts: one must come.")  # fmt: skip
         try:
-            return answer.decode("utf-8")
+            return bytes(parts[0]).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DeviceError(f"{self.host}:{port} answered {answer[:40]!r}, which is not text.") from error
+            raise GarbledError(f"{self.host}:{port} answered {parts[0][:40]!r}, which is not text.") from error
 
     def _socket(self, port: int, kind: int) -> Any:
         if port not in self._sockets:
@@ -86,6 +91,8 @@ class ZmqTransport:
             made.setsockopt(zmq.RCVTIMEO, self._timeout_ms)
             made.setsockopt(zmq.SNDTIMEO, self._timeout_ms)
             made.setsockopt(zmq.IPV6, int(":" in self.host))
+            if kind == zmq.REQ:
+                made.setsockopt(zmq.REQ_CORRELATE, 1)
             made.connect(f"tcp://{f'[{self.host}]' if ':' in self.host else self.host}:{port}")
             self._sockets[port] = made
         return self._sockets[port]

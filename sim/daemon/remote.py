@@ -5,6 +5,7 @@ Output events are collected and travel with the next question, so a run waits fo
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,9 @@ class Connection:
                               "`atomlink lab`, or leave --lab and ATOMLINK_LAB out") from None
         self._socket.settimeout(_TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._lines = self._socket.makefile("rb")
+        self._buffer = bytearray()
+        self._look = select.poll()
+        self._look.register(self._socket, select.POLLIN)
         # Why nothing more can be asked: a late reply must not be taken for the answer to another question.
         self.lost = ""
 
@@ -40,17 +43,36 @@ class Connection:
         line = b""
         if not self.lost:
             try:
+                if self._look.poll(0):
+                    raise OSError(f"it said {self._socket.recv(60)!r} unasked, or has gone")
                 self._socket.sendall(messages.encode(request))
-                line = self._lines.readline(messages.LONGEST_LINE)
-                self.lost = "" if line.endswith(b"\n") else "it closed the connection"
+                line = self._line()
             except OSError as error:
                 self.lost = str(error)
         if self.lost:
             raise DeviceError(f"the lab at {self.address} is lost ({self.lost}): start it again, then the run")
-        reply = messages.decode(line)
+        try:
+            reply = messages.decode(line)
+        except DeviceError:
+            self.lost = f"it answered {line[:60]!r}"
+            raise
         if "error" in reply:
             raise DeviceError(f"lab at {self.address}: {reply['error']}")
         return reply
+
+    def _line(self) -> bytes:
+        """Return the line that answers; OSError where none comes, or more than one."""
+        self._buffer.clear()
+        while (end := self._buffer.find(b"\n")) < 0:
+            data = self._socket.recv(1 << 16)
+            if not data:
+                raise OSError("it closed the connection")
+            self._buffer += data
+            if len(self._buffer) > messages.LONGEST_LINE:
+                raise OSError("its answer does not end")
+        if end + 1 < len(self._buffer):
+            raise OSError(f"it answered {bytes(self._buffer[:60])!r}, more than one line")
+        return bytes(self._buffer)
 
     def __enter__(self) -> Connection:
         return self
@@ -60,7 +82,6 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection; the lab takes the lease back."""
-        self._lines.close()
         self._socket.close()
 
 

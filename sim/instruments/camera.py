@@ -80,8 +80,9 @@ class Source:
         return str(self._ask("identity"))
 
     def exposure_s(self) -> float:
-        """Return the exposure that is set."""
-        return float(self._ask("exposure_s"))
+        """Return the exposure that is set, as the camera says it."""
+        found: float = self._ask("exposure_s")
+        return found
 
     def set_exposure(self, exposure_s: float) -> None:
         """Set the exposure."""

@@ -6,7 +6,6 @@ sends them off, or for a question. What the card has to say against one of them 
 
 from __future__ import annotations
 
-import json
 import re
 import weakref
 from typing import Any
@@ -15,7 +14,8 @@ import numpy as np
 
 from atomlink.errors import DeviceError
 from drivers.instruments import Instrument, driver_class
-from drivers.instruments.transport import LineTransport, LinkLostError, tcp_address
+from drivers.instruments.replies import LinkLostError, parsed_json
+from drivers.instruments.transport import LineTransport, tcp_address
 
 from .catalog import twin_class
 from .dds_card import COMMAND, M2CMD
@@ -51,7 +51,7 @@ def lab_addresses(lab: str) -> dict[str, str]:
     finally:
         asked.close()
     try:
-        addresses = json.loads(text)["addresses"]
+        addresses = parsed_json(text)["addresses"]
         return {str(name): str(address) for name, address in addresses.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeviceError(f"{lab} answered {text[:60]!r}: it must be the address of `atomlink lab`.") from error

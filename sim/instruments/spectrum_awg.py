@@ -199,6 +199,9 @@ def _at(legs: list[Leg], edges: Floats, k: int, t_s: float) -> tuple[Floats, Flo
 # -- what the driver is given ------------------------------------------------------------------------------------------
 
 
+_NO_REGISTER = 2.0**63
+
+
 class CardError(Exception):
     """What `spcm.SpcmException` is for the cards of the twin."""
 
@@ -219,15 +222,25 @@ class Dds:
 
     def get_i(self, register: int) -> int:
         """Read an integer register."""
-        return int(self._answer(self._handle((self._axis, "get", register, 0))))
+        value = self._number(register)
+        if value != int(value):
+            raise CardError(f"register {register} reads {value:g}, must be a whole number")
+        return int(value)
 
     def get_d(self, register: int) -> float:
         """Read a register of floating point."""
-        return float(self._answer(self._handle((self._axis, "get", register, 0))))
+        return self._number(register)
 
     def get_str(self, register: int) -> str:
         """Read a register that holds text."""
         return str(self._answer(self._handle((self._axis, "get_str", register, 0))))
+
+    def _number(self, register: int) -> float:
+        reply = self._handle((self._axis, "get", register, 0))
+        value = self._answer(reply)
+        if reply is None or isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _NO_REGISTER:
+            raise CardError(f"register {register} reads {str(value)[:40]!r}, must be a number")
+        return float(value)
 
     def freq(self, core_index: int, frequency: float) -> None:
         """Set a frequency in Hz."""

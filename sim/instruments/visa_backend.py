@@ -52,6 +52,10 @@ class Session:
         self.replies: deque[bytes] = deque()
         self.resource = resource
 
+    def unread(self) -> bytes:
+        """Return the replies that nobody has read yet."""
+        return b"".join(self.replies)
+
 
 class TwinLibrary(VisaLibraryBase):
     """VISA calls on twins; what a twin has no use for (events, triggers, locks) is PyVISA's default, an error."""
@@ -148,6 +152,11 @@ class TwinLibrary(VisaLibraryBase):
     def discard_events(self, session: Any, event_type: Any, mechanism: Any) -> StatusCode:
         """Do nothing: no resource has events."""
         return _DONE
+
+    @property
+    def sessions(self) -> dict[int, Session | None]:
+        """Return what is open, by number, as pyvisa-py does."""
+        return self._sessions
 
     @property
     def _lab(self) -> dict[str, Served]:

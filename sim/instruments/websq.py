@@ -145,6 +145,12 @@ class InProcess:
             raise NoReplyError("The WebSQ has nothing more to say.")
         return self._messages.popleft()
 
+    def heard(self) -> list[str]:
+        """Return what was not read."""
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
+
     def counts_line(self) -> str:
         """Return the counts of the last period."""
         return str(self._handle(COUNTS))

@@ -89,7 +89,7 @@ def greetings(rng: random.Random) -> bytes:
 KINDS: tuple[Callable[[random.Random], bytes], ...] = (bytes_at_random, lines, objects, packets, greetings)
 
 
-def throw(port: int, data: bytes, read_s: float = 0.002) -> None:
+def throw(port: int, data: bytes, read_s: float = 0.001) -> None:
     """Send data on a connection of its own, read a little of what comes back, and hang up."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 20) as client:
         client.settimeout(read_s)

@@ -60,6 +60,7 @@ def assert_alive(lab: Kept) -> None:
     run.close()
 
 
+@pytest.mark.timeout(1500)  # 10^5 connections
 @pytest.mark.parametrize("each", [6, pytest.param(1100, marks=pytest.mark.slow)])
 def test_no_input_to_any_port_is_a_fault_or_ends_a_port(lab: Kept, each: int, caplog: pytest.LogCaptureFixture) -> None:
     rng, found = random.Random(5), ports(lab)

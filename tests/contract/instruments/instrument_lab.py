@@ -66,6 +66,7 @@ class Bench:
     def __init__(self, row: str, lab: Lab | None = None) -> None:
         self.row, self.lab = row, lab or Lab()
         self.sent: list[Any] = []
+        self.fault: Callable[[Any, Any], Any] | None = None  # (request, reply) -> what comes instead
         arguments = rows()[row]["arguments"]
         self.twin, self.driver = self._connect(row, arguments["driver"], arguments["device"])
 
@@ -78,7 +79,8 @@ class Bench:
 
             def record(request: Any) -> Any:
                 self.sent.append(request)
-                return handle(request)
+                reply = handle(request)
+                return reply if self.fault is None else self.fault(request, reply)
 
             twin.handle = record  # type: ignore[method-assign]
             made.append(twin)
