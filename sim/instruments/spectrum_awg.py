@@ -237,10 +237,10 @@ class Dds:
 
     def _number(self, register: int) -> float:
         reply = self._handle((self._axis, "get", register, 0))
-        value = self._answer(reply)
-        if reply is None or isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _NO_REGISTER:
-            raise CardError(f"register {register} reads {str(value)[:40]!r}, must be a number")
-        return float(value)
+        self._answer(reply)
+        if isinstance(reply, bool) or not isinstance(reply, int | float) or not abs(reply) < _NO_REGISTER:
+            raise CardError(f"register {register} reads {str(reply)[:40]!r}, must be a number")
+        return float(reply)
 
     def freq(self, core_index: int, frequency: float) -> None:
         """Set a frequency in Hz."""
