@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sim.artiq_runtime
 
@@ -37,7 +37,15 @@ from sim.world.world import World  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 QUERY, REPLY = "SOUR:FREQ?", "6836782610.904"
+TURNS = 101
 ADDRESS = "TCPIP::192.168.1.81::5025::SOCKET"
+
+
+class Rate(NamedTuple):
+    """Best rate in 1/s, and the median ratio to the bare one within a turn."""
+
+    best: float
+    of_bare: float
 
 
 class DeviceDb:
@@ -55,7 +63,7 @@ class DeviceDb:
         return self._rows[key]
 
 
-def rates(works: dict[str, Callable[[], object]], count: int, turns: int = 101) -> dict[str, tuple[float, float]]:
+def rates(works: dict[str, Callable[[], object]], count: int, turns: int) -> dict[str, Rate]:
     """Return the best rate of each and the median of its ratio to the first, run in turns of `count` each."""
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(turns):
@@ -65,11 +73,11 @@ def rates(works: dict[str, Callable[[], object]], count: int, turns: int = 101) 
                 work()
             found[name].append(count / (time.perf_counter() - start))
     bare = next(iter(found.values()))
-    return {name: (max(each), statistics.median(a / b for a, b in zip(each, bare, strict=True)))
+    return {name: Rate(max(each), statistics.median(a / b for a, b in zip(each, bare, strict=True)))
             for name, each in found.items()}  # fmt: skip
 
 
-def in_process() -> dict[str, tuple[float, float]]:
+def in_process(turns: int = TURNS) -> dict[str, Rate]:
     """Return the rates without a wire."""
     manager = DeviceManager(DeviceDb())
     source = manager.get("alice_microwave")
@@ -79,7 +87,7 @@ def in_process() -> dict[str, tuple[float, float]]:
         "bare backend": lambda: bare.query(QUERY),
         "transport over the twin": lambda: source.transport.query(QUERY),
         "driver.frequency_hz()": source.frequency_hz,
-    }, 500)  # fmt: skip
+    }, 500, turns)  # fmt: skip
     manager.close_devices()
     return found
 
@@ -113,7 +121,7 @@ async def _serve(ports: Connection) -> None:
     bare.close()
 
 
-def over_loopback() -> dict[str, tuple[float, float]]:
+def over_loopback(turns: int = TURNS) -> dict[str, Rate]:
     """Return the rates over TCP, to a server in another process."""
     here, there = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,))
@@ -126,7 +134,7 @@ def over_loopback() -> dict[str, tuple[float, float]]:
             "bare transport": lambda: bare.query(QUERY),
             "transport to the twin": lambda: transport.query(QUERY),
             "driver.frequency_hz()": source.frequency_hz,
-        }, 100)  # fmt: skip
+        }, 100, turns)  # fmt: skip
     bare.close()
     transport.close()
     here.send("stop")
