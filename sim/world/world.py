@@ -54,14 +54,13 @@ class World:
         self.link = Link(scenario.midpoint, (self.nodes["alice"], self.nodes["bob"]), counters, self.rng("link"))
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
         self._order = 0
-        self._arrays: list[Tweezers] = []
         for name, node in self.nodes.items():
             if node.truth.array is not None:
                 rngs = self.rng(f"{name}_array"), self.rng(f"{name}_camera")
-                node.tweezers = Tweezers(node, *rngs, partial(self._later, node))
-                self._arrays.append(node.tweezers)
+                node.tweezers = Tweezers(node.register, atom, *rngs, partial(self._later, node))
                 if node.truth.rydberg is not None:
-                    node.gate = RydbergGate(node, self.rng(f"{name}_rydberg"))
+                    port = node.truth.array.port_row, node.truth.array.port_column
+                    node.gate = RydbergGate(node.register, node.beams, atom, port, self.rng(f"{name}_rydberg"))
         self._now_mu = 0
         self._reached_mu = 0  # lab time that somebody outside the bus has seen; may be ahead of _now_mu
         self._quiet_until_mu = 0.0  # before this time advancing has nothing to do
@@ -230,9 +229,7 @@ class World:
         if self.link.in_flight:
             return 0.0
         due = [effect[0] for effect in self._effects[:1]]
-        deaths = [node.death_mu for node in self.nodes.values()]
-        for array in self._arrays:
-            deaths.append(array.next_death_mu)
+        deaths = [node.register.next_death_mu for node in self.nodes.values()]
         return min(*due, *deaths)
 
     def _sink(self, node: Node, latency_mu: int, act: Callable[[int, Any], None], wire: wiring.Wire) -> Sink:

@@ -10,6 +10,7 @@ from signal_lab import LATENCY_MU, SignalLab, lab
 from drivers.rtio.awg_ramps import Axis, Segment, Timing, Tones, duration_s, ramps
 from drivers.rtio.rearrangement import Plan
 from sim.world.atoms.array import Tweezers
+from sim.world.atoms.labels import ABSENT, F2
 from sim.world.network.node import Node
 
 AXIS = Axis(75.25e6, 0.5e6, 75e6, 125e6, 0.009)
@@ -43,16 +44,15 @@ class ArrayLab:
 
     def only(self, *sites: tuple[int, int]) -> None:
         """Leave atoms on these sites alone."""
-        keep = np.zeros_like(self.array.occupied)
-        for site in sites:
-            keep[site] = True
-        self.array._occupied = keep.copy()
-        self.array._occupied[self.array.port] = False
-        self.array._label = np.where(self.array._occupied, 2, 0).astype(np.int8)
-        self.array._temperature_k = np.full(keep.shape, 20e-6)
-        self.array._death_mu = np.full(keep.shape, np.inf)
-        if not keep[self.array.port]:
-            self.node.lose()
+        register, keep = self.node.register, [self.array.site(*site) for site in sites]
+        register.handles = {site: handle for site, handle in register.handles.items() if site == self.node.site in keep}
+        port = self.node.label
+        register.label[:] = ABSENT
+        register.label[keep] = F2
+        if self.node.site in keep:
+            self.node.label = port
+        register.temperature_k[:], register.death_mu[:] = 20e-6, np.inf
+        register.note_deaths()
 
     def trigger(self, length_mu: int) -> None:
         """Give the AWG a rising edge, and wait."""

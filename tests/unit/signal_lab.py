@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from atomlink.signals import Cycle, Tone
 from sim.world import Scenario, World, load_scenario
-from sim.world.atoms.labels import QUBIT
+from sim.world.atoms.labels import F2, QUBIT
+from sim.world.atoms.states import JointState
 from sim.world.network.node import Node
 from sim.world.scenario import DETECTORS, NODES
 from sim.world.scenario.paths import ROLES
@@ -93,11 +95,18 @@ class SignalLab:
         self.t = start - GATE[0] + CYCLE.length_mu
         return pattern
 
-    def pair(self):  # the pair's cluster, or None
+    def pair(self) -> JointState | None:
         """Return the state that both atoms share, if they do."""
         alice, bob = self.nodes
-        shared = alice.label == bob.label == QUBIT and alice.cluster is bob.cluster
-        return alice.cluster if shared else None
+        shared = alice.label == bob.label == QUBIT and alice.state is bob.state
+        return alice.state if shared else None
+
+
+def put_atom(node: Node, label: int = F2, temperature_k: float = 20e-6) -> None:
+    """Put an atom to a node's port that the vacuum never takes."""
+    node.label, node.temperature_k = label, temperature_k
+    node.register.death_mu[node.site] = math.inf
+    node.register.note_deaths()
 
 
 def lab(name: str = "default", seed: int = 1) -> SignalLab:

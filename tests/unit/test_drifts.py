@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from signal_lab import CYCLE, SignalLab
+from signal_lab import CYCLE, SignalLab, put_atom
 
 from atomlink.errors import ScenarioError
 from drivers.parameters import TABLE
@@ -138,7 +138,7 @@ def heralds(room: SignalLab, seconds: float) -> int:
     stop, n = room.t + round(seconds * 1e9), 0
     while room.t < stop:
         for node in room.nodes:
-            node.label, node.temperature_k, node.death_mu = 2, 20e-6, math.inf
+            put_atom(node)
         result = room.entangler.run(room.t, min(stop, room.t + 100 * CYCLE.length_mu), CYCLE)
         n, room.t = n + bool(result.pattern), max(result.t_end_mu, room.t + CYCLE.length_mu)
     return n
@@ -166,7 +166,7 @@ def test_a_repetition_ends_at_a_knot(tmp_path: Path) -> None:
     model = room.world.link.model
     room.world.link.model = lambda *args: built.append(args) or model(*args)  # type: ignore[method-assign]
     for node in room.nodes:
-        node.lose()
+        node.register.lose(node.site)
     room.entangler.run(room.t, 1_010_000_000, CYCLE)
     assert 10 <= len(built) <= 12
 

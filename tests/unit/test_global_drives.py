@@ -33,8 +33,8 @@ class PairLab(ArrayLab):
     def fresh(self) -> None:
         """Put both atoms into F = 2, outside any quantum state."""
         self.only(PORT, BESIDE)
-        self.array._qubits.clear()
-        self.node._cluster, self.node.label = None, F2
+        self.node.register.handles.clear()
+        self.node.register.label[:] = F2
 
     def one(self) -> None:
         """Bring both atoms to |1>."""
@@ -48,9 +48,9 @@ class PairLab(ArrayLab):
 
     def populations(self, site: tuple[int, int]) -> np.ndarray:
         """Return the populations of |0>, |1>, |2> of one atom."""
-        stored = self.array.stored(site)
-        assert stored is not None
-        return stored.cluster.populations(stored.name)
+        part = self.array.part(*site)
+        assert part is not None
+        return part.populations()
 
 
 def test_pumping_and_a_microwave_half_turn_bring_both_atoms_to_one() -> None:
@@ -111,14 +111,13 @@ def test_the_gate_joins_both_atoms_and_their_next_pulses_still_reach_them() -> N
         room.room.pulse("alice", "mw_switch", MW_PI_MU)
         room.room.pulse("alice", ("rydberg_420", "rydberg_1013"), 20)
         room.room.pulse("alice", "mw_switch", MW_PI_MU)
-        before = room.array.cluster(*PORT)
+        before = room.array.state(*PORT)
         room.room.pulse("alice", ("raman_a", "raman_b"), 2000)
         if ABSENT not in room.labels():
             break
-    port, beside = (room.array.stored(site) for site in (PORT, BESIDE))
-    assert port is not None and beside is not None and before is port.cluster
-    assert port.cluster.members is beside.cluster.members and port.cluster.state.shape == (3, 3)
-    assert np.linalg.norm(port.cluster.state) == pytest.approx(1)
+    port, beside = (room.array.state(*site) for site in (PORT, BESIDE))
+    assert port is not None and before is port is beside and port.psi.shape == (3, 3)
+    assert np.linalg.norm(port.psi) == pytest.approx(1)
 
 
 def test_without_the_field_the_atom_beside_the_port_sees_none_of_this_light() -> None:

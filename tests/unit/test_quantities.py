@@ -154,13 +154,13 @@ def test_precession_of_a_qubit_changes_at_the_change_and_not_before() -> None:
     )
     room.load()
     node.label = QUBIT
-    cluster = node.qubit(room.t)
-    cluster.state = np.array([1, 1, 0], dtype=complex) / math.sqrt(2)
+    state = node.register.qubit(node.site, room.t).state
+    state.psi = np.array([1, 1, 0], dtype=complex) / math.sqrt(2)
     room.world.reach(room.t + 1_000_000)
     stronger = dataclasses.replace(node.truth.coils, background_gauss=(0.0, 0.0, 2.0))
     node.apply(dataclasses.replace(node.truth, coils=stronger), room.t + 1_000_000)
-    node.qubit(room.t + 2_000_000)
-    turns = np.angle(cluster.state[1] / cluster.state[0]) / (2 * math.pi)
+    node.register.qubit(node.site, room.t + 2_000_000)
+    turns = np.angle(state.psi[1] / state.psi[0]) / (2 * math.pi)
     assert abs(turns - round(turns)) < 0.02
 
 

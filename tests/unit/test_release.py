@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from array_lab import ArrayLab
-from signal_lab import SignalLab, lab
+from signal_lab import SignalLab, lab, put_atom
 
 from sim.physics.recapture import recapture_probability
 from sim.world.atoms.labels import ABSENT, F2
@@ -33,7 +33,7 @@ def test_share_recaptured_is_that_of_the_temperature_and_the_trap() -> None:
     room.load()
     room.cool()
     for _ in range(shots):
-        node.label, node.temperature_k, node.death_mu = F2, 20e-6, math.inf
+        put_atom(node)
         released(room, round(OFF_S * 1e9))
         caught += node.label == F2
     (share,) = recapture_probability(np.random.default_rng(2), node.truth.trap, node.species.mass_kg, 20e-6, OFF_S)
@@ -69,7 +69,7 @@ def test_an_atom_that_was_caught_late_is_hotter() -> None:
     node = room.nodes[0]
     heat = []
     for _ in range(60):
-        node.label, node.temperature_k, node.death_mu = F2, 20e-6, math.inf
+        put_atom(node)
         released(room, 20_000)
         if node.label == F2:
             heat.append(node.temperature_k)
@@ -82,13 +82,11 @@ def test_every_atom_of_an_array_is_released_and_the_hot_ones_are_caught_less() -
     before = room.array.occupied
     hot = np.zeros_like(before)
     hot[:, 16:] = True
-    room.array._temperature_k = np.where(hot, 60e-6, 15e-6) * room.array._occupied
+    room.node.register.temperature_k[:] = np.where(hot, 60e-6, 15e-6).ravel()
     released(room.room, round(OFF_S * 1e9))
     after = room.array.occupied
     trap, mass = room.node.truth.trap, room.node.species.mass_kg
     for where, temperature in ((hot, 60e-6), (~hot, 15e-6)):
-        where = where.copy()
-        where[room.array.port] = False
         n, kept = int((before & where).sum()), int((after & where).sum())
         (share,) = recapture_probability(np.random.default_rng(2), trap, mass, temperature, OFF_S)
         assert n > 200 and abs(kept / n - share) < 4 * math.sqrt(share * (1 - share) / n)

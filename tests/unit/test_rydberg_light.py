@@ -14,7 +14,7 @@ from atomlink.signals import Tone
 from sim.physics.rydberg import Imperfection, RydbergState, cz, pair_shift_rad_s, two_pulse
 from sim.physics.rydberg import state as rydberg_state
 from sim.world.atoms.labels import ABSENT, QUBIT
-from sim.world.atoms.states import Cluster, Stored
+from sim.world.atoms.states import JointState
 from sim.world.scenario import FOLDER, load_scenario
 
 PULSE_MU = 150
@@ -38,12 +38,11 @@ class GateLab(ArrayLab):
     def put(self, *sites: tuple[int, int]) -> None:
         """Put atoms in |0> + |2> on these sites."""
         self.only(*sites)
+        register = self.node.register
         for site in sites:
-            if site == self.array.port:
-                self.node.label = 2
-            name = self.node.name if site == self.array.port else self.node.new_name()
-            member = self.node.new_member(0, self.room.t)
-            self.array.entangle(site, Stored(Cluster(PLUS.copy(), {name: member}), name))
+            part = register.new_part(self.room.t)
+            JointState(PLUS.copy(), [part])
+            register.become(self.array.site(*site), part)
 
     def tone(self, t_mu: int, beam: str, away_hz: float, phase_turns: float) -> None:
         """Set one beam's DDS."""
@@ -71,10 +70,10 @@ class GateLab(ArrayLab):
         gate = self.node.gate
         assert gate is not None
         gate.settle()
-        stored = [self.array.stored(site) for site in sites]
-        cluster = stored[0].cluster
-        axes = [cluster.members[part.name].axis for part in stored]
-        return np.transpose(cluster.state, axes)[np.ix_(*[(0, 2)] * len(sites))].ravel()
+        parts = [self.array.part(*site) for site in sites]
+        state = parts[0].state
+        assert all(part.state is state for part in parts)
+        return np.transpose(state.psi, [part.axis for part in parts])[np.ix_(*[(0, 2)] * len(sites))].ravel()
 
 
 @pytest.fixture
@@ -107,9 +106,9 @@ def test_one_atom_alone_returns_with_a_phase_only(no_decay: None) -> None:
 def test_atoms_two_sites_away_are_not_in_the_light(no_decay: None) -> None:
     room = GateLab()
     room.put((0, 0), (0, 2))
-    before = room.array.cluster(0, 2)
+    before = room.array.state(0, 2)
     room.two_pulses()
-    assert room.array.cluster(0, 2) is before and np.allclose(before.state, PLUS)
+    assert room.array.state(0, 2) is before and np.allclose(before.psi, PLUS)
 
 
 def test_a_distant_partner_stays_entangled_through_the_gate(no_decay: None) -> None:
@@ -123,9 +122,9 @@ def test_a_distant_partner_stays_entangled_through_the_gate(no_decay: None) -> N
     room.two_pulses()
     room.node.gate.settle()
     alice, bob = room.room.nodes
-    assert alice.cluster.members is bob.cluster.members is room.array.cluster(1, 0).members
-    assert alice.cluster.state.shape == (3, 3, 3) and np.linalg.norm(alice.cluster.state) == pytest.approx(1)
-    weights = bob.cluster.populations("bob")
+    assert alice.state is bob.state is room.array.state(1, 0)
+    assert alice.state.psi.shape == (3, 3, 3) and np.linalg.norm(alice.state.psi) == pytest.approx(1)
+    weights = bob.register.part(bob.site).populations()
     assert weights[0] + weights[1] == pytest.approx(1)
 
 
@@ -141,7 +140,7 @@ def test_an_atom_is_lost_by_decay_as_its_time_in_the_rydberg_state_says() -> Non
         room.tone(room.room.t, "rydberg_1013", 0.0, 0.0)
         room.light(room.room.t + 10_000, length_mu)
         room.room.play(room.room.t + 20_000 + length_mu)
-        room.node.settle_gate()
+        room.node.gate.settle()
         kept += room.node.label != ABSENT
     p = math.exp(-length_mu * 1e-9 / (2 * rydberg_state("Rb-87", 70).lifetime_s))
     assert abs(kept / shots - p) < 4 * math.sqrt(p * (1 - p) / shots)

@@ -152,11 +152,11 @@ def test_a_pair_survives_the_array_and_the_port_is_free_for_the_next() -> None:
     pair = room.room.pair()
     assert pair is not None
     room.carry((0, 0), (4, 4))
-    assert room.node.label == ABSENT and room.array.label(4, 4) == QUBIT and room.array.cluster(4, 4) is pair
+    assert room.node.label == ABSENT and room.array.label(4, 4) == QUBIT and room.array.state(4, 4) is pair
     room.room.pulse("alice", "hiding", 40_000_000, room.room.t)
     room.room.pulse("alice", ("cooling", "repump"), 20_000_000, room.room.t)
     room.room.play(room.room.t + 41_000_000)
-    assert room.array.cluster(4, 4) is pair
+    assert room.array.state(4, 4) is pair
     room.carry((4, 4), (0, 0))
     assert room.node.label == QUBIT and room.room.pair() is pair
 
@@ -169,8 +169,9 @@ def test_cooling_light_that_is_not_hidden_destroys_a_stored_qubit() -> None:
     room.room.t = herald.t_end_mu
     room.carry((0, 0), (4, 4))
     room.room.pulse("alice", ("cooling", "repump"), 1_000_000)
-    assert room.array.cluster(4, 4) is None and room.array.label(4, 4) == F2
-    assert list(room.room.nodes[1].cluster.members) == ["bob"]
+    assert room.array.state(4, 4) is None and room.array.label(4, 4) == F2
+    bob = room.room.nodes[1]
+    assert bob.state is not None and bob.state.parts == [bob.register.part(bob.site)]
 
 
 def test_hidden_sites_do_not_shine(room: ArrayLab) -> None:

@@ -25,7 +25,7 @@ def test_loading_fills_as_the_birth_death_chain_says() -> None:
     room, filled = lab(), 0
     for _ in range(400):
         for node in room.nodes:
-            node.lose()
+            node.register.lose(node.site)
             room.pulse(node.name, ("mot_coil", "cooling", "repump"), 100_000_000)
             filled += node.label != ABSENT
     p = stationary_filling(room.scenario.alice.loading)
@@ -107,18 +107,18 @@ def herald(room: SignalLab) -> int:
 
 
 def pair_fidelity(room: SignalLab, pattern: int) -> float:
-    cluster = room.pair()
-    assert cluster is not None
+    pair = room.pair()
+    assert pair is not None
     bell = bell_state("psi+" if pattern in (0b0011, 0b1100) else "psi-")
-    return float(abs(np.vdot(bell, cluster.state[:2, :2].ravel())) ** 2)
+    return float(abs(np.vdot(bell, pair.psi[:2, :2].ravel())) ** 2)
 
 
 def evolve_pair(room: SignalLab, wait_s: float) -> None:
-    cluster = room.pair()
-    assert cluster is not None
+    assert room.pair() is not None
     for node in room.nodes:
-        t = cluster.members[node.name].touched_mu + wait_s * 1e9
-        cluster.evolve(node.name, t, node.larmor_rad_s, node.truth.memory, node.rng)
+        part = node.register.part(node.site)
+        assert part is not None
+        part.evolve(part.touched_mu + wait_s * 1e9, node.larmor_rad_s, node.truth.memory, node.rng)
 
 
 def test_a_stored_pair_decays_as_two_memories() -> None:
@@ -150,13 +150,13 @@ def test_raman_axis_keeps_up_with_the_precession_if_its_frequency_is_right() -> 
             room.load()
             room.cool(20_000)
             room.nodes[0].label = F1
-            qubit = room.nodes[0].qubit(room.t)
-            qubit.state = np.array([1, 0, 0], dtype=complex)
+            qubit = room.nodes[0].register.qubit(0, room.t)
+            qubit.state.psi = np.array([1, 0, 0], dtype=complex)
             start = room.t
             for begin in (start, start + 1000 + wait):
                 room.pulse("alice", ("raman_a", "raman_b"), 1000, begin)
             room.play(start + 10_000 + wait)
-            flips[wait] += room.nodes[0].cluster.populations("alice")[1] > 0.5
+            flips[wait] += room.nodes[0].register.part(0).populations()[1] > 0.5
     assert all(count >= 190 for count in flips.values()), flips
 
 

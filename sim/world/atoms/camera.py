@@ -61,15 +61,10 @@ class ArrayCamera:
         self._busy_until_mu = end_mu + round(self.truth.readout.readout_s * 1e9)
         self._schedule(end_mu, self._close)
 
-    def see(self, bright_s: Floats) -> None:
-        """Sites shone for so long at full light, float, shape (rows, columns); nothing outside an exposure."""
+    def see(self, sites: npt.NDArray[np.int64], bright_s: float | Floats) -> None:
+        """Sites (n,) shone for so long at full light, each or all; nothing outside an exposure."""
         if self.exposing:
-            self._bright_s += bright_s
-
-    def see_site(self, row: int, column: int, bright_s: float) -> None:
-        """One site shone for so long."""
-        if self.exposing:
-            self._bright_s[row, column] += bright_s
+            self._bright_s.reshape(-1)[sites] += bright_s
 
     def ready(self, start_mu: int, stop_mu: int) -> list[tuple[int, Image]]:
         """Return (time at which it was read out, frame) of the frames with start < t <= stop."""

@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,12 @@ from atomlink.errors import DeviceError
 from sim.physics.aod import p_lost_displaced, phonons
 from sim.physics.constants import BOLTZMANN_J_K, HBAR_J_S
 from sim.physics.deflector import Deflector, merging, offset_energy_k, swept
+from sim.physics.species import Species
 from sim.physics.trap import Trap, frequencies_hz
 from sim.world.atoms.labels import ABSENT
-from sim.world.atoms.states import Stored
-
-if TYPE_CHECKING:
-    from sim.world.atoms.array import Tweezers
+from sim.world.atoms.register import Atoms, Register
+from sim.world.atoms.states import Handle, let_go
+from sim.world.scenario.array_truth import ArrayTruth
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -52,15 +52,6 @@ class Segment(NamedTuple):
     columns: Tones
 
 
-class Atoms(NamedTuple):
-    """Some atoms on their own: temperature_k, label, death_mu, shape (n,) each; parts in quantum states by index."""
-
-    temperature_k: Floats
-    label: npt.NDArray[np.int8]
-    death_mu: Floats
-    qubits: dict[int, Stored]
-
-
 class Spots:
     """The moving tweezers at the end of a segment, in order of row tone, then column tone, and what they hold."""
 
@@ -70,14 +61,14 @@ class Spots:
         self.held = np.zeros(n, dtype=bool)
         self.temperature_k, self.label = np.zeros(n), np.full(n, ABSENT, dtype=np.int8)
         self.death_mu = np.full(n, np.inf)
-        self.qubits: dict[int, Stored] = {}
+        self.handles: dict[int, Handle] = {}
 
 
 class Carrier:
     """The AOD of one array, and the AWG's queue of blocks."""
 
-    def __init__(self, array: Tweezers, rng: np.random.Generator, schedule: Schedule) -> None:
-        self.array, self.node, self.rng = array, array.node, rng
+    def __init__(self, register: Register, species: Species, rng: np.random.Generator, schedule: Schedule) -> None:
+        self.register, self.species, self.rng = register, species, rng
         self.missed_triggers = 0
         self._schedule = schedule
         self._blocks: deque[list[Segment]] = deque()
@@ -109,12 +100,16 @@ class Carrier:
         self._busy_until_mu = t_mu + round(end_s * 1e9)
 
     @property
+    def _truth(self) -> ArrayTruth:
+        assert self.register.truth.array is not None
+        return self.register.truth.array
+
+    @property
     def _deflector(self) -> Deflector:
-        return self.array.truth.deflector
+        return self._truth.deflector
 
     def _play(self, t_mu: int, segment: Segment) -> None:
         """Let one segment take effect, at its end."""
-        self.array.idle(t_mu)
         rows, columns = segment.rows, segment.columns
         first = self._deflector.depth_k(rows.start_amplitude, columns.start_amplitude)
         last = self._deflector.depth_k(rows.stop_amplitude, columns.stop_amplitude)
@@ -125,12 +120,13 @@ class Carrier:
         spots = self._continued(rows.start_hz, columns.start_hz)
         self._drop(spots, spots.held & (first <= 0))  # switched off at once, on the way
         depth = np.maximum(first, last)
-        strong = depth > self.node.trap_k
-        grown = np.flatnonzero(strong & (spots.depth_k <= self.node.trap_k))
-        self._pick_up(spots, start, grown, depth, np.where(first > self.node.trap_k, 0.0, segment.duration_s))
+        strong = depth > self.register.trap_k
+        grown = np.flatnonzero(strong & (spots.depth_k <= self.register.trap_k))
+        self._pick_up(spots, start, grown, depth, np.where(first > self.register.trap_k, 0.0, segment.duration_s))
         if not still:
             self._travel(spots, segment, start, stop, 0.5 * (first + last))
-        self._put_down(spots, stop, np.flatnonzero(spots.held & (last <= self.node.trap_k)), depth, segment.duration_s)
+        weak = np.flatnonzero(spots.held & (last <= self.register.trap_k))
+        self._put_down(spots, stop, weak, depth, segment.duration_s)
         spots.rows_hz, spots.columns_hz, spots.depth_k = rows.stop_hz, columns.stop_hz, last
         self._spots = spots if last.max(initial=0.0) > 0 else None
 
@@ -155,9 +151,9 @@ class Carrier:
     def _at_sites(self, places: Floats) -> tuple[Ints, Floats, Bools]:
         """Return the nearest site (n, 2) of each place, the distance in m, and whether it is within a waist."""
         site = np.rint(places).astype(np.int64)
-        away = self.array.truth.site_m * np.hypot(*(places - site).T)
-        inside = ((site >= 0) & (site < self.array.shape)).all(axis=1)
-        return site, away, inside & (away < self.node.truth.trap.waist_m)
+        away = self._truth.site_m * np.hypot(*(places - site).T)
+        inside = ((site >= 0) & (site < self.register.shape)).all(axis=1)
+        return site, away, inside & (away < self.register.truth.trap.waist_m)
 
     def _pick_up(self, spots: Spots, places: Floats, which: Ints, depth_k: Floats, ramp_s: Floats) -> None:
         """Let spots that have grown deeper than the fixed tweezers, in ramp_s, take over the atoms where they are."""
@@ -166,13 +162,14 @@ class Carrier:
         site, away, near = self._at_sites(places[which])
         near &= ~spots.held[which]
         which, site, away = which[near], site[near], away[near]
-        single = np.unique(site @ (self.array.shape[1], 1), return_index=True)[1]  # the first of two takes it
-        which, site, away = which[single], site[single], away[single]
-        here, atoms = self.array.lift(site)
+        flat = self._flat(site)
+        single = np.unique(flat, return_index=True)[1]  # the first of two takes it
+        which, away = which[single], away[single]
+        here, atoms = self.register.lift(flat[single])
         which, away = which[here], away[here]
         spots.held[which] = True
         spots.temperature_k[which], spots.label[which], spots.death_mu[which] = atoms[:3]
-        spots.qubits |= {int(which[k]): stored for k, stored in atoms.qubits.items()}
+        spots.handles |= {int(which[k]): handle for k, handle in atoms.handles.items()}
         self._hand_over(spots, which, away, depth_k[which], ramp_s[which])
 
     def _put_down(self, spots: Spots, places: Floats, which: Ints, depth_k: Floats, ramp_s: float) -> None:
@@ -183,14 +180,13 @@ class Carrier:
         self._hand_over(spots, which, np.where(near, away, 0.0), depth_k[which], np.full(len(which), ramp_s))
         self._lose(spots, which[~near])
         still = spots.held[which]
-        which, site = which[still], site[still]
-        flat = site @ (self.array.shape[1], 1)
-        met = self.array.occupied[site[:, 0], site[:, 1]] | (np.bincount(flat, minlength=1)[flat] > 1)
-        self.array.lose_sites(site[met])
+        which, flat = which[still], self._flat(site[still])
+        met = self.register.occupied[flat] | (np.bincount(flat, minlength=1)[flat] > 1)
+        self._lose_standing(flat[met])
         self._lose(spots, which[met])
-        which, site = which[~met], site[~met]
-        qubits = {k: spots.qubits.pop(spot) for k, spot in enumerate(which.tolist()) if spot in spots.qubits}
-        self.array.settle(site, Atoms(spots.temperature_k[which], spots.label[which], spots.death_mu[which], qubits))
+        which, flat = which[~met], flat[~met]
+        handles = {k: spots.handles.pop(spot) for k, spot in enumerate(which.tolist()) if spot in spots.handles}
+        self.register.put(flat, Atoms(spots.temperature_k[which], spots.label[which], spots.death_mu[which], handles))
         spots.held[which] = False
 
     def _lose(self, spots: Spots, which: Ints) -> None:
@@ -201,23 +197,33 @@ class Carrier:
     def _drop(self, spots: Spots, lost: Bools) -> None:
         """Lose the atoms of some spots."""
         spots.held &= ~lost
-        for k in [k for k in spots.qubits if lost[k]]:
-            spots.qubits.pop(k).measure(self.node.rng)
+        for k in [k for k in spots.handles if lost[k]]:
+            let_go(spots.handles.pop(k), self.register.rng)
+
+    def _lose_standing(self, flat: Ints) -> None:
+        """Lose the atoms of some sites (n,) of the fixed tweezers."""
+        if len(flat):
+            self.register.before_touch()
+            self.register.lose_all(flat)
+
+    def _flat(self, site: Ints) -> Ints:
+        """Return the register's index of each (row, column), shape (n, 2)."""
+        return np.asarray(site @ (self.register.shape[1], 1))
 
     def _hand_over(self, spots: Spots, which: Ints, away_m: Floats, depth_k: Floats, ramp_s: Floats) -> None:
         """Let atoms change tweezers within ramp_s (0: at once): what it costs in energy, and in atoms."""
         if not len(which):
             return
-        trap, omega = self.node.truth.trap, self._omega(depth_k)
-        quanta = phonons(away_m, np.where(ramp_s > 0, ramp_s, 1.0), omega, self.node.species.mass_kg, "cubic")
+        trap, omega = self.register.truth.trap, self._omega(depth_k)
+        quanta = phonons(away_m, np.where(ramp_s > 0, ramp_s, 1.0), omega, self.species.mass_kg, "cubic")
         at_once = offset_energy_k(away_m, depth_k, trap.waist_m)
         gained = np.where(ramp_s > 0, HBAR_J_S * omega * quanta / BOLTZMANN_J_K, at_once)
         self._heat(spots, which, gained, depth_k, 1 - self._deflector.handover_loss)
 
     def _omega(self, depth_k: Floats) -> Floats:
         """Return the radial frequencies of spots in rad/s."""
-        trap, unit = self.node.truth.trap, self._deflector.spot_depth_k
-        hz = frequencies_hz(Trap(unit, trap.waist_m, trap.wavelength_m), self.node.species.mass_kg)[0]
+        trap, unit = self.register.truth.trap, self._deflector.spot_depth_k
+        hz = frequencies_hz(Trap(unit, trap.waist_m, trap.wavelength_m), self.species.mass_kg)[0]
         return np.asarray(2 * math.pi * hz * np.sqrt(depth_k / unit))
 
     def _heat(self, spots: Spots, which: Ints, energy_k: Floats, depth_k: Floats, kept: float) -> None:
@@ -236,19 +242,20 @@ class Carrier:
 
     def _travel(self, spots: Spots, segment: Segment, start: Floats, stop: Floats, depth_k: Floats) -> None:
         """Carry the atoms; spots that merge lose theirs, and so does one that passes over a standing atom, with it."""
-        reach, truth = self.node.truth.trap.waist_m / self.array.truth.site_m, self._deflector
+        reach, truth = self.register.truth.trap.waist_m / self._truth.site_m, self._deflector
         rows, columns = ((merging(of(tones.start_hz), of(tones.stop_hz), reach)) for of, tones in
                          ((truth.rows, segment.rows), (truth.columns, segment.columns)))  # fmt: skip
         lost = np.logical_or.outer(rows, columns).ravel()
-        strong = depth_k > self.node.trap_k
-        hit, sites = swept(self.array.occupied, start[strong], stop[strong], reach)
+        strong = depth_k > self.register.trap_k
+        standing = self.register.occupied.reshape(self.register.shape)
+        hit, sites = swept(standing, start[strong], stop[strong], reach)
         lost[np.flatnonzero(strong)[hit]] = True
-        self.array.lose_sites(sites)
+        self._lose_standing(self._flat(sites))
         self._drop(spots, lost)
         which = np.flatnonzero(spots.held)
         depth, omega = depth_k[which], self._omega(depth_k[which])
-        way = self.array.truth.site_m * np.hypot(*(stop[which] - start[which]).T)
-        quanta = phonons(way, segment.duration_s, omega, self.node.species.mass_kg, "cubic")
+        way = self._truth.site_m * np.hypot(*(stop[which] - start[which]).T)
+        quanta = phonons(way, segment.duration_s, omega, self.species.mass_kg, "cubic")
         self._heat(spots, which, HBAR_J_S * omega * quanta / BOLTZMANN_J_K, depth, 1.0)
 
 

@@ -1,8 +1,10 @@
-"""What light and microwave make of the atom at a node's port, and of those that share its light.
+"""What light and microwave make of the atoms of a node: of any of them, by the same lines.
 
-Between two changes of its light the atom evolves under constant light (`evolve`); each kind of light changes the label,
-the temperature or the quantum state by the methods of `sim.world.atoms.trap`. Sites beside the port are told here
-when they are lit; what happens to them is in `tweezers`, `gate` and `global_drives`.
+Between two changes of the light atoms evolve under constant light (`evolve`). Cooling and repump light is everywhere
+(but for sites that the hiding light shifts out of its way) and acts on arrays; pumping, Raman, microwave and push-out
+light acts on the few atoms that it is on: those at the ports, and those beside them where the scenario says so
+(`[nodes.rydberg] global_drives`). There an atom that was pumped to READY (F = 2, m = 0) enters the qubit as a pure |2>,
+the level that the microwave couples to |1>. Excitation light is the stations' to follow.
 """
 
 from __future__ import annotations
@@ -13,31 +15,36 @@ from functools import lru_cache
 
 import numpy as np
 
-from sim.physics.imaging import Imaging
 from sim.physics.interference import Complexes
-from sim.physics.loading import load
+from sim.physics.loading import relaxation_hz, stationary_filling
 from sim.physics.pumping import generator, transition
 from sim.physics.rotations import microwave, precession, raman
 from sim.physics.species import Species
+from sim.world.atoms.array import Tweezers
 from sim.world.atoms.beam import Beam
 from sim.world.atoms.labels import ABSENT, F1, F2, QUBIT, READY
-from sim.world.atoms.states import Member
-from sim.world.atoms.trap import InterfaceAtom
+from sim.world.atoms.register import Ints
+from sim.world.atoms.rydberg import RydbergGate
+from sim.world.atoms.states import Part
+from sim.world.atoms.trap import TrappedAtoms
 from sim.world.detectors.counter import Counter
 from sim.world.scenario.paths import ROLES
 from sim.world.scenario.truth import NodeTruth
 
 
-class LitAtom(InterfaceAtom):
-    """The atom in the node's beams; its fluorescence falls on `counter`. Excitation light is the link's to follow."""
+class LitAtoms(TrappedAtoms):
+    """Atoms in the node's beams, at `port_sites` and others; fluorescence of the former falls on `counter`."""
 
-    def __init__(self, name: str, truth: NodeTruth, species: Species, rng: np.random.Generator,
-                 counter: Counter) -> None:  # fmt: skip
+    def __init__(self, name: str, truth: NodeTruth, species: Species, rng: np.random.Generator, counter: Counter,
+                 port_sites: tuple[int, ...]) -> None:  # fmt: skip
         super().__init__(name, truth, species, rng)
-        self.counter = counter
+        self.counter, self.port_sites = counter, port_sites
+        self._at_ports, self._everywhere = np.array(sorted(port_sites)), np.arange(len(self.register))
         self.beams = {role: Beam(truth.aom) for role in ROLES}
         self.mot_coil = self.microwave_on = False
         self._microwave_mu = 0  # when it was switched on
+        self.tweezers: Tweezers | None = None  # the array's camera, hiding light and AWG, if the node has one
+        self.gate: RydbergGate | None = None  # its Rydberg light, likewise
         self.pumping_edges = lru_cache(maxsize=64)(self._pumping_edges)
 
     def switch_microwave(self, t_mu: int, on: bool) -> None:
@@ -51,29 +58,29 @@ class LitAtom(InterfaceAtom):
         if truth.pumping != self.truth.pumping:
             self.pumping_edges.cache_clear()
         super().apply(truth, t_mu)
+        if self.tweezers is not None:
+            self.tweezers.apply()
         for beam in self.beams.values():
             beam.set_aom(truth.aom)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def evolve(self, t_mu: int) -> None:
-        """Let the atom live under the present light until t_mu."""
+        """Let the atoms live under the present light until t_mu."""
         start_mu = self.now_mu
         if t_mu <= start_mu:
             return
         self.now_mu = t_mu
         if self.lit:
-            self.before_touch()
+            self.register.before_touch()
             self._under_light(start_mu, t_mu)
-        if self.death_mu <= t_mu:
-            self.before_touch()
-            self.lose()
-        if self.tweezers is not None:
-            self.tweezers.idle(t_mu)
+        if self.register.next_death_mu <= t_mu:
+            self.register.before_touch()
+            self.take_dead(t_mu)
 
     @property
     def lit(self) -> bool:
-        """Whether light or a microwave acts on the atom."""
+        """Whether light or a microwave acts on atoms."""
         power = self.beams
         return bool(
             power["cooling"].power or power["pumping"].power or power["repump"].power or power["pushout"].power
@@ -83,99 +90,115 @@ class LitAtom(InterfaceAtom):
         )  # fmt: skip
 
     def _under_light(self, start_mu: int, stop_mu: int) -> None:
-        dt = (stop_mu - start_mu) * 1e-9
-        beams = self.beams
+        beams, hidden = self.beams, self.tweezers is not None and self.tweezers.hidden
         if self._flight is not None:
-            self.lose()
+            self.lose_flying()
         if self.gate is not None:
             if beams["rydberg_420"].power and beams["rydberg_1013"].power:
                 self.gate.drive(start_mu, stop_mu)
             if self.microwave_on or any(beam.power for role, beam in beams.items() if not role.startswith("rydberg")):
-                self.settle_gate()
-                self.gate.global_drives.act(start_mu, stop_mu)
+                self.gate.settle()
         if beams["cooling"].power:
             cooling = min(beams["cooling"].power, 1.0)
             self.counter.shine(start_mu, stop_mu, self.truth.imaging.background_hz * cooling)
             if beams["repump"].power:
-                self._load(dt) if self.mot_coil else self._cool(start_mu, stop_mu, cooling)
-                if self.tweezers is not None:
-                    self.tweezers.shine(start_mu, stop_mu, cooling, self.mot_coil)
-        if self.label == ABSENT:
-            return
+                seen = self._at_ports if hidden else self._everywhere
+                (self._load if self.mot_coil else self._cool)(seen, start_mu, stop_mu, cooling)
+        together = self.gate is not None and self.gate.global_drives
+        for site in self.gate.sites if self.gate is not None and together and not hidden else self.port_sites:
+            if self.register.label.item(site) != ABSENT:
+                self._drive(site, start_mu, stop_mu, together)
+
+    def _drive(self, site: int, start_mu: int, stop_mu: int, together: bool) -> None:
+        """Let the light that is on few atoms act on one; `together`: READY is the qubit's |2>."""
+        beams, dt = self.beams, (stop_mu - start_mu) * 1e-9
         if beams["pumping"].power or (beams["repump"].power and not beams["cooling"].power):
-            self._pump(dt)
-        if self.label in (QUBIT, F1):
-            if beams["raman_a"].power and beams["raman_b"].power:
-                self.qubit(start_mu).turn(self.name, self.raman_pulse, start_mu, dt)
-            if self.microwave_on:
-                self.qubit(start_mu).turn(self.name, self.microwave_pulse, start_mu, dt)
+            self._pump(site, dt)
+        label = self.register.label.item(site)
+        if label in (QUBIT, F1) and beams["raman_a"].power and beams["raman_b"].power:
+            self.register.qubit(site, start_mu).turn(self.raman_pulse, start_mu, dt)
+            label = QUBIT
+        if self.microwave_on and (label in (QUBIT, F1) or (together and label == READY)):
+            if label == READY:
+                self.register.alone(site, 2, start_mu)
+            self.register.qubit(site, start_mu).turn(self.microwave_pulse, start_mu, dt)
         if beams["pushout"].power:
-            self._push_out(start_mu, dt * beams["pushout"].power)
+            self._push_out(site, start_mu, dt * beams["pushout"].power)
 
-    # -- light that moves atoms between labels, or takes them away -----------------------------------------------------
+    # -- light that is everywhere --------------------------------------------------------------------------------------
 
-    def _load(self, dt: float) -> None:
-        before = self.label != ABSENT
-        if self.trap_k > 0 and load(self.rng, int(before), dt, self.truth.loading):
-            if not before:
-                self._begin_life()
-            self.leave_cluster()
-            self.label, self.temperature_k = F2, self.truth.atom.temperature_k
-        else:
-            self.lose()
+    def _load(self, sites: Ints, start_mu: int, stop_mu: int, power: float) -> None:
+        """Let atoms arrive and collide, each site on its own (`sim.physics.loading`); none stays without a trap."""
+        register, atom, loading = self.register, self.truth.atom, self.truth.loading
+        before = register.label[sites] != ABSENT
+        if register.trap_k == 0:
+            register.lose_all(sites[before])
+            return
+        dt, end = (stop_mu - start_mu) * 1e-9, stationary_filling(loading)
+        chance = end + (before - end) * math.exp(-relaxation_hz(loading) * dt)
+        after = self.rng.random(len(sites)) < chance
+        fresh = sites[after & ~before]
+        if len(fresh):
+            register.arrive(fresh, stop_mu)
+        register.leave_all(sites[before])
+        register.lose_all(sites[before & ~after])
+        there = sites[after]
+        register.label[there], register.temperature_k[there] = F2, atom.temperature_k
+        if self.tweezers is not None:
+            self.tweezers.camera.see(there, dt * power)
 
-    def _cool(self, start_mu: int, stop_mu: int, power: float) -> None:
-        """Molasses light: fluorescence at the counter, cooling, and now and then the loss of the atom inside the
+    def _cool(self, sites: Ints, start_mu: int, stop_mu: int, power: float) -> None:
+        """Molasses light: fluorescence at counter and camera, cooling, and now and then the loss of an atom inside the
         exposure.
         """
-        if self.label == ABSENT:
+        register, light = self.register, self.truth.imaging
+        sites = sites[register.label[sites] != ABSENT]
+        if not len(sites):
             return
-        light: Imaging = self.truth.imaging
-        loss_hz = light.loss_hz * power
-        lives_mu = self.rng.exponential(1e9 / loss_hz) if loss_hz > 0 else math.inf
-        bright_mu = int(min(lives_mu, stop_mu - start_mu))
-        self.counter.shine(start_mu, min(stop_mu, start_mu + bright_mu), light.atom_hz * power)
+        dt_mu, loss_hz = stop_mu - start_mu, light.loss_hz * power
+        lives_mu = self.rng.exponential(1e9 / loss_hz, len(sites)) if loss_hz > 0 else np.full(len(sites), math.inf)
+        bright_mu = np.minimum(lives_mu, dt_mu).astype(np.int64)
         if self.tweezers is not None:
-            self.tweezers.shine_port(bright_mu * 1e-9 * power)
-        if lives_mu < stop_mu - start_mu:
-            self.lose()
-            return
-        self.leave_cluster()
-        self.label = F2
-        final, decay = (
-            self.truth.atom.temperature_k,
-            math.exp(-(stop_mu - start_mu) * 1e-9 * power / self.truth.atom.cooling_time_s),
-        )
-        self.temperature_k = final + (self.temperature_k - final) * decay
+            self.tweezers.camera.see(sites, np.asarray(bright_mu * (1e-9 * power)))
+        for site in self.port_sites:
+            if register.label.item(site) != ABSENT:
+                stop = start_mu + bright_mu.item(sites.searchsorted(site))
+                self.counter.shine(start_mu, min(stop_mu, stop), light.atom_hz * power)
+        register.leave_all(sites)
+        register.label[sites] = F2
+        final, decay = self.truth.atom.temperature_k, math.exp(-dt_mu * 1e-9 * power / self.truth.atom.cooling_time_s)
+        register.temperature_k[sites] = final + (register.temperature_k[sites] - final) * decay
+        register.lose_all(sites[lives_mu < dt_mu])
 
-    def _pump(self, dt: float) -> None:
-        beams = self.beams
-        self.leave_cluster()
-        edges = self.pumping_edges(beams["repump"].power, beams["pumping"].power, dt)[self.label - F1]
-        self.label = F1 + bisect_right(edges, self.rng.random())
-        self.heat(dt * self.truth.atom.pump_heating_k_s * beams["pumping"].power)
+    # -- light that moves single atoms between labels, or takes them away ----------------------------------------------
+
+    def _pump(self, site: int, dt: float) -> None:
+        beams, register = self.beams, self.register
+        register.leave(site)
+        edges = self.pumping_edges(beams["repump"].power, beams["pumping"].power, dt)[register.label.item(site) - F1]
+        register.label[site] = F1 + bisect_right(edges, self.rng.random())
+        register.heat(site, dt * self.truth.atom.pump_heating_k_s * beams["pumping"].power)
 
     def _pumping_edges(self, repump: float, pump: float, dt: float) -> list[list[float]]:
         """Return, for each start F1, F2, READY, the cumulative chances of the first two ends."""
         rates = generator(self.truth.pumping, repump, pump)
         return [row[:2] for row in np.cumsum(transition(rates, dt).T, axis=1).tolist()]
 
-    def _push_out(self, start_mu: int, exposure_s: float) -> None:
-        light = self.truth.pushout
+    def _push_out(self, site: int, start_mu: int, exposure_s: float) -> None:
+        light, register = self.truth.pushout, self.register
         if self.rng.random() < -math.expm1(-light.leak_hz * exposure_s):
-            self.lose()
-        elif self.label in (F2, READY):
+            register.lose(site)
+        elif register.label.item(site) in (F2, READY):
             if self.rng.random() < -math.expm1(-light.loss_hz * exposure_s):
-                self.lose()
-        elif self.cluster is not None:
-            cluster = self.qubit(start_mu)
-            if cluster.drop_level(self.name, 2, self.rng):
-                self._cluster, self.label = None, F2
-                self._push_out(start_mu, exposure_s)
+                register.lose(site)
+        elif register.part(site) is not None and register.qubit(site, start_mu).drop_level(2, self.rng):
+            del register.handles[site]
+            register.label[site] = F2
+            self._push_out(site, start_mu, exposure_s)
 
     # -- light that turns qubits ---------------------------------------------------------------------------------------
 
-    def raman_pulse(self, noise: Member, start_mu: int, dt: float) -> Complexes:
+    def raman_pulse(self, noise: Part, start_mu: int, dt: float) -> Complexes:
         """Return what the Raman light does for dt seconds to an atom with this noise."""
         a, b = self.beams["raman_a"], self.beams["raman_b"]
         rabi = self.truth.raman.rabi_rad_s * math.sqrt(a.power * b.power) * noise.raman_scale
@@ -184,7 +207,7 @@ class LitAtom(InterfaceAtom):
         pulse = raman(rabi, detuning, b.phase_rad(start_mu) - a.phase_rad(start_mu), dt)
         return _turned(pulse, drive * dt)
 
-    def microwave_pulse(self, noise: Member, start_mu: int, dt: float) -> Complexes:
+    def microwave_pulse(self, noise: Part, start_mu: int, dt: float) -> Complexes:
         """Return what the microwave does for dt seconds to an atom with this noise, in a pulse that may be on already:
         the drive goes on in its own frame, whatever else happens on the way.
         """

@@ -13,7 +13,8 @@ Sources: as `sim.physics.rydberg`; J. Dalibard, Y. Castin, K. Molmer, PRL 68, 58
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,45 +23,54 @@ from sim.physics.constants import BOLTZMANN_J_K
 from sim.physics.evolution import propagator
 from sim.physics.rydberg import pair_shift_rad_s
 from sim.physics.rydberg import state as rydberg_state
-from sim.world.atoms.global_drives import GlobalDrives
+from sim.physics.species import Species
+from sim.world.atoms.beam import Beam
 from sim.world.atoms.labels import F2, READY
-from sim.world.atoms.states import Cluster, Stored
+from sim.world.atoms.register import Register
+from sim.world.atoms.states import LEVELS, JointState, Part
 from sim.world.scenario.array_truth import RydbergTruth
 
-if TYPE_CHECKING:
-    from sim.world.network.node import Node
-
 Complexes = npt.NDArray[np.complex128]
-Site = tuple[int, int]
-_R = 3  # the level |r>, after |0>, |1>, |2>
+_R = LEVELS  # the level |r>, after |0>, |1>, |2>
 _STEPS = 64  # of a stretch of light in which an atom decays: when it does is known to this fraction
 
 
 class Atom(NamedTuple):
-    """One atom in the light: its site, its name in the cluster, its Doppler shift in rad/s."""
+    """One atom in the light: its site, its part in the joint state, its Doppler shift in rad/s."""
 
-    site: Site
-    name: str
+    site: int
+    part: Part
     shift_rad_s: float
 
 
 class RydbergGate:
-    """The Rydberg beams of one node with an array. Atoms stay `excited` from the first light until they are settled."""
+    """The Rydberg beams on a port of a node with an array, and the sites beside it. Atoms stay in `atoms` from the
+    first light until they are settled.
+    """
 
-    def __init__(self, node: Node, rng: np.random.Generator) -> None:
-        assert node.tweezers is not None
-        self.node, self.array, self.rng = node, node.tweezers, rng
+    def __init__(self, register: Register, beams: Mapping[str, Beam], species: Species, port: tuple[int, int],
+                 rng: np.random.Generator) -> None:  # fmt: skip
+        self.register, self.beams, self.species, self.rng = register, beams, species, rng
         self.atoms: list[Atom] = []
-        self.global_drives = GlobalDrives(self, rng)
-        self._cluster: Cluster | None = None
+        row, column = port
+        rows, columns = register.shape
+        beside = [(row, column), (row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)]
+        # The sites in the light: the port's first, then those beside it.
+        self.sites = tuple(r * columns + c for r, c in beside if 0 <= r < rows and 0 <= c < columns)
+        self._state: JointState | None = None
         self._scale = 1.0
         self._until_mu = 0
 
     @property
     def truth(self) -> RydbergTruth:
         """Return what is true of the light now."""
-        assert self.node.truth.rydberg is not None
-        return self.node.truth.rydberg
+        assert self.register.truth.rydberg is not None
+        return self.register.truth.rydberg
+
+    @property
+    def global_drives(self) -> bool:
+        """Return whether the other light of the port is on these sites, too."""
+        return self.truth.global_drives
 
     def drive(self, start_mu: int, stop_mu: int) -> None:
         """Let constant light of both beams act between two times."""
@@ -68,7 +78,7 @@ class RydbergGate:
             self._excite(start_mu)
         if not self.atoms:
             return
-        blue, red = self.node.beams["rydberg_420"], self.node.beams["rydberg_1013"]
+        blue, red = self.beams["rydberg_420"], self.beams["rydberg_1013"]
         if start_mu > self._until_mu:  # |r> goes on between two pulses
             self._evolve(0.0, 0.0, 0.0, (start_mu - self._until_mu) * 1e-9)
         if not self.atoms:
@@ -83,66 +93,53 @@ class RydbergGate:
 
     def settle(self) -> None:
         """Something else is about to touch the atoms: one in |r> is lost, the others are qubits again."""
-        atoms, self.atoms = self.atoms, []
+        atoms, self.atoms, self.register.unsettled = self.atoms, [], None
         for atom in atoms:
-            assert self._cluster is not None
-            axis = self._cluster.members[atom.name].axis
-            if self._cluster.drop_level(atom.name, _R, self.rng):
-                self.array.vanish(atom.site)
+            if atom.part.drop_level(_R, self.rng):
+                self.register.vanish(atom.site)
             else:
-                self._cluster.state = np.take(self._cluster.state, range(_R), axis=axis)
-        self._cluster = None
+                atom.part.state.psi = np.take(atom.part.state.psi, range(_R), axis=atom.part.axis)
+        self._state = None
 
     # -- who takes part ------------------------------------------------------------------------------------------------
 
     def _excite(self, t_mu: int) -> None:
-        """Gather the atoms that may be in F = 2 into one cluster with a fourth level each."""
+        """Gather the atoms that may be in F = 2 into one state with a fourth level each."""
         self._until_mu = t_mu
         self._scale = 1 + self.truth.rabi_rms * float(self.rng.standard_normal())
-        found = [(site, stored) for site in self.sites() if (stored := self.qubit(site, t_mu)) is not None]
+        found = [(site, part) for site in self.sites if (part := self._part(site, t_mu)) is not None]
         if not found:
             return
-        whole = found[0][1].cluster
-        for _, stored in found[1:]:
-            if stored.cluster.members is not whole.members:
-                whole.absorb(stored.cluster)
-        excited = {whole.members[stored.name].axis for _, stored in found}
-        whole.state = np.pad(whole.state, [(0, int(axis in excited)) for axis in range(whole.state.ndim)])
-        self.atoms = [Atom(site, stored.name, self._doppler(site)) for site, stored in found]
-        self._cluster = whole
+        whole = found[0][1].state
+        for _, part in found[1:]:
+            if part.state is not whole:
+                whole.merge(part.state)
+        excited = {part.axis for _, part in found}
+        whole.psi = np.pad(whole.psi, [(0, int(axis in excited)) for axis in range(whole.psi.ndim)])
+        self.atoms = [Atom(site, part, self._doppler(site)) for site, part in found]
+        self._state, self.register.unsettled = whole, self.settle
 
-    def sites(self) -> list[Site]:
-        """Return the sites in the light: the port's first, then those beside it."""
-        row, column = self.array.port
-        rows, columns = self.array.shape
-        beside = [(row, column), (row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)]
-        return [site for site in beside if 0 <= site[0] < rows and 0 <= site[1] < columns]
-
-    def qubit(self, site: Site, t_mu: int) -> Stored | None:
+    def _part(self, site: int, t_mu: int) -> Part | None:
         """Return the part in a quantum state of an atom that light could excite; None for any other."""
-        label = self.array.label(*site)
-        if self.array.cluster(*site) is None:
-            if label not in (F2, READY):
-                return None
-            name = self.node.name if site == self.array.port else self.node.new_name()
-            member = self.node.new_member(0, t_mu)
-            self.array.entangle(site, Stored(Cluster(np.array([0, 0, 1], dtype=complex), {name: member}), name))
-        return self.array.stored(site)
+        part = self.register.part(site)
+        if part is None and self.register.label.item(site) in (F2, READY):
+            part = self.register.alone(site, 2, t_mu)
+        return part
 
-    def _doppler(self, site: Site) -> float:
-        temperature = float(self.array.temperature_k[site])
-        speed = math.sqrt(BOLTZMANN_J_K * temperature / self.node.species.mass_kg)
+    def _doppler(self, site: int) -> float:
+        temperature = self.register.temperature_k.item(site)
+        speed = math.sqrt(BOLTZMANN_J_K * temperature / self.species.mass_kg)
         return self.truth.wavenumber_rad_m * speed * float(self.rng.standard_normal())
 
     # -- what the light does -------------------------------------------------------------------------------------------
 
     def _evolve(self, rabi_rad_s: float, phase_rad: float, away_rad_s: float, t_s: float) -> None:
         """Integrate light of constant tones; `away_rad_s` its frequency above the resonance. An atom may decay."""
-        cluster = self._cluster
-        assert cluster is not None
+        state = self._state
+        assert state is not None
         hamiltonian = self._hamiltonian(rabi_rad_s, phase_rad, away_rad_s)
-        axes = [cluster.members[atom.name].axis for atom in self.atoms]
-        front = np.moveaxis(cluster.state, axes, range(len(axes)))
+        axes = [atom.part.axis for atom in self.atoms]
+        front = np.moveaxis(state.psi, axes, range(len(axes)))
         psi, left = front.reshape(len(hamiltonian), -1), float(self.rng.random())
         after, done_s = propagator(hamiltonian, t_s) @ psi, t_s
         decays = float(np.linalg.norm(after)) ** 2 < left
@@ -153,7 +150,7 @@ class RydbergGate:
                 after, done_s = step @ after, done_s + t_s / _STEPS
         # Back from the frame of the light to that of the resonance.
         after = np.exp(-1j * away_rad_s * done_s * self._excitations())[:, None] * after / np.linalg.norm(after)
-        cluster.state = np.moveaxis(after.reshape(front.shape), range(len(axes)), axes)
+        state.psi = np.moveaxis(after.reshape(front.shape), range(len(axes)), axes)
         if decays:
             self._decay()
             if self.atoms and t_s > done_s:
@@ -161,16 +158,17 @@ class RydbergGate:
 
     def _decay(self) -> None:
         """Take out the atom whose |r> decayed: the more it is in |r>, the more likely."""
-        assert self._cluster is not None
-        weights = np.array([self._cluster.populations(atom.name)[_R] for atom in self.atoms])
+        weights = np.array([atom.part.populations()[_R] for atom in self.atoms])
         k = int(np.searchsorted(np.cumsum(weights), self.rng.random() * weights.sum(), side="right"))
         atom = self.atoms.pop(min(k, len(weights) - 1))
-        self._cluster.project(atom.name, _R)
-        self.array.vanish(atom.site)
+        atom.part.project(_R)
+        self.register.vanish(atom.site)
+        if not self.atoms:
+            self.register.unsettled = None
 
     def _hamiltonian(self, rabi_rad_s: float, phase_rad: float, away_rad_s: float) -> Complexes:
         """Return H/hbar in the frame of the light, not Hermitian: |r> decays; shape (4^n, 4^n)."""
-        rydberg = rydberg_state(self.node.species.name, self.truth.n)
+        rydberg = rydberg_state(self.species.name, self.truth.n)
         total = np.zeros((4 ** len(self.atoms),) * 2, dtype=complex)
         for k, atom in enumerate(self.atoms):
             one = np.zeros((4, 4), dtype=complex)
@@ -179,10 +177,15 @@ class RydbergGate:
             one[_R, _R] = atom.shift_rad_s - away_rad_s - 0.5j / rydberg.lifetime_s
             total += self._on(one, k)
             for other in range(k):
-                way = self.array.truth.site_m * math.dist(atom.site, self.atoms[other].site)
+                way = self._apart_m(atom.site, self.atoms[other].site)
                 both = np.real(np.diag(self._on(_IN_R, k))) * np.real(np.diag(self._on(_IN_R, other)))
                 total += np.diag(pair_shift_rad_s(rydberg.c6_hz_m6, way) * both)
         return total
+
+    def _apart_m(self, one: int, other: int) -> float:
+        assert self.register.truth.array is not None
+        columns = self.register.shape[1]
+        return self.register.truth.array.site_m * math.dist(divmod(one, columns), divmod(other, columns))
 
     def _on(self, one: Complexes, k: int) -> Complexes:
         """Return an operator of atom k among all."""

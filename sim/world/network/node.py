@@ -1,7 +1,8 @@
 """One node: an atom in a tweezer in front of a photon port, as the link and the bus see it.
 
-    interface_atom   what can happen to the atom
-    lit_atom         what light does to it
+    atoms.register   all its atoms
+    atoms.trap       what holds them
+    atoms.light      what light does to them
     node             what a pulse of excitation light gives: the photon and its way, and what one attempt does
 Edges of the excitation beam delimit pulses, which are handed to the link.
 """
@@ -24,7 +25,8 @@ from sim.physics.interference import Arm, Complexes, Floats
 from sim.physics.pumping import generator, transition
 from sim.physics.species import Species
 from sim.world.atoms.labels import F1
-from sim.world.atoms.light import LitAtom
+from sim.world.atoms.light import LitAtoms
+from sim.world.atoms.states import JointState
 from sim.world.detectors.counter import Counter
 from sim.world.ports.node_cycle import NodeCycle
 from sim.world.scenario.truth import NodeTruth
@@ -35,12 +37,15 @@ _EMPTYING_S = (
 _GRID_S = 1e-9
 
 
-class Node(LitAtom):
-    """One node: the atom in its light, its port with the fibre behind it, and what holds at present (`truth`)."""
+class Node(LitAtoms):
+    """One node: its atoms in their light, its port with the fibre behind it, and what holds at present (`truth`)."""
 
     def __init__(self, name: str, truth: NodeTruth, species: Species, rng: np.random.Generator,
                  counter: Counter) -> None:  # fmt: skip
-        super().__init__(name, truth, species, rng, counter)
+        place = (0, 0) if truth.array is None else (truth.array.port_row, truth.array.port_column)
+        columns = 1 if truth.array is None else truth.array.columns
+        super().__init__(name, truth, species, rng, counter, (place[0] * columns + place[1],))
+        self.site = self.port_sites[0]  # of the atom at the port
         self.piezo_v, self.paddle_v = 0.0, (0.0, 0.0)
         self.flight_s = delay_s(truth.fibre)
         self.epoch = 0  # counts the truths
@@ -61,6 +66,32 @@ class Node(LitAtom):
         self.epoch, self.flight_s = self.epoch + 1, delay_s(truth.fibre)
         if (truth.excitation, truth.port, truth.aom) != (old.excitation, old.port, old.aom):
             self.emission.cache_clear()
+
+    # -- the atom at the port ------------------------------------------------------------------------------------------
+
+    @property
+    def label(self) -> int:
+        """Its label, ABSENT where there is none."""
+        return self.register.label.item(self.site)
+
+    @label.setter
+    def label(self, label: int) -> None:
+        self.register.label[self.site] = label
+
+    @property
+    def temperature_k(self) -> float:
+        """Its temperature."""
+        return self.register.temperature_k.item(self.site)
+
+    @temperature_k.setter
+    def temperature_k(self, temperature_k: float) -> None:
+        self.register.temperature_k[self.site] = temperature_k
+
+    @property
+    def state(self) -> JointState | None:
+        """The quantum state that it takes part in, if any."""
+        part = self.register.part(self.site)
+        return None if part is None else part.state
 
     # -- attempts ------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import numpy as np
 from atomlink.signals import Cycle, CycleResult
 from sim.physics.interference import Midpoint
 from sim.world.atoms.labels import ABSENT, F1, READY
-from sim.world.atoms.states import Birth, Cluster, embed
+from sim.world.atoms.states import Birth, JointState, Part, Unborn, embed
 from sim.world.detectors.counter import Counter
 from sim.world.network.attempt import AttemptModel, Candidates, Gates
 from sim.world.network.cycles import one_by_one, schedule, window_s
@@ -44,7 +44,7 @@ class Link:
         self._blocks: dict[tuple, Iterator[Candidates]] = {}
         self._key: tuple = ()
         for node in nodes:
-            node.before_touch = self.settle
+            node.register.before_touch = self.settle
         for counter in counters:
             counter.on_latch = lambda: self._derive(self.truth)
 
@@ -122,7 +122,7 @@ class Link:
         for pulse in pulses:
             node = self.nodes[pulse.node]
             node.label = flight.ends[pulse.node]
-            node.heat(node.truth.atom.emission_heating_k)
+            node.register.heat(node.site, node.truth.atom.emission_heating_k)
         both = tuple(shape is not None and flight.ends[k] == F1 for k, shape in enumerate(shapes))
         self._entangle(zero, flight.psi, flight.reference_s, both)
 
@@ -145,19 +145,24 @@ class Link:
         times = [zero_mu + (reference - node.flight_s) * 1e9 for node in self.nodes]
         here = [k for k, node in enumerate(self.nodes) if qubits[k] and node.label != ABSENT]
         if len(here) == 2:
-            pair = Birth(lambda: self._cluster(here, embed(psi), times), self.rng)
-            for node in self.nodes:
-                node.born(pair)
+            self._born(here, embed(psi), times)
         elif here:
             # Not entangled: the state is a product, so the largest row or column of it is this atom's.
             matrix = psi.reshape(2, 2) if here == [0] else psi.reshape(2, 2).T
             column = matrix[:, int(np.argmax(np.abs(matrix).sum(axis=0)))]
             state = embed(column / np.linalg.norm(column))
-            self.nodes[here[0]].born(Birth(lambda: self._cluster(here, state, times), self.rng))
+            self._born(here, state, times)
 
-    def _cluster(self, here: list[int], state: np.ndarray, times: list[float]) -> Cluster:
-        members = {self.nodes[k].name: self.nodes[k].new_member(axis, times[k]) for axis, k in enumerate(here)}
-        return Cluster(state, members)
+    def _born(self, here: list[int], psi: np.ndarray, times: list[float]) -> None:
+        """Leave the atoms of some nodes in a state that is built when it is needed."""
+
+        def build() -> list[Part]:
+            parts = [self.nodes[k].register.new_part(times[k]) for k in here]
+            return JointState(psi, parts).parts[:]
+
+        birth = Birth(build, self.rng)
+        for index, k in enumerate(here):
+            self.nodes[k].register.become(self.nodes[k].site, Unborn(birth, index))
 
     # -- cycles repeated by the gateware
     # ----------------------------------------------------------------------------------------
@@ -174,9 +179,11 @@ class Link:
         model, heating = self.model(cycle, outputs)
         done = 0
         while done < left:
-            labels = (self.nodes[0].chain_label(), self.nodes[1].chain_label())
+            labels = (self.nodes[0].register.chain_label(self.nodes[0].site),
+                      self.nodes[1].register.chain_label(self.nodes[1].site))  # fmt: skip
             passage = model.passage(labels[0] * 4 + labels[1])
-            losses = [node.cycles_until_loss(rise) for node, rise in zip(self.nodes, heating, strict=True)]
+            losses = [node.register.cycles_until_loss(node.site, rise)
+                      for node, rise in zip(self.nodes, heating, strict=True)]  # fmt: skip
             stop = min([left - done, *(loss for loss in losses if loss is not None)])
             if not passage.converged:
                 stop = min(stop, passage.table_end)
@@ -213,7 +220,7 @@ class Link:
     def _leave_in(self, candidate: Candidates, start_mu: int) -> None:
         ends = candidate.ends[0]
         for k, node in enumerate(self.nodes):
-            node.leave_cluster()
+            node.register.leave(node.site)
             if node.label != ABSENT:
                 node.label = int(ends[k])
         if candidate.heralded[0]:
@@ -235,16 +242,16 @@ class Link:
         index = int(np.searchsorted(weights, self.rng.random() * weights[-1], side="right"))
         self._warm(heating, cycles)
         for node, label, loss in zip(self.nodes, divmod(index, 4), losses, strict=True):
-            node.leave_cluster()
+            node.register.leave(node.site)
             if node.label != ABSENT:
                 node.label = label
             if loss == cycles:
-                node.lose()
+                node.register.lose(node.site)
 
     def _warm(self, heating: tuple[float, float], cycles: int) -> None:
         for node, rise in zip(self.nodes, heating, strict=True):
             if node.label != ABSENT:
-                node.temperature_k += rise * cycles  # whether this lost the atom was drawn before
+                node.register.temperature_k[node.site] += rise * cycles  # whether this lost the atom was drawn before
 
     def _candidates(self, model: AttemptModel, labels: tuple[int, int]) -> Iterator[Candidates]:
         key = (id(model), labels)
