@@ -16,6 +16,7 @@ import numpy as np
 
 from analysis.load import Run
 from atomlink.errors import DataError
+from atomlink.files import replacing
 
 TABLES = ("shots", "scan", "hom")
 WIDEST = 1000  # columns of a table
@@ -41,12 +42,10 @@ def to_csv(run: Run, folder: str | os.PathLike[str]) -> list[Path]:
     written = []
     for prefix, columns in found.items():
         path = Path(folder) / f"{run.rid:09}-{run.class_name}-{prefix}.csv"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow([_header(run, prefix, name) for name in columns])
             writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-        os.replace(temporary, path)
         written.append(path)
     return written
 
@@ -56,9 +55,9 @@ def to_netcdf(run: Run, folder: str | os.PathLike[str]) -> Path:
     path = Path(folder) / f"{run.rid:09}-{run.class_name}.nc"
     dataset = to_xarray(run)
     wide = {name: dataset[name].astype("float64") for name in dataset if dataset[name].dtype == "int64"}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    dataset.assign(wide).to_netcdf(temporary, engine="scipy")  # netCDF 3 has no 64-bit integers; 2^53 ns are 104 days
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        # netCDF 3 has no 64-bit integers; 2^53 ns are 104 days
+        dataset.assign(wide).to_netcdf(temporary, engine="scipy")
     return path
 
 

@@ -1,42 +1,39 @@
 """Keep every shot as it happens: an append-only, checksummed journal beside the results file, and what recovers a run
 from it.
 
-File: one header line `atomlink-journal 1 <crc32> <JSON>`, then records of length u32, crc32 u32 (little endian) and
-payload JSON. In a row a key without a dot is a column of `shots.*` (or of what the header's `columns` says, `scan.*`),
-a key with a dot is a run-level dataset whose last value wins. An HDF5 file that is killed while written cannot be read
-again, and ARTIQ writes its file only at the end: hence a format of our own.
+What a file consists of is in analysis/records.py. An HDF5 file that is killed while written cannot be read again, and
+ARTIQ writes its file only at the end: hence a format of our own.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import struct
 import threading
 import time
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from analysis import schema
-from analysis.load import whole_of
+from analysis.load import Run, whole_of
+from analysis.records import COPY, Row, TornHeaderError, header_line, record, shots_of
+from analysis.records import read_journal as read_journal  # where others look for it
 from analysis.veto import is_vetoed
-from atomlink.errors import DataError, LabError
+from atomlink.errors import DataError
+from atomlink.interrupts import held
 
 try:
     import fcntl
 except ImportError:  # not POSIX: no locks, so recovering a live journal is for the user to avoid
     fcntl = None  # type: ignore[assignment]
 
-MAGIC = b"atomlink-journal 1 "
-RECORD = struct.Struct("<II")
 COMPLETE = "run.complete"
 VETO = "link.veto_mu"
-
-Row = dict[str, Any]
 
 
 def _plain(value: Any) -> Any:
@@ -49,18 +46,14 @@ def _plain(value: Any) -> Any:
 _encode = json.JSONEncoder(separators=(",", ":"), default=_plain, check_circular=False).encode
 
 
-class TornHeaderError(DataError):
-    """A journal ends within its header: no row was ever acknowledged."""
-
-
 class Journal:
     """An open journal: `append` returns when the operating system has the row, a thread brings it to the disk."""
 
-    def __init__(self, path: Path, descriptor: int, fsync_s: float) -> None:
+    def __init__(self, path: Path, descriptor: int, fsync_s: float, copy: bytes) -> None:
         self.path = path
         self._descriptor = descriptor
         self._fsync_s = fsync_s
-        self._size = os.fstat(descriptor).st_size
+        self._copy = copy  # of the header, to follow the first row: one spoiled place never takes both
         self._dirty = True
         self._failure: OSError | None = None
         self._closing = threading.Event()
@@ -88,8 +81,13 @@ class Journal:
             raise DataError(f"Header of journal `{path}`: {error}.") from None
         if fcntl:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # tells `recover` that the run is alive
-        _write_all(descriptor, MAGIC + b"%08x " % zlib.crc32(text) + text + b"\n")
-        return cls(path, descriptor, fsync_s)
+        try:
+            _write_all(descriptor, header_line(text))
+        except OSError as error:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise DataError(f"Journal `{path}` cannot be written ({error.strerror}): free the disk.") from None
+        return cls(path, descriptor, fsync_s, record(b'{"%s":%s}' % (COPY.encode(), text)))
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Hand one row to the operating system; raises DataError where the row cannot be written or an fsync failed."""
@@ -101,14 +99,15 @@ class Journal:
             payload = _encode(row).encode()
         except TypeError as error:
             raise DataError(f"Row of journal `{self.path}`: {error}.") from None
-        record = RECORD.pack(len(payload), zlib.crc32(payload)) + payload
-        try:
-            _write_all(self._descriptor, record)
-        except OSError as error:
-            os.ftruncate(self._descriptor, self._size)  # half a record would hide every later one
-            raise self._error(error, "free the disk") from None
-        self._size += len(record)
-        self._dirty = True
+        with held():
+            size = os.fstat(self._descriptor).st_size
+            try:
+                _write_all(self._descriptor, record(payload) + self._copy)
+            except OSError as error:
+                os.ftruncate(self._descriptor, size)  # half a record is of no use to anybody
+                raise self._error(error, "free the disk") from None
+            self._copy = b""
+            self._dirty = True
 
     def _error(self, error: OSError, remedy: str) -> DataError:
         return DataError(f"Journal `{self.path}` cannot be written ({error.strerror}): {remedy}.")
@@ -117,12 +116,13 @@ class Journal:
         """Write whether the run is complete, sync and close; closing twice does nothing."""
         if self._closing.is_set():
             return
-        try:
-            self.append({COMPLETE: int(complete)})
-        finally:
-            self._closing.set()
-            self._syncer.join()
-            os.close(self._descriptor)
+        with held():
+            try:
+                self.append({COMPLETE: int(complete)})
+            finally:
+                self._closing.set()
+                self._syncer.join()
+                os.close(self._descriptor)
 
     def __enter__(self) -> Self:
         return self
@@ -145,27 +145,6 @@ class Journal:
                 return
 
 
-def read_journal(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[Row], int]:
-    """Return (header, rows, torn bytes); reading stops at the first record that is cut or whose checksum is bad."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"Journal `{path}` cannot be read ({error.strerror}).") from None
-    header, start = _read_header(path, data)
-    rows: list[Row] = []
-    while start + RECORD.size <= len(data):
-        length, checksum = RECORD.unpack_from(data, start)
-        payload = data[start + RECORD.size : start + RECORD.size + length]
-        if len(payload) != length or zlib.crc32(payload) != checksum or not payload.startswith(b"{"):
-            break  # eight zero bytes, as a power cut leaves them, are a valid empty record: hence the brace
-        try:
-            rows.append(json.loads(payload))
-        except ValueError:
-            break
-        start += RECORD.size + length
-    return header, rows, len(data) - start
-
-
 def fold(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the datasets that a journal holds, as the experiment would have stored them at the end of the run."""
     header, rows, _ = read_journal(path)
@@ -175,14 +154,13 @@ def fold(path: str | os.PathLike[str]) -> dict[str, Any]:
 def fold_rows(header: Mapping[str, Any], rows: list[Row]) -> dict[str, Any]:
     """Return run-level datasets and the columns of the rows; one without a column shows -1 (int) or nan there.
 
-    The header's `columns` says what the columns are called: `shots.*` unless told (`scan.*` of a scan).
+    The header's `columns` says what the columns are called: `shots.*` unless told (`scan.*` of a scan). What makes no
+    sense as `link.veto_mu` vetoes nothing and is kept as text.
     """
     run_level: dict[str, Any] = {COMPLETE: 0, **header.get("datasets", {})}
-    shots: list[Row] = []
     for row in rows:
         run_level.update((key, value) for key, value in row.items() if "." in key)
-        shot = {key: value for key, value in row.items() if "." not in key}
-        shots += [shot] if shot else []
+    shots = shots_of(rows)
     _veto(shots, run_level.get(VETO, ()))
     names = dict.fromkeys(name for shot in shots for name in shot)
     prefix = header.get("columns", "shots")
@@ -190,13 +168,16 @@ def fold_rows(header: Mapping[str, Any], rows: list[Row]) -> dict[str, Any]:
     return {key: schema.stored(key, value) for key, value in {**run_level, **columns}.items()}
 
 
-def _veto(shots: list[Row], intervals_mu: Sequence[Sequence[int]]) -> None:
+def _veto(shots: list[Row], intervals_mu: Any) -> None:
     """Mark the shots of times in which a lock may have been lost; that is known only after they were written."""
-    if intervals_mu:
-        heralds = [shot.get("t_herald_mu", schema.MISSING_INT) for shot in shots]
-        for shot, vetoed in zip(shots, is_vetoed(heralds, intervals_mu), strict=True):
-            if vetoed:
-                shot["valid"] = 0
+    heralds = [shot.get("t_herald_mu", schema.MISSING_INT) for shot in shots]
+    try:
+        vetoed = is_vetoed(heralds, intervals_mu)
+    except (TypeError, ValueError, OverflowError):
+        return
+    for shot, out in zip(shots, vetoed, strict=True):
+        if out:
+            shot["valid"] = 0
 
 
 def _column(shots: list[Row], name: str) -> list[Any]:
@@ -209,18 +190,6 @@ def _missing_like(value: Any) -> Any:
     if isinstance(value, list):
         return [_missing_like(entry) for entry in value]
     return "" if isinstance(value, str) else float("nan") if isinstance(value, float) else schema.MISSING_INT
-
-
-def _read_header(path: str | os.PathLike[str], data: bytes) -> tuple[dict[str, Any], int]:
-    line, newline, _ = data.partition(b"\n")
-    checksum, _, text = line.removeprefix(MAGIC).partition(b" ")
-    if not newline and (MAGIC.startswith(line[: len(MAGIC)]) or line.startswith(MAGIC)):
-        raise TornHeaderError(f"Journal `{path}` ends within its header: the run was killed before its first shot.")
-    if not line.startswith(MAGIC) or checksum != b"%08x" % zlib.crc32(text):
-        raise DataError(
-            f"File `{path}` is not a journal: it must begin with `{MAGIC.decode().strip()}` and a valid checksum."
-        )
-    return json.loads(text), len(line) + 1
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -255,32 +224,52 @@ def recover(path: str | os.PathLike[str]) -> list[Recovery]:
 
 
 def _recover_one(journal: Path) -> Recovery:
-    if _is_locked(journal):
-        return Recovery(journal, "running", 0, 0, "its experiment still writes it")
+    """Recover one journal; whatever is odd about it does not keep the others from being recovered."""
     try:
-        header, rows, torn = read_journal(journal)
-        datasets = fold_rows(header, rows)
+        if _is_locked(journal):
+            return Recovery(journal, "running", 0, 0, "its experiment still writes it")
+        return _written_or_kept(journal)
     except TornHeaderError as error:
         return Recovery(journal, "empty", 0, 0, str(error))
-    except LabError as error:
-        return Recovery(journal, "failed", 0, 0, str(error))
-    shots = sum(any("." not in key for key in row) for row in rows)
+    except Exception as error:  # noqa: BLE001 - said in the line of this journal; see above
+        said = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+        return Recovery(journal, "failed", 0, 0, " | ".join(said.splitlines()))
+
+
+def _written_or_kept(journal: Path) -> Recovery:
     from analysis import archive  # here, because experiments import this module and only `recover` needs HDF5
 
+    header, rows, torn = read_journal(journal)
+    datasets, shots = fold_rows(header, rows), len(shots_of(rows))
     results, whole = journal.with_suffix(".h5"), whole_of(journal)
-    state = archive.state_of(results)
-    if state == "missing" and whole is not None and archive.state_of(whole) == "good":
-        return Recovery(journal, "kept", shots, torn, f"part of `{whole.name}`, which is readable")
-    if state == "good":
-        return Recovery(journal, "kept", shots, torn, f"`{results.name}` is readable")
+    state, run = archive.state_of(results)
     if state == "busy":
         return Recovery(journal, "running", shots, torn, f"`{results.name}` is open in another process")
+    if state == "missing" and whole is not None and archive.state_of(whole)[0] == "good":
+        return Recovery(journal, "kept", shots, torn, f"part of `{whole.name}`, which is readable")
+    if run is not None and not _lacking(run, datasets, archive.odd_name):
+        return Recovery(journal, "kept", shots, torn, f"`{results.name}` is readable, {run.integrity}")
+    units: Mapping[str, Any] = {}
     detail = f"`{results.name}` was missing"
-    if state == "unreadable":
-        os.replace(results, results.with_name(results.name + ".unreadable"))
-        detail = f"`{results.name}` was unreadable and is kept as `{results.name}.unreadable`"
-    archive.write_results(results, header, datasets)
+    if state != "missing":
+        why = "unreadable" if run is None else "incomplete"
+        detail = f"`{results.name}` was {why} and is kept as `{results.name}.{why}`"
+        os.replace(results, results.with_name(f"{results.name}.{why}"))
+    if run is not None:  # what only the file has stays: fits, what the run believed
+        datasets, units = {**run.datasets, **datasets}, run.metadata
+        header = {**header, "archive": run.archive, "start_time": run.start_time, "run_time": run.run_time,
+                  "artiq_version": run.artiq_version}  # fmt: skip
+    odd = archive.write_results(results, header, datasets, units)
+    if odd:
+        detail += f"; as text, because HDF5 has no such names or values: {', '.join(odd)}"
     return Recovery(journal, "written", shots, torn, detail)
+
+
+def _lacking(run: Run, datasets: Mapping[str, Any], odd_name: Callable[[str], str]) -> bool:
+    """Return whether a results file lacks shots that the journal has: its run was interrupted while it filed them."""
+    return any(np.ndim(value) and odd_name(key) not in run.datasets and
+               (key not in run.datasets or np.shape(run.datasets[key])[:1] < np.shape(value)[:1])
+               for key, value in datasets.items())  # fmt: skip
 
 
 def _is_locked(journal: Path) -> bool:

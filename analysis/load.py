@@ -11,19 +11,21 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from analysis import digest
 from atomlink.errors import DataError
 
-if TYPE_CHECKING:
-    import h5py  # imported where a file is read: `import analysis` alone must stay fast
-
 FILE_NAME = re.compile(r"(?P<rid>\d+)-(?P<class_name>\w+)$")
+
+
+class BusyError(DataError):
+    """Another process writes the file."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Run:
     datasets: Mapping[str, Any]
     archive: Mapping[str, Any]
     metadata: Mapping[str, Mapping[str, Any]]
+    integrity: str = digest.UNCHECKED  # what the file's digest said of it, see analysis/digest.py
 
     @property
     def label(self) -> str:
@@ -77,19 +80,45 @@ def load(source: int | str | os.PathLike[str], results: str | os.PathLike[str] |
     path = find(source, results) if isinstance(source, int) else Path(source)
     if not Path(path).is_file():
         raise DataError(f"Results file `{path}` does not exist: give the .h5 file of a run.")
-    import h5py
+    return _open(Path(path))
+
+
+def _open(path: Path) -> Run:
+    import h5py  # here: `import analysis` alone must stay fast
 
     try:
-        with h5py.File(path, "r") as file:
-            return _read(Path(path), file)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"Results file `{path}` is not laid out as ARTIQ does it: {error}.") from None
-    except OSError as error:
-        reason = str(error).splitlines()[0]
+        opened = h5py.File(path, "r")
+    except BlockingIOError:
+        raise BusyError(f"Results file `{path}` is being written: wait for its run to end.") from None
+    except Exception as error:  # noqa: BLE001 - as below
         raise DataError(
-            f"Results file `{path}` is not readable HDF5 ({reason}): "
-            "`atomlink recover` writes it anew if its journal is beside it."
+            f"Results file `{path}` is not readable HDF5 ({_first_line(error)}): {_remedy(path)}."
         ) from None
+    try:
+        with opened as file:
+            found = digest.contents(file)
+            groups = [name for name in file if hasattr(file[name], "visititems")]
+        integrity = digest.check(found)
+    except Exception as error:  # noqa: BLE001 - HDF5 answers damage with any exception that there is
+        raise DataError(f"Results file `{path}` is damaged ({_first_line(error)}): {_remedy(path)}.") from None
+    if "datasets" not in groups:
+        raise DataError(f"File `{path}` is not an ARTIQ results file: it must have a group `datasets`.")
+    try:
+        return replace(_read(path, found), integrity=integrity)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DataError(f"Results file `{path}` is not laid out as ARTIQ does it: {_first_line(error)}.") from None
+
+
+def _first_line(error: BaseException) -> str:
+    said = str(error).strip().splitlines()
+    return said[0] if said else type(error).__name__
+
+
+def _remedy(path: Path) -> str:
+    journal = path.with_suffix(".journal")
+    if journal.is_file():
+        return f"`atomlink recover {path}` writes it anew from its journal"
+    return "it has no journal beside it from which `atomlink recover` could write it anew, so restore it from a copy"
 
 
 def find(rid: int, results: str | os.PathLike[str] | None = None) -> Path:
@@ -121,12 +150,10 @@ def _results_folder() -> Path:
                     "`results`.")
 
 
-def _read(path: Path, file: h5py.File) -> Run:
-    if not hasattr(file.get("datasets"), "visititems"):  # not a group
-        raise DataError(f"File `{path}` is not an ARTIQ results file: it must have a group `datasets`.")
-    datasets, metadata = _group(file["datasets"])
-    archive, _ = _group(file["archive"]) if "archive" in file else ({}, {})
-    top = {key: _value(file[key]) for key in ("rid", "start_time", "run_time", "artiq_version", "expid") if key in file}
+def _read(path: Path, found: Mapping[str, digest.Item]) -> Run:
+    datasets, archive = _group("datasets/", found), _group("archive/", found)
+    names = ("rid", "start_time", "run_time", "artiq_version", "expid")
+    top = {name: _plain(found[name].value) for name in names if name in found}
     named = FILE_NAME.search(path.stem)
     expid = _decode(path, top["expid"]) if "expid" in top else {}
     class_name = expid.get("class_name") or (named["class_name"] if named else path.stem)
@@ -138,28 +165,16 @@ def _read(path: Path, file: h5py.File) -> Run:
         run_time=float(top.get("run_time", 0.0)),
         artiq_version=str(top.get("artiq_version", "unknown")),
         expid=expid,
-        datasets=datasets,
-        archive=archive,
-        metadata=metadata,
-    )
+        datasets={key: _plain(item.value) for key, item in datasets.items()},
+        archive={key: _plain(item.value) for key, item in archive.items()},
+        metadata={key: {name: _plain(value) for name, value in item.attributes.items()}
+                  for key, item in datasets.items()},
+    )  # fmt: skip
 
 
-def _group(group: h5py.Group) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return values and attributes by full name; a dataset named `a/b` lies in a group `a`."""
-    values: dict[str, Any] = {}
-    attributes: dict[str, dict[str, Any]] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if hasattr(item, "shape"):  # a dataset
-            values[name] = _value(item)
-            attributes[name] = {key: _plain(value) for key, value in item.attrs.items()}
-
-    group.visititems(visit)
-    return values, attributes
-
-
-def _value(item: h5py.Dataset) -> Any:
-    return _plain(item[()])
+def _group(prefix: str, found: Mapping[str, digest.Item]) -> dict[str, digest.Item]:
+    """Return what lies in a group, by full name; a dataset named `a/b` lies in a group `a`."""
+    return {path.removeprefix(prefix): item for path, item in found.items() if path.startswith(prefix)}
 
 
 def _plain(value: Any) -> Any:
@@ -170,7 +185,7 @@ def _decode(path: Path, text: Any) -> dict[str, Any]:
     """Decode PYON (JSON with tagged objects); a tag that is not known stays as it is."""
     try:
         expid = json.loads(text, object_hook=_untag)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"Results file `{path}`: expid must be PYON text, but it cannot be decoded ({error})."
         ) from None

@@ -14,6 +14,7 @@ from analysis import calibrate, page, report_hom, report_link, report_twin, sche
 from analysis.load import Run, load
 from analysis.twins import twin_of
 from atomlink.errors import DataError
+from atomlink.files import write_whole
 
 # A dataset of each kind of run, and what its report says. Newer experiments have a twin (analysis/twins.py) instead.
 SECTIONS: tuple[tuple[str, Callable[[Run], page.Section]], ...] = (
@@ -40,9 +41,7 @@ def _write(run: Run) -> tuple[Path, list[page.Section], list[str]]:
     sections, notices = _sections(run)
     text = render(run, sections, notices)
     target = run.path.with_suffix(".html")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, target)
+    write_whole(target, text.encode("utf-8", "backslashreplace"))
     return target, sections, notices
 
 
@@ -94,7 +93,7 @@ def _metadata(run: Run) -> str:
     known = schema.problems(run.datasets)
     entries = [
         ("RID, class", f"{run.rid}, {run.class_name}"),
-        ("File", run.path.name),
+        ("File", f"{run.path.name}, {run.integrity}"),
         ("Started", run.date),
         ("Target", run.text("run.target", "unknown")),
         ("Scenario, seed", f"{run.text('run.scenario') or '–'}, {run.datasets.get('run.seed', '–')}"),

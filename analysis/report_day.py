@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -16,6 +15,7 @@ from analysis.estimates import Estimate
 from analysis.figures import ACCENT, INK, PALE, canvas, styled
 from analysis.load import Run, load, whole_of
 from atomlink.errors import DataError
+from atomlink.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,29 +34,45 @@ class Change(NamedTuple):
     unit: str
 
 
+class Row(NamedTuple):
+    """What the page says of one run."""
+
+    run: Run
+    cells: tuple[object, ...]
+    changes: list[Change]
+    complete: bool
+
+
 def runs_of(results: Path, day: date) -> list[Run]:
     """Return the runs of a day, oldest first; DataError where there is none. Files that cannot be read are left out."""
-    found = []
+    return _read(results, day)[0]
+
+
+def _read(results: Path, day: date) -> tuple[list[Run], list[str]]:
+    """Return the runs of a day, and what is wrong with the files that cannot be read."""
+    found, damaged = [], []
     for path in sorted((results / day.isoformat()).glob("*/*.h5")):
         if whole_of(path) is not None:
             continue  # a part of a calibration pass, which has it in its own file
         try:
             found.append(load(path))
-        except DataError:
-            continue  # `atomlink recover` is for these; the page is about what is there
-    if not found:
+        except DataError as error:
+            damaged.append(str(error))
+    if not found and not damaged:
         raise DataError(f"There is no run of {day.isoformat()} in {results}: choose another day, as YYYY-MM-DD.")
-    return sorted(found, key=lambda run: run.rid)
+    return sorted(found, key=lambda run: run.rid), damaged
 
 
 def report_day(results: Path, day: date) -> Path:
     """Write `results/YYYY-MM-DD/day.html` and return its path."""
-    runs = runs_of(results, day)
-    changes = [(run, change) for run in runs for change in changes_of(run)]
+    runs, damaged = _read(results, day)
+    rows = [_row(run) for run in runs]
+    changes = [(row.run, change) for row in rows for change in row.changes]
     body = [
-        page.tiles(_tiles(runs, len(changes))),
+        *(page.notice(text) for text in damaged),
+        page.tiles(_tiles(rows, len(changes), len(damaged))),
         page.heading("Runs"),
-        page.table(("RID", "Started", "Experiment", "Complete", "Found"), [_row(run) for run in runs]),
+        page.table(("RID", "Started", "Experiment", "Complete", "Found"), [row.cells for row in rows]),
         page.heading("Beliefs changed"),
         page.table(("RID", "By", "Parameter", "Before", "After"),
                    [(run.rid, change.part or run.class_name, change.name, _value(change.before, change.unit),
@@ -64,17 +80,21 @@ def report_day(results: Path, day: date) -> Path:
         if changes else page.small("None."),
         page.small("What was set by hand or rolled back is in `atomlink params log`."),
     ]  # fmt: skip
-    links = [run for run in runs if "link.attempts" in run.datasets and "shots.pattern" in run.datasets]
-    if len(links) > 1:
-        caption = "Herald probability of each link run, errors one standard deviation."
-        body += [page.heading("Link over the day"), page.image(rates(links), caption)]
+    body += _link_over_the_day(runs)
     kinds = sorted({run.text("run.target", "unknown target") for run in runs})
     text = page.document(f"Lab day {day.isoformat()}", f"{len(runs)} runs", (", ".join(kinds), str(results)), body)
     target = results / day.isoformat() / "day.html"
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, target)
+    write_whole(target, text.encode("utf-8", "backslashreplace"))
     return target
+
+
+def _link_over_the_day(runs: list[Run]) -> list[str]:
+    links = [run for run in runs if isinstance(run.datasets.get("link.attempts"), np.integer)
+             and np.ndim(run.datasets.get("shots.pattern", 0)) == 1]  # fmt: skip
+    if len(links) < 2:
+        return []
+    caption = "Herald probability of each link run, errors one standard deviation."
+    return [page.heading("Link over the day"), page.image(rates(links), caption)]
 
 
 def changes_of(run: Run) -> list[Change]:
@@ -108,20 +128,26 @@ def rates(runs: list[Run]) -> Figure:
     return figure
 
 
-def _tiles(runs: list[Run], changes: int) -> tuple[tuple[str, str, str], ...]:
-    whole = sum(_complete(run) for run in runs)
-    last = max(run.start_time for run in runs)
-    first = min(run.start_time for run in runs)
+def _tiles(rows: list[Row], changes: int, damaged: int) -> tuple[tuple[str, str, str], ...]:
+    whole = sum(row.complete for row in rows)
+    last = max((row.run.start_time for row in rows), default=0.0)
+    first = min((row.run.start_time for row in rows), default=0.0)
     return (
-        ("Runs", f"{len(runs)}", f"{whole} complete"),
-        ("Kinds of experiment", f"{len({run.class_name for run in runs})}", ""),
+        ("Runs", f"{len(rows)}", f"{whole} complete" + (f", {damaged} more damaged" if damaged else "")),
+        ("Kinds of experiment", f"{len({row.run.class_name for row in rows})}", ""),
         ("Beliefs changed", f"{changes}", "by runs with `apply`"),
         ("First to last", f"{(last - first) / 3600:.1f} h", ""),
     )
 
 
-def _row(run: Run) -> tuple[object, ...]:
-    return run.rid, run.date.partition(" ")[2], run.class_name, _said(run), _found(run)
+def _row(run: Run) -> Row:
+    """Return what is said of a run; one whose datasets make no sense is named, and does not cost the others' page."""
+    try:
+        cells = (run.rid, run.date.partition(" ")[2], run.class_name, _said(run), _found(run))
+        return Row(run, cells, changes_of(run), _complete(run))
+    except Exception as error:  # noqa: BLE001 - a file that nobody has checked may hold anything
+        odd = f"odd datasets ({type(error).__name__}: {error}), {run.integrity}"
+        return Row(run, (run.rid, "", run.class_name, "not said", odd), [], False)
 
 
 def _found(run: Run) -> str:

@@ -96,6 +96,7 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("run.seed", "int64", (), "", "seed of the simulated lab"),
     Dataset("run.costs", "str", (), "", "cost preset of the simulated core: ideal, kasli, kasli_soc"),
     _optional("run.complete", "int32", (), "", "0: the run was stopped, or killed and recovered from its journal"),
+    _optional("run.digest", "str", (), "", "checksums of datasets, JSON text (analysis/digest.py)"),
     _optional("run.versions", "str", (), "", 'comma-separated "name version"'),
 )
 BY_KEY: dict[str, Dataset] = {dataset.key: dataset for dataset in DATASETS}
@@ -111,10 +112,10 @@ def array(key: str, values: Any) -> Any:
         return str(values)
     try:
         made = np.asarray(values)
-    except ValueError as error:  # ragged
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:  # ragged; too large or too deep
         raise DataError(f"Dataset `{key}` must be {_kind(entry)}, but the values do not fit: {error}.") from None
     if entry is None and made.dtype.kind in "biufcSU":
-        return np.char.encode(made, "utf-8") if made.dtype.kind == "U" else made[()]  # h5py stores no <U
+        return _encoded(key, made) if made.dtype.kind == "U" else made[()]  # h5py stores no <U
     if entry is None:
         raise DataError(
             f"Dataset `{key}` must be numbers or text, but is {type(values).__name__}: HDF5 has no such thing."
@@ -127,9 +128,22 @@ def array(key: str, values: Any) -> Any:
 def stored(key: str, values: Any) -> Any:
     """Return `array(key, values)`, or JSON text where the values do not fit: recovering a run may not lose a shot."""
     try:
-        return array(key, values)
+        made = array(key, values)
     except DataError:
-        return json.dumps(values)
+        return json.dumps(values, default=ascii)
+    return made if not isinstance(made, str) or is_storable(made) else json.dumps(made)
+
+
+def is_storable(text: str) -> bool:
+    """Return whether HDF5 can hold a text: without NUL and without half a surrogate pair."""
+    return "\0" not in text and text.encode("utf-8", "ignore").decode() == text
+
+
+def _encoded(key: str, texts: Array) -> Array:
+    try:
+        return np.char.encode(texts, "utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"Dataset `{key}` must be text, but has what is no Unicode: {error.reason}.") from None
 
 
 def _cast(entry: Dataset, values: Array) -> Array:

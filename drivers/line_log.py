@@ -9,12 +9,13 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from atomlink.errors import DataError
+from atomlink.interrupts import held
 
 
 def read(path: Path) -> tuple[dict[str, Any], ...]:
@@ -67,21 +68,24 @@ def append(path: Path, entry: Mapping[str, Any]) -> None:
     except OSError as error:
         raise DataError(f"History `{path}` cannot be written ({error.strerror}): make it writable.") from None
     try:
-        _, sound = _parse(path, path.read_bytes())
-        os.ftruncate(descriptor, sound)
-        os.lseek(descriptor, sound, os.SEEK_SET)
-        _write_all(path, descriptor, b"%08x " % zlib.crc32(text) + text + b"\n", sound)
-        os.fsync(descriptor)
+        with held():  # an interrupt would leave it open whether the entry counts
+            _, sound = _parse(path, path.read_bytes())
+            _write_all(path, descriptor, b"%08x " % zlib.crc32(text) + text + b"\n", sound)
+            if new:
+                with suppress(OSError):  # the entry itself is on the disk
+                    _sync_folder(path.parent)
     finally:
         os.close(descriptor)
-    if new:
-        _sync_folder(path.parent)
 
 
 def _write_all(path: Path, descriptor: int, line: bytes, sound: int) -> None:
+    """Write a line behind what is sound, and force it to the disk; where the disk refuses, leave what was."""
     try:
+        os.ftruncate(descriptor, sound)
+        os.lseek(descriptor, sound, os.SEEK_SET)
         while line:
             line = line[os.write(descriptor, line) :]
+        os.fsync(descriptor)
     except OSError as error:
         os.ftruncate(descriptor, sound)
         raise DataError(f"History `{path}` cannot be written ({error.strerror}): free the disk.") from None

@@ -6,9 +6,11 @@ A failure in `run` still writes the file and skips `analyze`; a failure before i
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,8 +25,9 @@ from artiq.master.worker_db import DeviceError as NoDevice
 
 import atomlink
 from atomlink.errors import DataError, UsageError
+from atomlink.interrupts import STOP_SIGNALS
 from sim.command.arguments import CheckedArguments
-from sim.command.examine import check_scenario, examine, find_class, load_device_db, load_module, open_dataset_db
+from sim.command.examine import check_scenario, examine, find_class, load_device_db, load_module, open_dataset_db, save
 from sim.command.failures import explain, explain_device
 from sim.command.lab import Lab, next_rid, remove_empty, results_folder, working_in
 from sim.command.results import write_results
@@ -35,7 +38,7 @@ from sim.target import scenario_of
 
 logger = logging.getLogger(__name__)
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+CLOSING_S = 10.0  # for devices to close, before a further signal interrupts that
 
 
 class Session:
@@ -53,6 +56,7 @@ class Session:
         self.folders: set[Path] = set()
         self.here = Path.cwd()  # where the command was given; each stage of a run works in its results folder
         self.errors: dict[int, BaseException] = {}
+        self.unsaved: DataError | None = None  # why the datasets could not be saved
         self._core: Any = None
 
     def keep_core(self) -> Any:
@@ -68,7 +72,10 @@ class Session:
             run.close()
         for folder in self.folders:
             remove_empty(folder, self.results)
-        self.dataset_db.save()
+        try:
+            save(self.dataset_db)
+        except DataError as error:
+            self.unsaved = error
         self.dataset_db.close_db()
 
     def _submitted(self, entry: Entry) -> "Run":
@@ -124,14 +131,17 @@ class Run:
             os.environ["ATOMLINK_SCENARIO"] = scenario  # for device_db.py; whoever made the run puts it back
             print(f"scenario {scenario}: {experiment.__name__} needs it where no other is chosen (--scenario)")
         session = self.session = Session(self.lab, self.results, self.log_level)
-        try:
-            self._examine(experiment)
-            with _signals_to(session.schedule):
+        with _signals_to(session.schedule):
+            try:
+                with session.schedule.interrupts():
+                    self._examine(experiment)
                 session.schedule.submit("main", self.expid, job=self)
                 session.schedule.run_all()
-        finally:
-            self.stop_signal = session.schedule.stop_signal
-            session.close()
+            finally:
+                self.stop_signal = session.schedule.stop_signal
+                session.close()
+                if session.unsaved is not None and sys.exc_info()[0] is not None:  # what ended the run is said
+                    logger.error("%s", session.unsaved)
         self._raise_failure()
 
     def _raise_failure(self) -> None:
@@ -141,6 +151,10 @@ class Run:
         self.others = [f"run {rid} failed" for rid in session.errors]
         left = (entry.rid for entry in session.schedule.left() if entry.job is not self)
         self.others += [f"run {rid} was not started" for rid in left]
+        if session.unsaved is not None:
+            if error is None and self.path is not None:
+                raise session.unsaved
+            logger.error("%s", session.unsaved)
         if isinstance(error, Deleted) or error is None and self.path is None and self.writes:
             raise TerminationRequested
         if error is not None:
@@ -186,7 +200,7 @@ class Run:
         self._devices = DeviceManager(session.device_db, virtual_devices={"scheduler": scheduler, "ccb": CCB()})
         self._devices.devarg_override = entry.expid.get("devarg_override", {})
         self._datasets = DatasetManager(session.dataset_db)
-        with self._at_work():
+        with self._at_work(), session.schedule.interrupts():
             self._share_core()
             arguments = CheckedArguments(self.arguments)
             self._instance = self._experiment((self._devices, self._datasets, arguments, {}))
@@ -216,9 +230,11 @@ class Run:
         with self._at_work():
             try:
                 try:
-                    self._instance.run()
+                    with self._session.schedule.interrupts():
+                        self._instance.run()
                 finally:
-                    self._devices.notify_run_end()
+                    with self._session.schedule.interrupts(CLOSING_S):
+                        self._devices.notify_run_end()
             except BaseException:
                 self._write(type(self._instance).__name__, self._datasets)
                 raise
@@ -227,7 +243,8 @@ class Run:
         """Analyze, and write the results."""
         with self._at_work():
             try:
-                self._instance.analyze()
+                with self._session.schedule.interrupts():
+                    self._instance.analyze()
             finally:
                 left_out = self._write(type(self._instance).__name__, self._datasets)
         if self.submitted and self.path is not None:
@@ -243,7 +260,8 @@ class Run:
         if self._devices is not None:
             self._session.keep_core()
             self._session.runs.remove(self)
-            self._devices.close_devices()
+            with self._session.schedule.interrupts(CLOSING_S):
+                self._devices.close_devices()
             self._devices = None
 
     @contextlib.contextmanager
@@ -263,15 +281,36 @@ class Run:
             raise explain_device(error, self._session.device_db.get_device_db()) or error from error
 
     def _write(self, class_name: str, datasets: DatasetManager) -> str:
+        """Write the results, whatever signals come; what ended the run must not be hidden by what fails here."""
         if not self.writes:
             return ""
-        path = Path.cwd() / f"{self.rid:09}-{class_name}.h5"
-        with _signals_held():
-            left_out = "; ".join(write_results(path, datasets, self.header))
-            self.path = path
-        if left_out and sys.exc_info()[0] is not None:  # what ended the run must not be hidden; else this is raised
+        ended = sys.exc_info()[0] is not None
+        folder = results_folder(self.results, self.start_time).resolve()
+        path = folder / f"{self.rid:09}-{class_name}.h5"
+        with self._session.schedule.interrupts(math.inf):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)  # the experiment or somebody else may have removed it
+                left_out = "; ".join(write_results(path, datasets, self.header))
+                self.path = path
+            except (DataError, OSError) as error:
+                refused = self._write_elsewhere(path, datasets, error)
+                if not ended:
+                    raise refused from None
+                logger.error("%s", refused)
+                return ""
+        if left_out and ended:  # else this is raised
             logger.error("%s is written without %s", path.name, left_out)
         return left_out
+
+    def _write_elsewhere(self, path: Path, datasets: DatasetManager, error: Exception) -> DataError:
+        """Write results that have no room where they belong where temporary files go; return what to say."""
+        spare = Path(tempfile.gettempdir()) / path.name
+        try:
+            write_results(spare, datasets, self.header)
+        except (DataError, OSError):
+            return error if isinstance(error, DataError) else DataError(f"{path} cannot be written ({error})")
+        self.path = spare
+        return DataError(f"{str(error).rstrip('.')}. Meanwhile it is kept as {spare}: move it.")
 
     @property
     def header(self) -> dict[str, Any]:
@@ -284,23 +323,15 @@ class Run:
 
 @contextlib.contextmanager
 def _signals_to(schedule: Schedule) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM ask the experiment to end; only the main thread can."""
+    """Let Ctrl-C, SIGTERM and a closed terminal ask the experiment to end; only the main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, schedule.on_signal) for number in STOP_SIGNALS}
+    wanted = [number for number in STOP_SIGNALS
+              if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]  # nohup wants it ignored
+    before = {number: signal.signal(number, schedule.on_signal) for number in wanted}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """Put off Ctrl-C and SIGTERM, so that the results file gets written."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

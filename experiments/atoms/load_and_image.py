@@ -6,6 +6,7 @@ from artiq.experiment import EnvExperiment, NumberValue, TBool, TerminationReque
 from drivers.parameters import NODES
 from drivers.progress import Progress
 from experiments.sequences.conclude import conclude_run
+from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.live import Live, counts_histogram
 from experiments.sequences.recorder import provenance, stopped
 from experiments.sequences.two_nodes import TwoNodes
@@ -55,24 +56,20 @@ class LoadAndImage(EnvExperiment):
         except (TerminationRequested, KeyboardInterrupt):
             print(stopped(len(self.images) // 3, self.n_shots, "shots"))
         finally:
-            try:
-                self.nodes.close()
-            finally:
+            with ending(self.nodes.close):
                 self.archive(complete)
 
     def archive(self, complete: bool) -> None:
         """Write counts and presence, (shots, 3, 2): before loading, after, and once more; alice, bob."""
         whole = len(self.images) // 3 * 3
-        if whole:
-            self.show()
         counts = np.array(self.images[:whole], dtype=np.int32).reshape(-1, 3, 2)
         threshold = np.array([self.nodes.alice.imaging.threshold, self.nodes.bob.imaging.threshold])
         self.datasets = {"images.counts": counts, "images.present": (counts > threshold).astype(np.int32),
                          "images.threshold": threshold}  # fmt: skip
-        for key, value in self.datasets.items():
-            self.set_dataset(key, value, **({} if key == "images.present" else {"unit": "counts", "scale": 1.0}))
-        for key, value in {**provenance(self), "run.complete": int(complete)}.items():
-            self.set_dataset(key, value)
+        units = {"images.counts": "counts", "images.threshold": "counts"}
+        file_datasets(self, {**self.datasets, **provenance(self), "run.complete": int(complete)}, units)
+        if whole:
+            self.show()
 
     def analyze(self) -> None:
         """Print loading probability and survival of an image, node by node."""

@@ -14,13 +14,13 @@ from artiq.experiment import (
     now_mu,
 )
 
-from analysis import schema
 from atomlink.errors import DataError
 from drivers.progress import Progress
 from drivers.rtio.node import Node
 from drivers.rtio.rearrangement import Target, plan
 from drivers.rtio.tweezer_array import TweezerArray
 from experiments.sequences.conclude import conclude_run
+from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.live import Columns, Live, Plot
 from experiments.sequences.recorder import provenance, stopped
 
@@ -87,9 +87,7 @@ class Rearrangement(EnvExperiment):
         except (TerminationRequested, KeyboardInterrupt):
             print(stopped(len(self.shots), self.n_shots, "shots"))
         finally:
-            try:
-                self.end()
-            finally:
+            with ending(self.end):
                 self.archive(complete)
 
     def pause_if_due(self) -> None:
@@ -149,8 +147,7 @@ class Rearrangement(EnvExperiment):
         }
         if self.shots:
             self.datasets |= {f"array.{key}": np.array([shot[key] for shot in self.shots]) for key in self.shots[0]}
-        for key, value in self.datasets.items():
-            self.set_dataset(key, schema.array(key, value), unit=schema.BY_KEY[key].unit, scale=1.0)
+        self.datasets = file_datasets(self, self.datasets)
 
     def analyze(self) -> None:
         """Print filling and losses."""

@@ -8,6 +8,7 @@ from typing import Any
 from artiq.experiment import BooleanValue, EnumerationValue, EnvExperiment, TerminationRequested, TInt64, kernel
 
 from atomlink.errors import DataError, DeviceError
+from atomlink.interrupts import held
 from drivers import labs, line_log, parameter_log
 from drivers.parameter_store import ParameterStore
 from experiments.calibration.child import run_child
@@ -16,6 +17,7 @@ from experiments.calibration.judge import judge
 from experiments.calibration.ledger import Ledger
 from experiments.calibration.nodes import NODES
 from experiments.calibration.shown import Shown
+from experiments.sequences.filing import file_datasets
 from experiments.sequences.recorder import provenance
 
 LOG = "calibration.log"
@@ -67,7 +69,8 @@ class Calibrate(EnvExperiment):
         except TerminationRequested:
             print(f"Stopped after {len(self.visits)} steps; what was calibrated is kept.")
         finally:
-            self._archive(complete)
+            with held():
+                self._archive(complete)
 
     # -- what the walk asks of the lab
 
@@ -118,16 +121,18 @@ class Calibrate(EnvExperiment):
     def _archive(self, complete: bool) -> None:
         now_s = self.now_s()
         nodes = self.graph.nodes
-        self.set_dataset("calibration.graph", json.dumps({name: node.depends for name, node in nodes.items()}))
-        self.set_dataset("calibration.timeouts", json.dumps({name: node.timeout_s for name, node in nodes.items()}))
-        self.set_dataset("calibration.target", self.target)
-        self.set_dataset("calibration.visits", json.dumps([vars(visit) for visit in self.visits]))
         rows = {name: {"verdict": str(state.verdict), "age_s": now_s - max(state.checked_s, state.calibrated_s)}
                 for name, state in self.states.items() if max(state.checked_s, state.calibrated_s) >= 0}  # fmt: skip
-        self.set_dataset("calibration.states", json.dumps(rows))
-        self.set_dataset("calibration.t_lab_s", now_s - self.started_s, unit="s", scale=1.0)
-        for key, value in {**provenance(self), "run.complete": int(complete)}.items():
-            self.set_dataset(key, value)
+        file_datasets(self, {
+            "calibration.graph": json.dumps({name: node.depends for name, node in nodes.items()}),
+            "calibration.timeouts": json.dumps({name: node.timeout_s for name, node in nodes.items()}),
+            "calibration.target": self.target,
+            "calibration.visits": json.dumps([vars(visit) for visit in self.visits]),
+            "calibration.states": json.dumps(rows),
+            "calibration.t_lab_s": now_s - self.started_s,
+            **provenance(self),
+            "run.complete": int(complete),
+        }, {"calibration.t_lab_s": "s"})  # fmt: skip
 
     def _plan(self, walk: Pass) -> None:
         for node in self.wanted:

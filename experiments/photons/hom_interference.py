@@ -13,11 +13,13 @@ from artiq.experiment import (
 )
 
 from analysis import schema
+from atomlink.interrupts import held
 from drivers import parameters
 from drivers.progress import Progress
 from drivers.rtio.heralder import PSI_MINUS, SAME_POLARISATION, SINGLES
 from drivers.rtio.photon_port import believed_timing
 from experiments.sequences.conclude import conclude_run
+from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.recorder import open_journal, provenance, stopped
 from experiments.sequences.scan import Axis, check_values
@@ -99,9 +101,7 @@ class HomInterference(EnvExperiment):
         except (TerminationRequested, KeyboardInterrupt):
             print(stopped(len(self.points["attempts"]), len(self.timings), "delays"))
         finally:
-            try:
-                self.nodes.close()
-            finally:
+            with ending(self.nodes.close):
                 self.archive(complete)
 
     def measure_point(self, timing: Any) -> None:
@@ -117,9 +117,10 @@ class HomInterference(EnvExperiment):
             # Scaled to the attempts in which coincidences were counted: that is what accidentals need.
             "singles": [round(singles[p] * attempts / int(self.photons.done)) for p in SINGLES],
         }
-        for name, value in row.items():
-            self.points[name].append(value)
-        self.journal.append({f"hom.{name}": column for name, column in self.points.items()})
+        with held():  # columns of one length
+            for name, value in row.items():
+                self.points[name].append(value)
+            self.journal.append({f"hom.{name}": column for name, column in self.points.items()})
         self.publish()
 
     def measure_dark(self) -> None:
@@ -143,10 +144,11 @@ class HomInterference(EnvExperiment):
         """Close the journal and write every dataset of the run."""
         self.complete = complete
         self.everything = {**self.run_level, **{f"hom.{name}": column for name, column in self.points.items()}}
-        self.journal.append({key: value for key, value in self.run_level.items() if key.startswith("hom.")})
-        self.journal.close(complete)
-        for key, value in {**self.everything, "run.complete": int(complete)}.items():
-            self.set_dataset(key, schema.array(key, value), unit=schema.BY_KEY[key].unit, scale=1.0)
+        try:
+            self.journal.append({key: value for key, value in self.run_level.items() if key.startswith("hom.")})
+            self.journal.close(complete)
+        finally:  # a disk that is full does not keep the points from the results file
+            file_datasets(self, {**self.everything, "run.complete": int(complete)})
 
     def analyze(self) -> None:
         """Print the visibility, if there are enough coincidences for one; with `apply` the lab believes it."""

@@ -10,6 +10,7 @@ from typing import Any
 from atomlink.errors import DataError, UsageError
 from drivers import parameters, run_datasets
 from drivers.parameter_store import ParameterStore
+from experiments.sequences.filing import file_datasets
 
 
 def run_of(experiment: Any, datasets: dict[str, Any]) -> Any:
@@ -46,7 +47,7 @@ def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
         result = twin.analyse(run_of(experiment, datasets))
     except DataError as error:
         print(f"No estimate: {error}")
-        experiment.set_dataset("fit.refused", str(error))
+        file_datasets(experiment, {"fit.refused": str(error)})
         return None
     _show(result)
     _store(experiment, result)
@@ -65,13 +66,16 @@ def _show(result: Any) -> None:
 
 
 def _store(experiment: Any, result: Any) -> None:
+    values: dict[str, Any] = {}
+    units: dict[str, str] = {}
     for name, estimate in result.estimates.items():
         for key, value in ((f"fit.{name}", estimate.value), (f"fit.{name}.error", estimate.error)):
-            experiment.set_dataset(key, float(value), unit=estimate.unit, scale=1.0)
+            values[key], units[key] = float(value), estimate.unit
     for name, fit in result.fits.items():
-        experiment.set_dataset(f"fit.{name}.reduced_chi2", float(fit.reduced_chi2))
+        values[f"fit.{name}.reduced_chi2"] = float(fit.reduced_chi2)
     if result.refusals:
-        experiment.set_dataset("fit.refused", " ".join(f"{name}: {why}" for name, why in result.refusals.items()))
+        values["fit.refused"] = " ".join(f"{name}: {why}" for name, why in result.refusals.items())
+    file_datasets(experiment, values, units)
 
 
 def _apply(experiment: Any, result: Any) -> bool:
@@ -87,7 +91,7 @@ def _apply(experiment: Any, result: Any) -> bool:
         )  # fmt: skip
     except UsageError as error:
         print(f"The result does not become what the lab believes: {error}")
-        experiment.set_dataset("fit.refused", str(error))
+        file_datasets(experiment, {"fit.refused": str(error)})
         return False
     if revision is None:
         return True  # a result without updates
@@ -95,7 +99,7 @@ def _apply(experiment: Any, result: Any) -> bool:
         # The results file goes on saying what the run believed: `param.*` stays, what was set is filed apart.
         for key, value in (("previous", change.previous), ("applied", change.value)):
             unit = parameters.dataset_unit(parameters.parameter(name))
-            experiment.set_dataset(f"fit.{key}.{name}", value, unit=unit, scale=1.0)
+            file_datasets(experiment, {f"fit.{key}.{name}": value}, {f"fit.{key}.{name}": unit})
         print(f"{name} = {change.value:.6g} {change.unit}, was {change.previous:.6g} (revision {revision.revision})")
     if revision.why != result.title:
         print(f"note: {revision.why}")

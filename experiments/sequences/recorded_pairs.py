@@ -5,6 +5,7 @@ from typing import Any
 from artiq.experiment import HasEnvironment, NumberValue, TerminationRequested
 from numpy import int64
 
+from experiments.sequences.filing import ending
 from experiments.sequences.pairs import DONE, PAUSE, Pairs
 from experiments.sequences.recorder import ShotRecorder, stopped
 from experiments.sequences.settings import Setting
@@ -56,11 +57,11 @@ class RecordedPairs(HasEnvironment):
         except (TerminationRequested, KeyboardInterrupt):
             print(stopped(self.recorder.pairs, self.n_pairs, "pairs"))
         finally:
-            try:
-                self.nodes.close()
-            finally:
-                self.recorder.totals({**self.pairs.herald.totals(), **self.pairs.times()})
-                self.recorder.archive(complete=reason == DONE)
+            with ending(self.nodes.close):
+                try:
+                    self.recorder.totals({**self.pairs.herald.totals(), **self.pairs.times()})
+                finally:
+                    self.recorder.archive(complete=reason == DONE)
         self.pairs.explain(reason)
 
     def explain_vetoes(self) -> None:

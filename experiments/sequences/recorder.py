@@ -7,11 +7,12 @@ from typing import Any
 import artiq
 import numpy as np
 
-from analysis import schema
 from analysis.journal import Journal
 from analysis.veto import is_vetoed
+from atomlink.interrupts import held
 from drivers import labs
 from drivers.progress import Progress
+from experiments.sequences.filing import file_datasets
 
 COLUMNS = ("t_herald_mu", "pattern", "t_click_mu", "setting", "attempts", "counts", "present", "pushout", "valid")
 LIVE_INTERVAL = 50  # shots between two updates of the plots
@@ -79,9 +80,10 @@ class ShotRecorder:
 
     def add(self, row: dict[str, Any], totals: Mapping[str, Any]) -> None:
         """Keep one shot; `totals` are run-level values up to and including it."""
-        self._journal.append({**row, **totals})
-        self._rows.append(row)
-        self._totals.update(totals)
+        with held():  # in the file what is in the journal
+            self._journal.append({**row, **totals})
+            self._rows.append(row)
+            self._totals.update(totals)
         if row["valid"] and row["pushout"]:
             self.pairs += 1
             self._agreements[row["setting"], int(row["present"][0] == row["present"][1])] += 1
@@ -103,16 +105,19 @@ class ShotRecorder:
     def archive(self, complete: bool) -> None:
         """Close the journal and write every dataset of the run."""
         self._progress.close()
-        self._journal.close(complete)
-        self._publish()
+        try:
+            self._journal.close(complete)
+        finally:  # a disk that is full does not keep the shots from the results file
+            self._file(complete)
+
+    def _file(self, complete: bool) -> None:
         vetoed = is_vetoed([row["t_herald_mu"] for row in self._rows], self._veto_mu)
         for k in np.flatnonzero(vetoed):
             self._rows[k]["valid"] = 0
         columns = {f"shots.{name}": [row[name] for row in self._rows] for name in COLUMNS}
         everything = {**self._run_level, **self._totals, "run.complete": int(complete), **columns}
-        self.datasets = {key: schema.array(key, value) for key, value in everything.items()}
-        for key, value in self.datasets.items():
-            self._experiment.set_dataset(key, value, unit=schema.BY_KEY[key].unit, scale=1.0)
+        self.datasets = file_datasets(self._experiment, everything)
+        self._publish()
 
     def _publish(self) -> None:
         """Broadcast what the applets plot."""

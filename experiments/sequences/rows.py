@@ -6,10 +6,10 @@ A row is what one call of a measurement gave: numbers, or lists of numbers of th
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from analysis import schema
 from atomlink.errors import DataError
+from atomlink.interrupts import held
+from experiments.sequences.filing import file_datasets
 from experiments.sequences.recorder import open_journal, provenance
 
 PREFIX = "scan"
@@ -37,10 +37,11 @@ class Rows:
                 f"A row must have the columns {', '.join(self.columns)}, but has {', '.join(row)}: "
                 "`measure` returns the same names each time."
             )
-        self._journal.append(row)
-        for name, value in row.items():
-            self.columns.setdefault(name, []).append(value)
-        self._length += 1
+        with held():  # columns of one length
+            self._journal.append(row)
+            for name, value in row.items():
+                self.columns.setdefault(name, []).append(value)
+            self._length += 1
 
     def run_level(self, values: Mapping[str, Any]) -> None:
         """Keep values of the whole run, by their full dataset names; the last one wins."""
@@ -49,13 +50,16 @@ class Rows:
 
     def datasets(self) -> dict[str, Any]:
         """Return what the results file will hold."""
-        columns = {f"{PREFIX}.{name}": np.asarray(values) for name, values in self.columns.items()}
-        return {key: schema.array(key, value) for key, value in {**self._run_level, **columns}.items()}
+        return {key: schema.array(key, value) for key, value in self._everything().items()}
+
+    def _everything(self) -> dict[str, Any]:
+        return {**self._run_level, **{f"{PREFIX}.{name}": values for name, values in self.columns.items()}}
 
     def archive(self, complete: bool) -> None:
         """Close the journal and write every dataset of the run."""
         self._run_level["run.complete"] = int(complete)
-        self._journal.close(complete)
-        for key, value in self.datasets().items():
-            unit = self._units.get(key.removeprefix(f"{PREFIX}."), "")
-            self._experiment.set_dataset(key, value, **({"unit": unit, "scale": 1.0} if unit else {}))
+        try:
+            self._journal.close(complete)
+        finally:  # a disk that is full does not keep the rows from the results file
+            units = {f"{PREFIX}.{name}": unit for name, unit in self._units.items()}
+            file_datasets(self._experiment, self._everything(), units)

@@ -28,6 +28,7 @@ from artiq.language.scan import MultiScanManager, Scannable
 
 from atomlink.errors import DataError, UsageError
 from drivers.progress import Progress
+from experiments.sequences.filing import ending
 from experiments.sequences.live import Live, Plot, share_curve, share_map, share_points
 from experiments.sequences.recorder import stopped
 from experiments.sequences.rows import Rows
@@ -146,9 +147,7 @@ class Scan(HasEnvironment):
         except (TerminationRequested, KeyboardInterrupt):
             print(stopped(len(self.rows), 0 if self.target_error else total, "rows"))
         finally:
-            try:
-                end()
-            finally:
+            with ending(end):
                 self.rows.archive(self.complete)
         if self.missed:
             print(

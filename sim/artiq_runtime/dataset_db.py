@@ -46,6 +46,7 @@ class DatasetDB:
         self._transaction: int | None = None  # of the file, then; None: it is closed, or was never looked at
         self._opened_at = self._saved_at = time.monotonic()
         self._writing_s = 0.0
+        self._warned = False
         self._look()
 
     def close_db(self) -> None:
@@ -174,7 +175,18 @@ class DatasetDB:
         else:
             whole = False  # the file has nothing of it, nor shall it
         if whole or now - self._saved_at > self.autosave_period:
+            self._save_if_it_can()
+
+    def _save_if_it_can(self) -> None:
+        """Save; where the disk refuses, the change stays pending and the experiment goes on: it is saved at the end."""
+        import lmdb
+
+        try:
             self.save()
+        except lmdb.Error as error:
+            if not self._warned:
+                logger.warning("the persistent datasets cannot be saved yet (%s): free the disk", error)
+            self._warned = True
 
 
 def _open_lmdb(path: str) -> Any:

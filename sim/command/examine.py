@@ -50,6 +50,19 @@ def find_class(module: ModuleType, file: Path, class_name: str | None) -> type:
     return found
 
 
+def save(database: DatasetDB) -> None:
+    """Write the persisted datasets that have changed; DataError where the disk refuses, then all are as they were."""
+    import lmdb
+
+    try:
+        database.save()
+    except (lmdb.Error, OSError) as error:
+        raise DataError(
+            f"The persistent datasets cannot be saved ({error}): free the disk. What was set through the parameter "
+            "store is in params.log, and the next run brings the datasets up to date."
+        ) from error
+
+
 def load_device_db(lab: Lab) -> DeviceDB:
     """Read a lab's `device_db.py`."""
     try:

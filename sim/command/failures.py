@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from atomlink.errors import DeviceError, LabError, UsageError
+from atomlink.files import FULL
 from sim.command.device_rows import check_row
 from sim.command.paths import short
 from sim.gateware.row import resolved
@@ -29,6 +30,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     """Return one line about an exception, and the exit code: 2 for bad input, 1 for a failure of the experiment."""
     if isinstance(error, LabError):
         return str(error), 2
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"{error.filename or 'a file'} cannot be written ({error.strerror}): free the disk ({place(error)})", 2
     message = str(error).strip()
     where = place(error)
     if isinstance(error, KeyError) and "Unit " in message:  # ARTIQ's own complaint about NumberValue(unit=…)

@@ -1,16 +1,19 @@
 """Where a laboratory keeps its files: the root by `device_db.py`, run ids, results folders.  Layout: ARTIQ's master."""
 
+import errno
 import fcntl
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from atomlink.errors import DataError, UsageError
+from atomlink.files import write_whole
 
+_TRIES = 100
 RESULT_NAME = re.compile(r"(\d{9,})-.*\.(h5|journal)")
 
 
@@ -55,9 +58,7 @@ def next_rid(lab: Lab, results: Path) -> int:
     cache = lab.root / "last_rid.pyon"
     with _locked(lab.root):
         rid = 1 + (_cached_rid(cache) if cache.exists() else last_rid_in(results))
-        scratch = cache.with_suffix(f".{os.getpid()}.tmp")
-        scratch.write_text(f"{rid}\n")
-        scratch.replace(cache)
+        write_whole(cache, f"{rid}\n".encode())
     return rid
 
 
@@ -90,32 +91,59 @@ def results_folder(results: Path, start_time: float) -> Path:
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """Make a results folder the working directory, as ARTIQ's worker does."""
+    """Make a results folder the working directory, as ARTIQ's worker does; nobody removes it meanwhile."""
     before = Path.cwd()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _entered(folder)
         writable = os.access(folder, os.W_OK)
     except OSError as error:
         raise UsageError(
             f"results folder {folder} cannot be made ({error.strerror}): name another with --results"
         ) from None
-    if not writable:
-        raise UsageError(f"results folder {folder} cannot be written to: name another with --results")
-    os.chdir(folder)
     try:
+        if not writable:
+            raise UsageError(f"results folder {folder} cannot be written to: name another with --results")
+        os.fchdir(descriptor)
         yield
     finally:
         os.chdir(before)
+        os.close(descriptor)
+
+
+def _entered(folder: Path) -> int:
+    """Make a folder and open it with a shared lock, again where another run has removed it in between."""
+    for attempt in range(_TRIES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            if attempt == _TRIES - 1:
+                raise
+            continue
+        with suppress(OSError):  # a file system without locks: then remove_empty gets none, too, and removes nothing
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                return descriptor
+        os.close(descriptor)
+    raise FileNotFoundError(errno.ENOENT, "another process removes it again and again")
 
 
 def remove_empty(folder: Path, results: Path) -> None:
-    """Remove a results folder that nothing was written to, and what is empty above it."""
-    while folder != results.parent:
-        try:
+    """Remove a results folder that nothing was written to and no other run works in, and what is empty above it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while folder != results.parent:
             folder.rmdir()
-        except OSError:  # not empty: a file is in it, or another run has just put one there
-            return
-        folder = folder.parent
+            folder = folder.parent
+    except OSError:  # another run works in it, or it is not empty: a file is in it, or another hour's folder
+        return
+    finally:
+        os.close(descriptor)
 
 
 def _cached_rid(cache: Path) -> int:

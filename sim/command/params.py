@@ -11,13 +11,13 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from atomlink.errors import UsageError
+from atomlink.errors import DataError, UsageError
 from drivers import labs, origins, parameters
 from drivers.labs import LabName
 from drivers.parameter_log import UNKNOWN, Change, Revision
 from drivers.parameter_store import ParameterStore
 from sim.artiq_runtime.dataset_db import DatasetDB
-from sim.command.examine import open_dataset_db
+from sim.command.examine import open_dataset_db, save
 from sim.command.lab import Lab
 from sim.target import of_lab, resolved, scenario, target
 
@@ -60,7 +60,10 @@ def params(lab: Lab, words: Sequence[str], kept_lab: str) -> list[str]:
     try:
         stores = _Stores(database, lab)
         lines = _carry_out(stores, stores.of(name), command, rest)
-        database.save()
+        try:
+            save(database)
+        except DataError as error:  # what the history has counts: the belief has changed
+            lines.append(f"note: {error}")
     finally:
         database.close_db()
     return [*lines, *_whose(lab, name)]

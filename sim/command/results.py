@@ -1,6 +1,5 @@
-"""The results file of a run, in ARTIQ's layout, written aside and renamed: a name that exists is a whole file."""
+"""The results file of a run, in ARTIQ's layout and with a digest: a name that exists is a whole file."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,31 @@ LAYOUT = ("artiq_version", "rid", "start_time", "run_time")
 def write_results(path: Path, dataset_mgr: Any, header: Mapping[str, Any]) -> list[str]:
     """Write the datasets and the description of a run; return what HDF5 could not hold and was left out.
 
-    `header` has ARTIQ's artiq_version, rid, start_time, run_time, expid; what else it has becomes attributes.
+    DataError, with what to do, where the disk refuses. `header` has ARTIQ's artiq_version, rid, start_time, run_time,
+    expid; what else it has becomes attributes.
     """
     import h5py  # 100 ms: only when there is something to write
 
+    from analysis.archive import write_hdf5
+
     refused = _take_out_unwritable(h5py, dataset_mgr)
-    scratch = path.with_name(f".{path.name}.tmp")
-    with h5py.File(scratch, "w") as file:
+
+    def fill(file: Any) -> None:
         dataset_mgr.write_hdf5(file)
         for key in LAYOUT:
             file[key] = header[key]
         file["expid"] = pyon.encode(header["expid"])
         for key in header.keys() - {*LAYOUT, "expid"}:
             file.attrs[key] = header[key] if isinstance(header[key], str) else pyon.encode(header[key])
-    _flush_to_disk(scratch)
-    scratch.replace(path)
+
+    write_hdf5(path, fill, _remedy(path))
     return refused
+
+
+def _remedy(path: Path) -> str:
+    if not path.with_suffix(".journal").is_file():
+        return ""
+    return f"free the disk, then `atomlink recover {path.with_suffix('.journal')}` writes it from its journal"
 
 
 def _take_out_unwritable(h5py: Any, dataset_mgr: Any) -> list[str]:
@@ -39,15 +47,8 @@ def _take_out_unwritable(h5py: Any, dataset_mgr: Any) -> list[str]:
             for key in list(store):
                 try:
                     trial[f"{kind}/{key}"] = store[key]
-                except (TypeError, ValueError, OSError) as error:
-                    refused.append(f"{kind} `{key}` ({str(error).splitlines()[0]})")
+                except (TypeError, ValueError, OSError, RuntimeError, KeyError, OverflowError) as error:
+                    why = str(error).splitlines() or [type(error).__name__]
+                    refused.append(f"{kind} `{ascii(key)[1:-1]}` ({why[0]})")
                     del store[key]
     return refused
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

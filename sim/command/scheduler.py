@@ -11,10 +11,12 @@ Source: ARTIQ 8, behaviour of its master.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -23,6 +25,7 @@ from sim.artiq_runtime import pyon
 
 logger = logging.getLogger(__name__)
 _PATIENCE_S = 10.0  # for a run that was asked to end, before it is interrupted
+_GRACE_S = 2.0  # between two interrupts, so that the first one's `finally` gets to where signals are held
 _NAP_S = 0.1  # between looks at the clock while everything waits for its due date
 
 
@@ -113,6 +116,8 @@ class Schedule:
         self._active: list[Entry] = []  # one within the other; the last one runs
         self._noticed = False  # the run knows that it is to end
         self.stop_signal: int | None = None
+        self._interruptible_s = math.inf  # from when on a further signal interrupts (monotonic)
+        self._interrupt_due = False  # one came while nothing might be interrupted
 
     # What experiments ask for
 
@@ -226,20 +231,46 @@ class Schedule:
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Ask what runs to end at the first signal, and start nothing more; interrupt it at the second, or if it does
         not look for a while whether it should end: a kernel in an endless loop never does.
+
+        Only an experiment's own code is interrupted (`interrupts`), never what writes its results.
         """
         if self.stop_signal is not None:
-            raise KeyboardInterrupt
+            self._interrupt_due = True
+            self._interrupt_if_due()
+            return
         self.stop_signal = number
         for entry in self._active:
             entry.termination_requested = True
+        # In a thread, because what was interrupted may be just writing to the terminal.
+        threading.Thread(target=self._watch_over_the_end, args=(number,), daemon=True).start()
+
+    @contextmanager
+    def interrupts(self, after_s: float = 0.0) -> Iterator[None]:
+        """Let signals interrupt this block, once it has lasted so long; `math.inf`: never."""
+        before = self._interruptible_s
+        try:
+            self._interruptible_s = time.monotonic() + after_s
+            self._interrupt_if_due()
+            yield
+        finally:
+            self._interruptible_s = before
+        self._interrupt_if_due()
+
+    def _interrupt_if_due(self) -> None:
+        now_s = time.monotonic()
+        if self._interrupt_due and now_s >= self._interruptible_s:
+            self._interrupt_due = False
+            self._interruptible_s = now_s + _GRACE_S
+            raise KeyboardInterrupt
+
+    def _watch_over_the_end(self, number: int) -> None:
         logger.warning(
             "asked to stop: the experiment ends at its next check; one that does not check is interrupted in %g s "
             "(once more interrupts it now)",
             _PATIENCE_S,
         )
-        timer = threading.Timer(_PATIENCE_S, self._insist, (number,))
-        timer.daemon = True
-        timer.start()
+        time.sleep(_PATIENCE_S)
+        self._insist(number)
 
     def _insist(self, number: int) -> None:
         if self._active and not self._noticed:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from atomlink.files import write_whole
 from sim.validation.page import lines, page
 from sim.validation.run import chosen, evaluate
 from sim.validation.table import required_rows
@@ -15,5 +16,5 @@ def validate(ids: list[str], seed: int, output: Path | None) -> list[str]:
     if output is None:
         return found
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(page(outcomes, seed), encoding="utf-8")
+    write_whole(output, page(outcomes, seed).encode())
     return [*found, f"page: {output}"]

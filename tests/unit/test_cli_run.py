@@ -34,7 +34,8 @@ def test_a_results_file_has_artiqs_layout(lab: Path) -> None:
     date, hour = path.parts[-3:-1]
     assert len(date) == 10 and len(hour) == 2
     with h5py.File(path) as file:
-        assert set(file) == {"datasets", "archive", "artiq_version", "rid", "start_time", "run_time", "expid"}
+        assert set(file) == {"datasets", "archive", "artiq_version", "rid", "start_time", "run_time", "expid",
+                             "digest"}  # fmt: skip
         assert list(file["datasets/counts"][()]) == [0, 1]
         assert file["rid"][()] == file["datasets/rid_seen"][()] == 0
         assert file["run_time"][()] >= file["start_time"][()] > 1.6e9

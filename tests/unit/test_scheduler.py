@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -350,16 +351,22 @@ def test_pause_check_of_an_unknown_run_is_an_error(lab: Lab) -> None:
     assert lab.schedule.check_termination(7) is False
 
 
-def test_a_signal_ends_what_runs_and_starts_nothing_more(lab: Lab) -> None:
+def test_a_signal_ends_what_runs_and_starts_nothing_more(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(lab: Lab, rid: int) -> None:
         lab.submit("above", priority=1)
         lab.submit("later", due_date=2000.0)
         lab.schedule.on_signal(signal.SIGINT, None)
         assert lab.schedule.submit("main", {"class_name": "too late"}) is None
         pause(lab, rid)
-        with pytest.raises(KeyboardInterrupt):
-            lab.schedule.on_signal(signal.SIGINT, None)
+        lab.schedule.on_signal(signal.SIGINT, None)  # not within the experiment's own code: it waits
+        with pytest.raises(KeyboardInterrupt), lab.schedule.interrupts():
+            pytest.fail("not interrupted")
+        with lab.schedule.interrupts(math.inf):
+            lab.schedule.on_signal(signal.SIGINT, None)  # writes its results: it waits for good
+        with pytest.raises(KeyboardInterrupt), lab.schedule.interrupts():
+            pytest.fail("not interrupted")
 
+    monkeypatch.setattr("sim.command.scheduler._GRACE_S", 0.0)
     lab.on("first", run=run)
     lab.submit("first")
     lab.schedule.run_all()
