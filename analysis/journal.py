@@ -99,15 +99,14 @@ class Journal:
             payload = _encode(row).encode()
         except TypeError as error:
             raise DataError(f"Row of journal `{self.path}`: {error}.") from None
-        with held():
-            size = os.fstat(self._descriptor).st_size
-            try:
-                _write_all(self._descriptor, record(payload) + self._copy)
-            except OSError as error:
-                os.ftruncate(self._descriptor, size)  # half a record is of no use to anybody
-                raise self._error(error, "free the disk") from None
-            self._copy = b""
-            self._dirty = True
+        size = os.fstat(self._descriptor).st_size  # asked, not counted: an interrupt would spoil the count
+        try:
+            _write_all(self._descriptor, record(payload) + self._copy)
+        except OSError as error:
+            os.ftruncate(self._descriptor, size)  # half a record is of no use to anybody
+            raise self._error(error, "free the disk") from None
+        self._copy = b""
+        self._dirty = True
 
     def _error(self, error: OSError, remedy: str) -> DataError:
         return DataError(f"Journal `{self.path}` cannot be written ({error.strerror}): {remedy}.")

@@ -43,7 +43,7 @@ def spoiled(whole: bytes, chance: random.Random) -> bytes:
     return whole[:at] + chance.randbytes(64) + whole[at + 64 :]
 
 
-@pytest.mark.parametrize("places", [60, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("places", [60, pytest.param(600, marks=(pytest.mark.slow, pytest.mark.timeout(1800)))])
 def test_spoiled_bytes_are_told_with_the_files_name_and_never_change_a_value(tmp_path: Path, places: int) -> None:
     path = made(tmp_path)
     whole, good, chance = path.read_bytes(), load(path), random.Random(150)
@@ -62,7 +62,7 @@ def test_spoiled_bytes_are_told_with_the_files_name_and_never_change_a_value(tmp
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("places", [60, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("places", [60, pytest.param(600, marks=(pytest.mark.slow, pytest.mark.timeout(1800)))])
 def test_a_file_without_digest_is_unchecked_and_its_damage_no_plain_exception(tmp_path: Path, places: int) -> None:
     path = made(tmp_path)
     with h5py.File(path, "r+") as file:

@@ -124,7 +124,7 @@ def test_a_corrupted_byte_costs_its_own_row_and_no_other(whole: bytes, folder: P
     assert torn > 0 and (header["rid"], header["datasets"]) == (1, {"link.nodes": "alice,bob"})
 
 
-@pytest.mark.parametrize("times", [30, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [30, pytest.param(1000, marks=(pytest.mark.slow, pytest.mark.timeout(1800)))])
 def test_damage_of_a_journal_costs_only_the_rows_that_it_hits(whole: bytes, folder: Path, times: int) -> None:
     """Sixty-four bytes at random places, header included; every row that they leave alone is recovered."""
     path, chance = folder / "000000007-Made.journal", random.Random(64)
