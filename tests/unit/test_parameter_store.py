@@ -101,7 +101,7 @@ def test_a_result_that_cannot_be_believed_is_said_and_changes_nothing(
     reader = Reader(Datasets())
     assert not conclude._apply(reader, result)
     assert "does not become what the lab believes" in capsys.readouterr().out
-    assert reader.own.keys() == {"fit.refused"} and not (tmp_path / parameter_log.FILE).exists()
+    assert reader.own.keys() == {"fit.refused", "run.digest"} and not (tmp_path / parameter_log.FILE).exists()
 
 
 def test_a_run_files_what_it_believed_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
