@@ -27,7 +27,7 @@ from sim.gateware import (
 )
 from sim.gateware.peripheral import WorldPorts
 from sim.gateware.row import Builder, Lab, resolved
-from sim.gateware.unmodelled import not_modelled, replaced
+from sim.gateware.unmodelled import RENAMED, not_modelled, replaced
 
 _FAMILIES = (ttl, edge_counter, spi, urukul, ad9910, ad9912, zotino, sampler, fastino, grabber, entangler, i2c)
 SERVES: dict[str, Builder] = {name: builder for family in _FAMILIES for name, builder in family.SERVES.items()}
@@ -35,8 +35,6 @@ SERVES: dict[str, Builder] = {name: builder for family in _FAMILIES for name, bu
 # Services of the core device: nothing of them is on a bus.
 _SERVICES = ("artiq.coredevice.dma.CoreDMA", "artiq.coredevice.cache.CoreCache")
 _KNOWN = {name.rpartition(".")[0] for name in (*SERVES, *_SERVICES)}
-# What ARTIQ 8 calls what it called otherwise before.
-_RENAMED = {"artiq.coredevice.i2c.PCA9548": "ARTIQ calls it I2CSwitch since release 7"}
 _CHANNEL = ("channel", "channel_base", "bus_channel")
 
 
@@ -107,11 +105,9 @@ def _why_inert(
     other = next((at for at in (resolved(device_db, name) for name in asked) if at in cores), None)
     if other is not None:
         return f"it hangs at `{other}`, and the twin has one core device, `{core}`"
-    device_class, module = _class(row), row["module"]
-    if device_class in _RENAMED:
-        return _RENAMED[device_class]
     # An unknown class of a module that has models is misspelt: its import says so.
-    return "" if module.startswith("artiq.") and module not in _KNOWN else None
+    foreign = row["module"].startswith("artiq.") and row["module"] not in _KNOWN
+    return "" if foreign or _class(row) in RENAMED else None
 
 
 def _local(device_db: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

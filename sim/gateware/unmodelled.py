@@ -14,8 +14,17 @@ from atomlink.errors import DeviceError
 _ASKED_OF_ALL = ("close", "close_rpc", "notify_run_end", "kernel_invariants", "artiq_embedded")
 
 
+# What ARTIQ 8 calls what it called otherwise before; labs' databases keep such rows for years.
+RENAMED = {"artiq.coredevice.i2c.PCA9548": "artiq.coredevice.i2c.I2CSwitch"}
+
+
 def not_modelled(name: str, device_class: str, why: str = "") -> DeviceError:
     """Return the refusal of a device, one line."""
+    if device_class in RENAMED:
+        return DeviceError(
+            f"device `{name}`: ARTIQ has no class {device_class} since release 7; in its row write"
+            f" {RENAMED[device_class]}"
+        )
     return DeviceError(
         f"device `{name}` ({device_class}) is not modelled by the twin{why and ': ' + why}; leave out what uses it, or"
         " set ATOMLINK_TARGET=hardware for the real one"
