@@ -218,8 +218,11 @@ class ParameterStore:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         revision = Revision(number, now, self._rid, who, why, changes, _plain(fits), self.lab.name)
         parameter_log.append(self.path, revision)
-        for name, change in changes.items():
-            self._write(name, change.value)
+        # All of them, not what changed alone: two runs of artiq_run save what they wrote over each other when they end,
+        # and the number of a revision must come with every belief that it stands for.
+        past = {name: change.value for row in rows for name, change in row.changes.items() if name in parameters.TABLE}
+        for name, value in {**past, **{name: change.value for name, change in changes.items()}}.items():
+            self._write(name, value)
         self._write(REVISION, number)
         return revision
 

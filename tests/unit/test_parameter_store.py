@@ -177,6 +177,43 @@ def test_a_dataset_edited_by_hand_wins_and_is_recorded(store: ParameterStore, da
         ("dataset edited without the store", 1.45e6), ("set", None)]  # fmt: skip
 
 
+class Snapshot(Datasets):
+    """Datasets as artiq_run has them: those of its start, and written back when it ends, what it has set."""
+
+    def __init__(self, disk: dict[str, Any]) -> None:
+        super().__init__(disk)
+        self.disk, self.pending = disk, set[str]()
+
+    def set(self, key: str, value: float | int, unit: str) -> None:
+        super().set(key, value, unit)
+        self.pending.add(key)
+
+    def end(self) -> None:
+        self.disk.update({key: self[key] for key in self.pending})
+
+
+@pytest.mark.parametrize("order", ["long short", "short long"])
+def test_runs_that_save_when_they_end_take_nothing_back(tmp_path: Path, order: str) -> None:
+    """A long run sets one belief, another process sets it anew, a third run sets another one; they end in any order."""
+    disk: dict[str, Any] = {}
+    ends = {"long": Snapshot(disk)}
+    ParameterStore(ends["long"], tmp_path, "long").set(LARMOR, 1.41e6)
+    with_disk = Snapshot(disk)
+    ParameterStore(with_disk, tmp_path, "command").set(LARMOR, 1.42e6)
+    with_disk.end()
+    ends["short"] = Snapshot(disk)
+    ParameterStore(ends["short"], tmp_path, "short").set(PULSE, 9e-6)
+    for name in order.split():
+        ends[name].end()
+        store = ParameterStore(Snapshot(disk), tmp_path, "reader")
+        assert store.get(LARMOR) == 1.42e6 and store.get(PULSE) == 9e-6
+    last = Snapshot(disk)
+    ParameterStore(last, tmp_path, "last").set(PULSE, 8e-6)
+    last.end()
+    assert (disk[LARMOR], disk[PULSE], disk["params.revision"]) == (1.42e6, 8e-6, 4)
+    assert {row.who for row in store.revisions()} == {"long", "command", "short", "last"}
+
+
 @pytest.mark.parametrize("cut", [1, 5, 60])
 def test_a_cut_last_line_is_dropped_and_the_history_goes_on(store: ParameterStore, tmp_path: Path, cut: int) -> None:
     store.set(LARMOR, 1.41e6)
