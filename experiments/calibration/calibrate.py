@@ -140,7 +140,8 @@ class Calibrate(EnvExperiment):
             state = self.states[node.name]
             age_s = max(self.started_s - max(state.checked_s, state.calibrated_s), 0.0)
             fresh = f"fresh, {state.verdict} {span(age_s)} ago, holds for {span(node.timeout_s)}"
-            print(f"{node.name}: {f'to be checked, {why}' if why else fresh}")
+            do = "checked" if node.checked else "measured"
+            print(f"{node.name}: {f'to be {do}, {why}' if why else fresh}")
 
     @kernel
     def counter(self) -> TInt64:

@@ -34,8 +34,9 @@ class Verdict(enum.StrEnum):
 class Node:
     """One calibration: its experiment, what it depends on, how long it holds, and when it counts as good.
 
-    `check` and `measure` are arguments of the short and of the full version. `tolerances`: by how much a belief may
-    depart, in its unit; `limits`: between what an estimate must lie.
+    `check` and `measure` are arguments of the short and of the full version; not `checked`, a short one would tell
+    too little, and the node is measured at once when stale. `tolerances`: by how much a belief may depart, in its
+    unit; `limits`: between what an estimate must lie.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Node:
     measure: Mapping[str, Any] = field(default_factory=dict)
     tolerances: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    checked: bool = True
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,9 @@ class Pass:
         if not why:
             self._note(node, "skip", Outcome(Verdict.IN_SPEC, "fresh"))
             return
+        if not node.checked:
+            self._calibrate(node, why)
+            return
         outcome = self._check(node, why)
         if outcome.verdict == Verdict.BAD_DATA:
             self._diagnose_below(node)
@@ -213,7 +218,11 @@ class Pass:
         """Check a node whatever its age; return whether it, or what it depends on, was calibrated."""
         if self._seen.get(node.name) == Verdict.IN_SPEC:
             return False
-        outcome = self._check(node, "something that depends on it gave bad data")
+        why = "something that depends on it gave bad data"
+        if not node.checked:
+            self._calibrate(node, why)
+            return True
+        outcome = self._check(node, why)
         if outcome.verdict == Verdict.IN_SPEC:
             return False
         if outcome.verdict == Verdict.BAD_DATA:
@@ -238,14 +247,14 @@ class Pass:
         self._note(node, "check", outcome, why)
         return outcome
 
-    def _calibrate(self, node: Node) -> None:
-        outcome = self._measure(node)
+    def _calibrate(self, node: Node, why: str = "") -> None:
+        outcome = self._measure(node, why)
         if outcome.verdict == Verdict.BAD_DATA and self._diagnose_below(node):
             outcome = self._measure(node)
         if outcome.verdict != Verdict.IN_SPEC:
             self.failed.append(node.name)
 
-    def _measure(self, node: Node) -> Outcome:
+    def _measure(self, node: Node, why: str = "") -> Outcome:
         outcome = self.lab.measure(node)
         now_s = self.lab.now_s()
         self.states[node.name] = State(outcome.verdict, now_s, now_s, dict(outcome.beliefs))
@@ -253,7 +262,7 @@ class Pass:
         for other in self.graph.nodes.values():  # what was seen of those above no longer counts
             if node.name in {parent.name for parent in self.graph.order(other.name)} - {other.name}:
                 self._seen.pop(other.name, None)
-        self._note(node, "measure", outcome)
+        self._note(node, "measure", outcome, why)
         return outcome
 
     def _note(self, node: Node, action: str, outcome: Outcome, why: str = "") -> None:

@@ -2,6 +2,9 @@
 
 A node names what must be right before it can be measured. Time-outs say how long a calibration is trusted, tolerances
 by how much a belief may be off before the link notices.
+
+Where dependencies leave a choice, the table's order holds: what drifts fastest comes last. The cavities move by
+0.5 MHz in a quarter of an hour, and their difference makes the photons distinguishable: 0.0075 of fidelity per MHz^2.
 """
 
 from artiq.language.scan import RangeScan
@@ -27,33 +30,6 @@ NODES: tuple[Node, ...] = (
         check={"t_pump": RangeScan(0.4e-6, 6.4e-6, 7), "shots": 80},
         measure={"t_pump": RangeScan(0.4e-6, 7.4e-6, 8), "shots": 200},
         tolerances={"param.alice.t_pump_s": 0.6e-6, "param.bob.t_pump_s": 0.6e-6},
-    ),
-    Node(
-        "cavity",
-        "setup.cavity_scan:CavityScan",
-        depends=("pumping",),
-        timeout_s=20 * MINUTE,  # checked in seconds
-        check={"shots": 5000},
-        measure={"shots": 25_000},
-        tolerances={"param.alice.v_piezo_v": 1.0, "param.bob.v_piezo_v": 1.0},
-    ),
-    Node(
-        "excitation",
-        "photons.emission_efficiency:EmissionEfficiency",
-        depends=("cavity",),
-        timeout_s=HOUR,
-        check={"shots": 4000},
-        measure={"shots": 16_000},
-        tolerances={"param.alice.a_excitation": 0.1, "param.bob.a_excitation": 0.1},
-    ),
-    Node(
-        "fibre_delay",
-        "setup.fibre_delay:FibreDelay",
-        depends=("excitation",),
-        timeout_s=24 * HOUR,
-        check={"shots": 2000},
-        measure={"shots": 5000},
-        tolerances={"param.link.t_photon_alice_s": 5e-9, "param.link.t_photon_bob_s": 5e-9},
     ),
     Node(
         "microwave",
@@ -85,7 +61,7 @@ NODES: tuple[Node, ...] = (
     Node(
         "polarisation",
         "setup.polarisation_alignment:PolarisationAlignment",
-        depends=("fibre_delay", "microwave"),
+        depends=("microwave",),
         timeout_s=2 * HOUR,
         check={"shots": 50},
         measure={"shots": 160},
@@ -94,11 +70,38 @@ NODES: tuple[Node, ...] = (
                     "param.alice.v_paddle_phase_v": 4.0, "param.bob.v_paddle_phase_v": 4.0},
     ),
     Node(
+        "cavity",
+        "setup.cavity_scan:CavityScan",
+        depends=("pumping",),
+        timeout_s=20 * MINUTE,  # checked in seconds
+        check={"shots": 5000},
+        measure={"shots": 25_000},
+        tolerances={"param.alice.v_piezo_v": 1.0, "param.bob.v_piezo_v": 1.0},
+    ),
+    Node(
+        "excitation",
+        "photons.emission_efficiency:EmissionEfficiency",
+        depends=("cavity",),
+        timeout_s=HOUR,
+        check={"shots": 4000},
+        measure={"shots": 16_000},
+        tolerances={"param.alice.a_excitation": 0.1, "param.bob.a_excitation": 0.1},
+    ),
+    Node(
+        "fibre_delay",
+        "setup.fibre_delay:FibreDelay",
+        depends=("excitation",),
+        timeout_s=24 * HOUR,
+        check={"shots": 2000},
+        measure={"shots": 5000},
+        tolerances={"param.link.t_photon_alice_s": 5e-9, "param.link.t_photon_bob_s": 5e-9},
+    ),
+    Node(
         "pair_phase",
         "link.pair_phase:PairPhase",
-        depends=("polarisation", "raman"),
+        depends=("polarisation", "raman", "fibre_delay"),
         timeout_s=HOUR,
-        check={"shots": 120},
+        checked=False,  # 0.2 rad, which a shorter version would let pass, cost 0.01 of fidelity
         measure={"shots": 300},
         tolerances={"param.link.phase_rad": 0.12},
     ),

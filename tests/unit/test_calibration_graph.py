@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,17 @@ def test_a_recheck_trusts_no_time_out_and_touches_nothing_else_than_what_was_ask
     assert walk.go("rabi") == []
     assert walk.go("rabi", recheck=True) == ["check laser", "check pump", "measure pump", "check rabi"]
     assert not walk.lab.drifted
+
+
+def test_what_a_check_cannot_tell_is_measured_at_once_when_it_is_stale_or_in_doubt() -> None:
+    graph = Graph(replace(node, checked=node.name != "rabi") for node in chain().nodes.values())
+    assert Walk(graph=graph, known=False).go("rabi") == ["check laser", "check pump", "measure rabi"]
+    assert Walk(graph=graph).go("rabi") == []
+    assert Walk(graph=graph).go("rabi", recheck=True) == ["check laser", "check pump", "measure rabi"]
+    walk = Walk({"laser"}, graph)
+    walk.states["link"] = State()
+    done = walk.go()
+    assert "check rabi" not in done and done[-1] == "measure link" and not walk.lab.drifted
 
 
 def test_a_node_out_of_spec_is_calibrated_and_what_depends_on_it_is_checked() -> None:
