@@ -75,9 +75,15 @@ def _at_probability(p: float, dark: float, visibility: float) -> HeraldPredictio
 
 def _measure(run: Run, accepted: tuple[int, ...]) -> Estimate | None:
     """Bound the fraction: dark clicks fill the accepted patterns twice as often as the two of one polarisation."""
-    counts = run.datasets.get("link.pattern_counts")
+    counts, attempts = (run.datasets.get(f"link.pattern_{name}") for name in ("counts", "attempts"))
     if counts is None:
         return None
     same, heralds = int(np.sum(counts[list(SAME_POLARISATION)])), int(np.sum(counts[list(accepted)]))
     source = "upper bound: 2 x patterns of one polarisation, which imperfect interference fills too"
-    return 2 * ratio(same, heralds, source) if heralds else None
+    looked = 1.0
+    if attempts is not None:  # the gateware looked for them in attempts of their own
+        others, heralding = (max(attempts[list(which)]) for which in (SAME_POLARISATION, accepted))
+        if not others:
+            return None
+        looked = float(heralding) / float(others)
+    return 2 * looked * ratio(same, heralds, source) if heralds else None

@@ -80,6 +80,13 @@ class Budget:
     sigmas: float
 
 
+def believed_probability(eta_a: float, eta_b: float, dark_rate_hz: float, gate_s: float, visibility: float) -> float:
+    """Return the herald probability of an attempt with both atoms, of these beliefs."""
+    eta = [min(max(value, 0.0), 1.0) for value in (eta_a, eta_b)]
+    dark = -math.expm1(-dark_rate_hz * gate_s)
+    return two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, visibility)).probability
+
+
 def budget(run: Run, result: LinkResult) -> Budget | None:
     """Return the budget of a run; None where the file lacks the beliefs it rests on."""
     believed = Believed.of(run)

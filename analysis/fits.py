@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc, xlogy
 
+from analysis import masked
 from analysis.estimates import Estimate
 from analysis.models import Model
 from atomlink.errors import DataError
@@ -117,7 +118,7 @@ class Fit:
 
 def shares(x: Any, successes: Any, trials: Any) -> Points:
     """Return points k/n at x, those of the same x added up; DataError where a point has no trial."""
-    x, k, n = (np.asarray(values, dtype=float).ravel() for values in (x, successes, trials))
+    x, k, n = masked.floats(x, successes, trials)
     if not len(x) == len(k) == len(n) or not len(x):
         raise DataError(f"Points need as many x as counts and at least one, but have {len(x)}, {len(k)} and {len(n)}.")
     if not np.isfinite(x).all() or (k < 0).any() or (k > n).any() or (n <= 0).any():
@@ -130,7 +131,7 @@ def shares(x: Any, successes: Any, trials: Any) -> Points:
 
 def values(x: Any, y: Any, error: Any) -> Points:
     """Return points y ± error at x, sorted; DataError where one is not finite or an error is not > 0."""
-    x, y, error = (np.asarray(column, dtype=float).ravel() for column in (x, y, error))
+    x, y, error = masked.floats(x, y, error)
     if not len(x) == len(y) == len(error) or not len(x):
         raise DataError(f"Points need as many x as y and errors and at least one: {len(x)}, {len(y)}, {len(error)}.")
     if not (np.isfinite(x) & np.isfinite(y) & np.isfinite(error) & (error > 0)).all():
@@ -141,9 +142,11 @@ def values(x: Any, y: Any, error: Any) -> Points:
 
 def counts(x: Any, n: Any, per: Any = 1.0) -> Points:
     """Return points n/per at x (Poisson: a model must stay > 0), those of the same x added up."""
-    x, n = np.asarray(x, dtype=float).ravel(), np.asarray(n, dtype=float).ravel()
-    per = np.broadcast_to(np.asarray(per, dtype=float), n.shape)
-    if not len(x) == len(n) or not len(x) or not np.isfinite(x).all() or (n < 0).any() or not (per > 0).all():
+    if np.ndim(per) == 0:
+        per = np.full(np.size(n), per)
+    x, n, per = masked.floats(x, n, per)
+    alike = len(x) == len(n) == len(per) > 0
+    if not alike or not np.isfinite(x).all() or (n < 0).any() or not (per > 0).all():
         raise DataError("Points must have finite x, counts >= 0 and an exposure > 0, as many of each: check the rows.")
     at, index = np.unique(x, return_inverse=True)
     total, time = (np.bincount(index.ravel(), column).astype(float) for column in (n, per))

@@ -20,11 +20,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc, gammainc, gammaln, ndtr, pdtr, pdtrc, xlogy
 
+from analysis import masked
 from analysis.estimates import Estimate
 from analysis.fits import FitRefused
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 20  # counts, and five in each level
+LARGEST = 2.0**53  # count: beyond, a float misses some
+CANDIDATES = 4096  # thresholds that are compared at a time
 FEWEST_IN_LEVEL = 5
 _STEPS = 500
 _NO_SHELF = 0.2  # atoms: fewer are none
@@ -56,6 +59,11 @@ class Levels:
         """Return the probability of each count, for the figure."""
         return np.asarray(sum(_parts(self.law, self._theta(), np.asarray(counts, dtype=float))))
 
+    def share_up_to(self, counts: Any) -> Floats:
+        """Return the probability of a count at or below each of these."""
+        dark_above, bright_below = _wrong(self.law, self._theta(), np.asarray(counts, dtype=float))
+        return np.asarray((1 - self.share.value) * (1 - dark_above) + self.share.value * bright_below)
+
     def _theta(self) -> Floats:
         means = [self.share.value, self.dark.value, self.bright.value, self.lost.value]
         return np.array(means + ([] if self.law == "Poisson" else list(self.spreads)))
@@ -63,9 +71,12 @@ class Levels:
 
 def two_levels(counts: Any, law: str = "Poisson") -> Levels:
     """Return the two levels of counts; FitRefused where there are not two, or too few counts."""
-    n = np.asarray(counts, dtype=float).ravel()
-    if len(n) < FEWEST or not np.isfinite(n).all():
-        raise FitRefused(f"Two levels refused: {len(n)} counts, must be {FEWEST} finite ones at least.")
+    (n,) = masked.floats(counts)
+    if len(n) < FEWEST or not (np.abs(n) < LARGEST).all() or (law == "Poisson" and (n < 0).any()):
+        least = "-2^53" if law != "Poisson" else "0"
+        raise FitRefused(
+            f"Two levels refused: {len(n)} counts, must be {FEWEST} finite ones at least, each from {least} to 2^53."
+        )
     theta = _maximise(n, law)
     _check(n, law, theta)
     covariance = _covariance(n, law, theta)
@@ -146,10 +157,12 @@ def _next(n: Floats, law: str, weight: Floats) -> Floats:
 
 def _first_split(n: Floats) -> float:
     """Return where to start: the split that separates best (Otsu, IEEE Trans. SMC 9, 62 (1979))."""
-    at = np.unique(n)
+    at, times = np.unique(n, return_counts=True)
     if len(at) < 2:
         raise FitRefused("Two levels refused: all counts are equal; check light, detector and exposure.")
-    between = [len(a) * len(b) * (a.mean() - b.mean()) ** 2 for a, b in ((n[n <= t], n[n > t]) for t in at[:-1])]
+    below, total = np.cumsum(times)[:-1], np.cumsum(times * at)
+    above = len(n) - below
+    between = below * above * (total[:-1] / below - (total[-1] - total[:-1]) / above) ** 2
     return float(at[int(np.argmax(between))])
 
 
@@ -203,9 +216,11 @@ def _wrong(law: str, theta: Floats, threshold: npt.ArrayLike) -> tuple[Floats, F
     """Return the chances that a dark count lies above the threshold, and a bright or lost one at or below it."""
     at, low, high, lost = np.asarray(threshold, dtype=float), theta[1], theta[2], theta[3]
     if law == "Poisson":
-        up_to = np.cumsum(gammainc(m := np.arange(1, math.ceil(high) + 3), high) - gammainc(m, low))
-        shelf = up_to[np.clip(np.floor(at), 0, len(up_to) - 1).astype(int)] / (high - low)
-        return pdtrc(np.floor(at), low), (1 - lost) * pdtr(np.floor(at), high) + lost * shelf
+        # The shelf's share at or below t is the mean over its levels: the sum over n <= t of P(N > n).
+        n = np.floor(at)
+        shelf = (_mean_up_to(n + 1, high) - _mean_up_to(n + 1, low)) / (high - low)
+        above = np.where(n < 0, 1.0, pdtrc(np.maximum(n, 0), low))
+        return above, (1 - lost) * _up_to(n, high) + lost * shelf
     # The integral of the normal distribution function Phi from -inf to u is u Phi(u) + phi(u).
     edges = [(at - mean) * ndtr((at - mean) / spread) + spread**2 * _normal(at, mean, spread)
              for mean, spread in ((low, theta[4]), (high, theta[5]))]  # fmt: skip
@@ -213,14 +228,34 @@ def _wrong(law: str, theta: Floats, threshold: npt.ArrayLike) -> tuple[Floats, F
     return ndtr((low - at) / theta[4]), (1 - lost) * ndtr((at - high) / theta[5]) + lost * shelf
 
 
+def _mean_up_to(most: Floats, mean: float) -> Floats:
+    """Return the mean of min(N, most) of Poissonian N: the sum of P(N > n) over 0 <= n < most."""
+    most = np.maximum(most, 0.0)
+    return np.asarray(mean * _up_to(most - 2, mean) + most * (1 - _up_to(most - 1, mean)))
+
+
+def _up_to(n: Floats, mean: float) -> Floats:
+    """Return the Poissonian chance of n or fewer."""
+    return np.where(n < 0, 0.0, pdtr(np.maximum(n, 0), mean))
+
+
 def _threshold(law: str, theta: Floats, n: int) -> float:
-    """Return the threshold with the least mean error, half a count above the last dark one."""
-    at = np.arange(math.floor(theta[1]), math.ceil(theta[2]) + 1) + 0.5
+    """Return the threshold with the least mean error, half a count above the last dark one.
+
+    Looked for among few candidates, then among those around the best, until each count is one.
+    """
     # Fewer than half an atom lost: half of one might have been, and that is why a low threshold is best.
     theta = np.concatenate((theta[:3], [max(theta[3], 0.5 / (theta[0] * n + 1))], theta[4:]))
-    mean = np.add(*_wrong(law, theta, at))
-    best = np.flatnonzero(np.isclose(mean, mean.min(), rtol=1e-6, atol=1e-15))
-    return float(at[best[len(best) // 2]])
+    first, last = math.floor(theta[1]), math.ceil(theta[2])
+    while True:
+        step = max(1, (last - first) // CANDIDATES)
+        at = np.arange(first, last + step, step) + 0.5
+        mean = np.add(*_wrong(law, theta, at))
+        best = np.flatnonzero(np.isclose(mean, mean.min(), rtol=1e-6, atol=1e-15))
+        inner = max(first, int(at[best[0]]) - step), min(last, int(at[best[-1]]) + step)
+        if step == 1 or inner == (first, last) or inner[1] - inner[0] > (last - first) // 2:
+            return float(at[best[len(best) // 2]])
+        first, last = inner
 
 
 def _error_probability(

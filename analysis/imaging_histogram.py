@@ -63,9 +63,8 @@ def figure(run: Run, result: Result) -> Figure:
         first, _ = counts(run, node)
         edges = np.linspace(-0.5, first.max() + 0.5, 80)
         axes.hist(first, edges.tolist(), color=colour, label=node)
-        at = np.arange(int(first.max()) + 1)
-        density = np.histogram(at, edges, weights=level.density(at))[0]
-        axes.stairs(density * len(first), edges, color=INK, lw=1.0, label="two Poisson levels and losses")
+        expected = np.diff(level.share_up_to(edges)) * len(first)
+        axes.stairs(expected, edges, color=INK, lw=1.0, label="two Poisson levels and losses")
         axes.axvline(level.threshold, color=ACCENT, lw=1.0, label=f"threshold {level.threshold:g}")
         axes.set(yscale="log", ylim=(0.5, None), xlabel="counts in an image", ylabel="images")
         axes.legend(loc="upper right")

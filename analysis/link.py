@@ -6,14 +6,15 @@ If the kernel fed forward, every shot's target is Psi+; otherwise it follows the
 told in the frame of Psi+: outcomes whose ideal sign differs are flipped. S = sum of the four CHSH correlators with
 the signs that their angles predict for the target; three must agree and one differ, which is fixed by the settings
 and not by the data. Source: CHSH, PRL 23, 880 (1969). Only valid shots count for states; every herald counts for
-the rate.
+the rate. The herald probability is that of an attempt with both atoms there: attempts after which a look found one
+missing are left out (`shots.attempts_lost`), in the test of the waits too.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ PATTERNS: dict[int, tuple[str, int]] = {
 }
 STATE_NAMES = {+1: "Ψ+", -1: "Ψ−"}
 BASES = {"XX": (1.0, 0.0, 0.0), "YY": (0.0, 1.0, 0.0), "ZZ": (0.0, 0.0, 1.0)}
-NEEDED = tuple(entry.key for entry in schema.DATASETS if entry.key.startswith("shots."))
+NEEDED = tuple(entry.key for entry in schema.DATASETS if entry.key.startswith("shots.") and entry.required)
 
 Ints = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -84,7 +85,8 @@ class LinkResult:
     heralds: int
     vetoed: int
     other_patterns: int
-    probability: Estimate
+    probability: Estimate  # with both atoms there
+    share_lost: Estimate | None  # of all attempts, those whose pair of atoms may have been gone; None: nobody looked
     rate_attempting: Estimate | None
     rate_lab: Estimate | None
     settings: tuple[Setting, ...]
@@ -107,14 +109,15 @@ def analyse(run: Run) -> LinkResult:
     if not heralds:
         raise DataError(f"Run {run.label} heralded no pair: there is nothing to analyse yet.")
     shots = _Shots(run, settings_of(run), herald)
-    attempts = int(data.get("link.attempts", data["shots.attempts"].sum()))
     between = data["shots.attempts"][herald]
-    probability = renewal(heralds, max(attempts, heralds), between, "heralds/attempts, error of the waits")
+    alive, lost = _with_atoms(data, herald)
+    probability = _probability(data, heralds, alive, lost)
     return LinkResult(
         heralds=heralds,
         vetoed=int(np.sum(herald & (data["shots.valid"] == 0))),
         other_patterns=int(np.sum(~herald)),
         probability=probability,
+        share_lost=None if lost is None else binomial(lost, int(data["shots.attempts"].sum())),
         rate_attempting=_rate(heralds, data.get("link.t_attempting_s"), between),
         rate_lab=_rate(heralds, data.get("link.t_lab_s"), np.diff(data["shots.t_herald_mu"][herald])),
         settings=shots.settings,
@@ -122,9 +125,35 @@ def analyse(run: Run) -> LinkResult:
         states=tuple(shots.row(STATE_NAMES[sign], _patterns_of(sign)) for sign in STATE_NAMES),
         total=shots.row("all", tuple(PATTERNS)),
         retention=shots.kept,
-        waiting=check_waiting(between),
+        waiting=check_waiting(alive),
         accidentals=estimate_accidentals(run, probability, tuple(PATTERNS)),
     )
+
+
+def _with_atoms(data: Mapping[str, Any], herald: Bools) -> tuple[Ints, int | None]:
+    """Return per herald the attempts for which both atoms were there, and all others, None where nobody looked."""
+    attempts, lost = data["shots.attempts"], data.get("shots.attempts_lost")
+    if lost is None:
+        return attempts[herald], None
+    if (lost < 0).any() or (lost >= attempts).any():
+        raise DataError("Dataset `shots.attempts_lost` must be >= 0 and below `shots.attempts`: heralds have atoms.")
+    return (attempts - lost)[herald], int(lost.sum())
+
+
+def _probability(data: Mapping[str, Any], heralds: int, alive: Ints, lost: int | None) -> Estimate:
+    """Return heralds per attempt with both atoms.
+
+    An atom that a look found missing was lost in the picture before, or while attempting. The attempts that its pair
+    lived through are none in the one case, and as many as a herald takes on average in the other: the middle is taken,
+    and the standard deviation between the two added to the error.
+    """
+    if lost is None:
+        attempts = int(data.get("link.attempts", data["shots.attempts"].sum()))
+        return renewal(heralds, max(attempts, heralds), alive, "heralds/attempts, error of the waits")
+    found = renewal(heralds, int(alive.sum()), alive, "heralds/attempts with both atoms, error of the waits")
+    unknown = min(int(data.get("link.losses", 0)) / heralds, lost / float(alive.sum()))
+    value = found.value / (1 + unknown / 2)
+    return replace(found, value=value, error=math.hypot(found.error, value * unknown / math.sqrt(12)))
 
 
 def settings_of(run: Run) -> tuple[Setting, ...]:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Start = tuple[float, float, float]  # value, lowest, highest
 INF = math.inf
+MOST_CANDIDATES = 100  # frequencies looked at, for each point; evenly spaced points need five
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,15 @@ def _step(x: Floats) -> float:
 def frequency_of(x: Floats, y: Floats, error: Floats, phase_free: bool = True) -> tuple[float, Floats]:
     """Return the frequency of the best sinusoid and its (offset, cosine, sine) amplitudes.
 
-    Looked for between half a period in the span and half a period per typical step.
+    Looked for between half a period in the span and half a period per typical step; where points lie so unevenly that
+    this would be a search without end, among so many frequencies a point.
     """
     span, x0 = _span(x), 0.0
     steps = np.diff(np.unique(x))
     highest = 0.5 / (float(np.median(steps)) if len(steps) else span)
     best: tuple[float, float, Floats] = (INF, 1 / span, np.zeros(3))
-    for f in np.arange(0.4 / span, max(highest, 1 / span) * 1.001, 0.1 / span):
+    highest = min(max(highest, 1 / span) * 1.001, MOST_CANDIDATES * len(x) * 0.1 / span)
+    for f in np.arange(0.4 / span, highest, 0.1 / span):
         angle = 2 * math.pi * f * (x - x0)
         columns = [np.ones_like(x), np.cos(angle)] + ([np.sin(angle)] if phase_free else [])
         design = np.stack(columns, axis=1) / error[:, None]

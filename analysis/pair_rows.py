@@ -76,7 +76,7 @@ def retention(cells: Ints) -> Retention | None:
     """Return the retention from four counts (not/not, not/seen, seen/not, seen/seen); None without a shot."""
     if not cells.sum():
         return None
-    return readout.retention(np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], cells, axis=0))
+    return readout.retention_of(cells)
 
 
 def raw_fidelity(tables: Ints, names: tuple[str, ...] = tuple(WEIGHTS)) -> Estimate | None:

@@ -60,15 +60,22 @@ class Correlator:
 
 def retention(present: Ints) -> Retention:
     """Return the retention from calibration shots; `present` is 0 or 1, shape (n, 2); DataError if no atom is seen."""
-    if len(present) == 0 or not present.any(axis=0).all():
-        raise DataError(
-            f"Read-out cannot be calibrated from {len(present)} shots without push-out: both nodes must show atoms."
-        )
-    n = len(present)
-    errors = [binomial(int(k), n).error for k in present.sum(axis=0)]
-    both = float(np.mean(present[:, 0] * present[:, 1]) - present[:, 0].mean() * present[:, 1].mean()) / n
-    covariance = np.array([[errors[0] ** 2, both], [both, errors[1] ** 2]])
-    return Retention(present.mean(axis=0), covariance, n)
+    present = np.asarray(present, dtype=np.int64)
+    if not np.isin(present, (0, 1)).all():
+        raise DataError("Shots without push-out must have `shots.present` 0 or 1.")
+    return retention_of(np.bincount(2 * present[:, 0] + present[:, 1], minlength=4))
+
+
+def retention_of(cells: Ints) -> Retention:
+    """Return the retention from four counts (not/not, not/seen, seen/not, seen/seen of alice/bob)."""
+    n, both = int(cells.sum()), int(cells[3])
+    seen = [int(cells[2]) + both, int(cells[1]) + both]
+    if not all(seen):
+        raise DataError(f"Read-out cannot be calibrated from {n} shots without push-out: both nodes must show atoms.")
+    errors = [binomial(k, n).error for k in seen]
+    shared = (both / n - seen[0] / n * seen[1] / n) / n
+    covariance = np.array([[errors[0] ** 2, shared], [shared, errors[1] ** 2]])
+    return Retention(np.array(seen) / n, covariance, n)
 
 
 def correlator(counts: Ints, kept: Retention = UNCORRECTED) -> Correlator:

@@ -44,11 +44,17 @@ def _tiles(run: Run, result: LinkResult) -> tuple[tuple[str, str, str], ...]:
     also = f"; corrected {corrected.chsh.number()}" if corrected and corrected.chsh else ""
     return (
         ("Heralded pairs", f"{result.heralds}", f"{result.vetoed} vetoed, by {run.text('link.herald', 'unknown')}"),
-        ("Herald probability", result.probability.number(), "per attempt"),
+        ("Herald probability", result.probability.number(), _per_attempt(result)),
         ("Herald rate", _per_second(result.rate_attempting), f"attempting; lab time {_per_second(result.rate_lab)}"),
         ("Bell-state fidelity", number(fidelity), f"read-out corrected; raw {number(raw.fidelity)}"),
         ("CHSH S", number(chsh), above + also),
     )
+
+
+def _per_attempt(result: LinkResult) -> str:
+    if result.share_lost is None:
+        return "per attempt, with or without atoms"
+    return f"per attempt with both atoms; {result.share_lost.value:.1%} of all were without, as looks found"
 
 
 def number(estimate: Estimate | None) -> str:
@@ -76,10 +82,8 @@ def _states(result: LinkResult) -> str:
 
 def _waiting(run: Run, result: LinkResult) -> str:
     check = result.waiting
-    fit = (
-        f"χ² = {check.chi2:.1f} for {check.dof}, p = {check.p_value:.2g}" if check.dof else "too few heralds for a test"
-    )
-    caption = f"Equal chances in every attempt give the geometric law: {fit}."
+    fit = f"χ² = {check.chi2:.1f} for {check.dof}, p = {check.p_value:.2g}: " if check.dof else ""
+    caption = f"Equal chances in every attempt with both atoms give the geometric law. {fit}{check.verdict}."
     return page.heading("Attempts per herald") + page.image(figures.waiting(run, result), caption)
 
 
@@ -185,11 +189,16 @@ def _checks(result: LinkResult) -> str:
     accidental = result.accidentals
     rows = [
         _check("Accidental heralds, predicted", accidental.predicted, "no beliefs in the file"),
-        _check("Accidental heralds, measured", accidental.measured, "needs `link.pattern_counts`"),
+        _check("Accidental heralds, measured", accidental.measured, "the file has no `link.pattern_counts`"),
         _check("Fidelity that the beliefs allow", accidental.fidelity, "no beliefs in the file"),
+        ("Waits for a herald", _p_value(result), result.waiting.verdict),
         ("Patterns that herald nothing", f"{result.other_patterns} shots", "left out"),
     ]
     return page.table(("", "Value", "From"), rows)
+
+
+def _p_value(result: LinkResult) -> str:
+    return f"p = {result.waiting.p_value:.2g}" if result.waiting.dof else NONE
 
 
 def _check(name: str, estimate: Estimate | None, otherwise: str) -> tuple[str, str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis import masked
 from atomlink.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -50,6 +51,7 @@ DATASETS: tuple[Dataset, ...] = (
     _shots("attempts", "int64", "", "attempts since the previous herald, this one included"),
     _shots("counts", "int32", "", "fluorescence counts (alice, bob) in the read-out image", 2),
     _shots("present", "int32", "", "1 where counts > threshold", 2),
+    _optional("shots.attempts_lost", "int64", ("n",), "", "of these, attempts whose pair of atoms may have been gone"),
     _shots("pushout", "int32", "", "0: a read-out calibration shot, without push-out"),
     _shots("valid", "int32", "", "0: vetoed (underflow, lost lock, an atom missing at the check)"),
     Dataset("link.settings", "float64", ("m", 4), "rad", "polar alice, azimuth alice, polar bob, azimuth bob"),
@@ -63,10 +65,10 @@ DATASETS: tuple[Dataset, ...] = (
     _optional("link.t_loading_s", "float64", (), "s", "lab time spent loading, looking included"),
     _optional("link.loads", "int64", (), "", "how often the nodes were loaded"),
     _optional("link.veto_mu", "int64", ("v", 2), "mu", "start, stop of the times in which a lock may have been lost"),
+    _optional("link.losses", "int64", (), "", "looks that found an atom missing after attempts"),
     _optional("link.recoolings", "int64", (), "", "how often the atoms were recooled"),
-    _optional(
-        "link.pattern_counts", "int64", (16,), "", "attempts by pattern, heralds and the rest (software heralding)"
-    ),
+    _optional("link.pattern_counts", "int64", (16,), "", "how often each pattern came, heralds and others"),
+    _optional("link.pattern_attempts", "int64", (16,), "", "attempts that looked for each pattern; absent: all"),
     _optional(
         "link.efficiency_belief", "float64", (2,), "", "believed probability of a click per attempt (alice, bob)"
     ),
@@ -110,6 +112,7 @@ def array(key: str, values: Any) -> Any:
     entry = BY_KEY.get(key)
     if isinstance(values, str) or (entry is not None and entry.dtype == "str"):
         return str(values)
+    masked.refuse(key, values)
     try:
         made = np.asarray(values)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:  # ragged; too large or too deep

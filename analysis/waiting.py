@@ -17,6 +17,7 @@ from atomlink.errors import DataError
 
 Ints = npt.NDArray[np.integer[Any]]
 PER_BIN = 20  # expected heralds in a bin of the test
+FAILED_BELOW = 0.01  # p-value
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,25 @@ class Waiting:
     chi2: float
     dof: int
     p_value: float
+
+    @property
+    def failed(self) -> bool:
+        """Return whether the waits are not those of equal chances."""
+        return bool(self.p_value < FAILED_BELOW)  # False for nan: too few
+
+    @property
+    def verdict(self) -> str:
+        """Return in words what the test says."""
+        if not self.dof:
+            return "too few heralds for a test"
+        if not self.failed:
+            return "the waits are those of equal chances"
+        # Of equal chances half of the waits are shorter than ln 2 means, which a few endless ones hardly change.
+        if np.log(2) / self.p > np.median(self.attempts) * (1 + 3 / np.sqrt(len(self.attempts))):
+            why = "more long waits than chance makes, as from attempts without an atom, or from drifts"
+        else:
+            why = "chances differ within a wait or between waits, as from heating between two coolings, or drifts"
+        return f"FAILED: {why}; the herald probability is a mean over unequal attempts"
 
 
 def check_waiting(attempts: Ints) -> Waiting:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from analysis import masked
 from atomlink.errors import DataError
 
 TimeArray = npt.NDArray[np.int64]
@@ -36,6 +37,7 @@ def times(name: str, values: Any) -> TimeArray:
 
 def integers(name: str, values: Any) -> TimeArray:
     """Return `values` as int64 ps, shape (n,), in whatever order."""
+    masked.refuse(name, values)
     array = np.asarray(values)
     if array.size == 0 and array.ndim == 1:
         return np.empty(0, dtype=np.int64)
@@ -59,6 +61,7 @@ def refuse_going_back(name: str, array: TimeArray) -> None:
 
 def channels(values: Any, n: int) -> ChannelArray:
     """Return `values` as uint8, shape (n,); one channel number stands for n of it."""
+    masked.refuse("channel", values)
     array = np.asarray(values)
     if array.ndim == 0:
         array = np.broadcast_to(array, (n,))

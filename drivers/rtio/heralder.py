@@ -4,6 +4,7 @@
     arm()                       kernel: write it to the hardware
     attempts(n) -> pattern      kernel: at most n attempts; 0 if none heralded. Then read
     t_herald_mu, clicks_mu, n_attempts, t_attempting_mu
+    count_others(n)             kernel: at most n attempts that look for the patterns that no pair makes, to count them
     edge_mu()                   kernel: when alice's excitation was switched on in the attempt that heralded
 
 Pattern: bit k is detector k of c_h, c_v, d_h, d_v. Exactly the pattern counts: a third click vetoes.
@@ -48,6 +49,7 @@ class _Heralder(HasEnvironment):
         self.clicks_mu = [int64(-1)] * len(DETECTORS)  # first click of each detector in the gate, -1 where none
         self.n_attempts: Any = 0  # attempts of the last call, the heralding one included
         self.t_attempting_mu = int64(0)  # time in attempts since `setup`, all calls together
+        self.pattern_counts = [0] * 16  # attempts by pattern since `setup`, written back when a kernel ends
 
     def setup(self, timing: AttemptTiming, patterns: tuple[int, ...]) -> None:
         """Choose the attempt and the patterns that herald (at most four); `arm` makes it so."""
@@ -55,6 +57,7 @@ class _Heralder(HasEnvironment):
             raise UsageError(f"Patterns {patterns} must be one to {MAX_PATTERNS} integers between 1 and 15.")
         self.timing = timing
         self.t_attempting_mu = int64(0)
+        self.pattern_counts = [0] * 16
         self.patterns = list(patterns) + [0] * (MAX_PATTERNS - len(patterns))
         self.port.use(timing)
 
@@ -75,7 +78,6 @@ class SoftwareHeralder(_Heralder):
         self.c_h, self.c_v, self.d_h, self.d_v = (self.get_device(name) for name in DETECTORS)
         self.gate_start_mu = int64(0)
         self.gate_mu = int64(0)
-        self.pattern_counts = [0] * 16  # attempts by pattern, written back when a kernel ends
 
     def prepare(self) -> None:
         """Read the slack that the kernel needs between two attempts."""
@@ -86,7 +88,6 @@ class SoftwareHeralder(_Heralder):
         super().setup(timing, patterns)
         self.gate_start_mu = int64(timing.gate_start_mu)
         self.gate_mu = int64(timing.gate_stop_mu - timing.gate_start_mu)
-        self.pattern_counts = [0] * 16
 
     def totals(self) -> dict[str, Any]:
         """Return how many attempts gave each pattern, those that did not herald included."""
@@ -120,6 +121,11 @@ class SoftwareHeralder(_Heralder):
         self.n_attempts = tried
         self.t_attempting_mu += now_mu() - t_start_mu
         return pattern
+
+    @kernel
+    def count_others(self, n: TInt32) -> TInt32:
+        """Do nothing, return 0: here every attempt counts every pattern."""
+        return 0
 
     @kernel
     def attempt(self) -> TInt64:
@@ -184,6 +190,9 @@ class EntanglerHeralder(_Heralder):
     def build(self, port: PhotonPort) -> None:
         super().build(port)
         self.entangler = self.get_device("entangler")
+        self.others = [*SAME_POLARISATION, 0, 0]
+        self.heralding_attempts = int64(0)  # since `setup`
+        self.other_attempts = int64(0)  # those that looked for the patterns of one polarisation
         self.pump_stop = self.alice_start = self.alice_stop = self.bob_start = self.bob_stop = 0
         self.gate_start = self.gate_stop = self.length = 0
 
@@ -194,6 +203,8 @@ class EntanglerHeralder(_Heralder):
     def setup(self, timing: AttemptTiming, patterns: tuple[int, ...]) -> None:
         """Choose the attempt and the patterns that herald; TimingError for a cycle longer than the register holds."""
         super().setup(timing, patterns)
+        self.heralding_attempts = int64(0)
+        self.other_attempts = int64(0)
         length = COARSE_MU * -(-(timing.gate_stop_mu + LATEST_MU) // COARSE_MU)
         if length > MAX_CYCLE_MU:
             raise TimingError(
@@ -206,6 +217,15 @@ class EntanglerHeralder(_Heralder):
         self.bob_start, self.bob_stop = timing.excite_bob_mu, timing.excite_bob_stop_mu
         self.gate_start = timing.gate_start_mu - timing.excite_alice_mu
         self.gate_stop = timing.gate_stop_mu - timing.excite_alice_mu
+
+    def totals(self) -> dict[str, Any]:
+        """Return how often each pattern came, and in how many attempts it was looked for."""
+        looked = [0] * 16
+        for patterns, attempts in ((self.patterns, self.heralding_attempts), (SAME_POLARISATION, self.other_attempts)):
+            for pattern in patterns:
+                looked[pattern] += int(attempts) if pattern else 0
+        counts = {"link.pattern_counts": [int(n) for n in self.pattern_counts]}
+        return {**counts, "link.pattern_attempts": looked}
 
     @kernel
     def arm(self):
@@ -242,9 +262,34 @@ class EntanglerHeralder(_Heralder):
                     self.clicks_mu[i] = self.entangler.get_click_mu(end_mu, i)
                 else:
                     self.clicks_mu[i] = int64(-1)
+        if pattern != 0:
+            self.pattern_counts[pattern] += 1
+        self.heralding_attempts += int64(self.n_attempts)
         self.t_attempting_mu += self.entangler.cycle_mu * self.n_attempts
         self.catch_up()
         return pattern
+
+    @kernel
+    def count_others(self, n: TInt32) -> TInt32:
+        """Look for the patterns of one polarisation in at most `n` attempts, up to the first; return how many.
+
+        The gateware has four patterns, all taken by heralds: for so long these are exchanged.
+        """
+        self.entangler.set_heralds(self.others)
+        delay_mu(self.slack_mu)
+        start_mu = now_mu()
+        half_mu = self.entangler.cycle_mu // 2
+        end_mu, reason = self.entangler.run_mu(self.entangler.cycle_mu * n - half_mu)
+        tried = int32(self.entangler.cycles_in(end_mu - start_mu + half_mu))
+        if reason != TIMEOUT:
+            for i in range(2):
+                if (reason >> i) & 1 == 1:
+                    self.pattern_counts[self.others[i]] += 1
+        self.other_attempts += int64(tried)
+        self.catch_up()
+        self.entangler.set_heralds(self.patterns)
+        delay_mu(self.slack_mu)
+        return tried
 
     @kernel
     def edge_mu(self) -> TInt64:

@@ -46,6 +46,12 @@ def print_link(experiment: Any) -> Any:
         print(f"No estimate yet: {error}")
         return None
     print(f"heralds {result.heralds}, vetoed {result.vetoed}, herald probability {result.probability}")
+    if result.share_lost is not None and result.share_lost.value > 0:
+        print(f"attempts without a pair of atoms: {result.share_lost.value:.1%}, left out of the herald probability")
+    if result.waiting.failed:
+        print(f"check of the waits, p = {result.waiting.p_value:.1g}: {result.waiting.verdict}")
+    if result.accidentals.measured is not None:
+        print(f"accidental heralds: at most {result.accidentals.measured}")
     print(f"heralds per second: {result.rate_attempting} attempting, {result.rate_lab} in the lab")
     for name, title in (("fidelity", "Bell-state fidelity"), ("chsh", "CHSH S")):
         raw = getattr(result.total.raw, name)

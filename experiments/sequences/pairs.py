@@ -1,9 +1,9 @@
 """Herald pairs and read them out, shot by shot: the loop that every experiment on pairs shares.
 
-    cool --[ load until both atoms are there ]--+
-      +-----------------------------------------+
+    cool --[ load until both atoms are there ]--( patterns that no pair makes, counted in a block )--+
+      +----------------------------------------------------------------------------------------------+
       +--[ recool ]--( pump --[ excite ]--[ gate ])  x block, until a herald --+
-      |  <---------------------------------------------------------------------+ none in a block
+      |  <---------------------------------------------------------------------+ none in a block; still there?
       +--[ wait ]--[ phases from the click times, pi on bob for Psi- ]--[ Raman: axis -> z ]--
          --[ microwave: |1> -> F = 2 ]--[ push out F = 2 ]--[ image both ]--> next shot
 
@@ -11,6 +11,7 @@
 keeps them one by one, `tally.Tally` adds them up into a row of a scan. `set_wait` may be called between two `take`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -47,6 +48,8 @@ CHECK_SHOTS = 8  # shots between two looks at the scheduler
 MAX_UNDERFLOWS = 20  # in succession
 ORDER_SEED = 1  # of the shuffled order: the same in every run, so that runs can be repeated exactly
 LONGEST_S = 7 * 86400.0  # of one `take`
+UNLIKELY_WAIT = 0.01  # chance that both atoms wait so long for a herald: then look whether they are there
+MOST_ATTEMPTS = 1_000_000  # without a look
 
 Sink = Callable[[dict[str, Any], dict[str, Any]], None]
 
@@ -97,9 +100,10 @@ class Pairs(HasEnvironment):
             )
         self.setattr_argument(
             "check_attempts",
-            NumberValue(1000, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"),
+            NumberValue(0, precision=0, scale=1, step=100, min=0, max=MOST_ATTEMPTS, type="int"),
             "Heralding",
-            "After this many attempts without a herald, look whether the atoms are still there.",
+            "After this many attempts without a herald, look whether the atoms are still there; 0: when a wait so long "
+            f"has a chance of {UNLIKELY_WAIT:.0%} only, as the lab believes.",
         )
 
     def prepare(self) -> None:
@@ -109,7 +113,7 @@ class Pairs(HasEnvironment):
             parameters.get(self, name)  # filed with the results: the report's budget rests on them
         self.herald.setup(believed_timing(self), PSI_PLUS + PSI_MINUS)
         self.block = int(parameters.get(self, "param.link.n_recooling"))
-        self.check_blocks = -(-self.check_attempts // self.block)
+        self.look_after = self.check_attempts or self.unlikely_wait()
         self.set_wait(self.wait)
         self.phase_rad = parameters.get(self, "param.link.phase_rad")  # the pairs' own: bob's axes are turned by it
         self.kernel_feeds_forward = self.feed_forward == "kernel"
@@ -117,11 +121,23 @@ class Pairs(HasEnvironment):
         self.wanted = 0  # pairs of this `take`
         self.pairs = 0  # so far
         self.attempts = int64(0)  # since the last shot
+        self.attempts_lost = int64(0)  # of these, those after which an atom was missing, or nobody looked
+        self.since_look = 0  # attempts since both atoms were seen
+        self.losses = 0  # looks that found an atom missing after attempts
         self.total_attempts = 0  # of this `take`
         self.pattern = 0  # that heralded the shot under way, 0 before
         self.underflows = 0
         self.t_start_mu = int64(-1)
         self.limit_mu = int64(self.core.seconds_to_mu(LONGEST_S))
+
+    def unlikely_wait(self) -> int:
+        """Return after how many attempts without a herald an atom is likely to be gone, as the lab believes."""
+        eta = [parameters.get(self, f"param.link.efficiency_{node}") for node in parameters.NODES]
+        names = ("dark_rate_hz", "t_gate_s", "visibility")
+        p = budget.believed_probability(*eta, *(parameters.get(self, f"param.link.{name}") for name in names))
+        if p >= 1:
+            return 1
+        return min(math.ceil(math.log(UNLIKELY_WAIT) / math.log1p(-p)), MOST_ATTEMPTS) if p > 0 else MOST_ATTEMPTS
 
     def setup(self, settings: tuple[Setting, ...]) -> None:
         """Choose the settings and lay out the order of the shots; after `prepare`."""
@@ -199,6 +215,7 @@ class Pairs(HasEnvironment):
         self.core.break_realtime()
         if self.t_start_mu < 0:
             self.t_start_mu = self.core.get_rtio_counter_mu()
+        self.give_up_attempts()
         self.herald.arm()
         self.nodes.image()
         reason = -1
@@ -241,25 +258,45 @@ class Pairs(HasEnvironment):
         k = self.shots_taken % len(self.setting_order)
         setting = self.setting_order[k]
         push_out = self.pushout_order[k]
-        blocks = 0
         self.pattern = 0
+        if not self.nodes.load():
+            return NO_ATOM
+        self.nodes.cool()
+        if self.herald.count_others(self.block) > 0:
+            self.nodes.recool()
         while self.pattern == 0:
-            if blocks % self.check_blocks == 0:
-                if blocks > 0:
-                    reason = self.reason_to_stop_waiting()
-                    if reason >= 0:
-                        return reason
-                    self.nodes.image()
+            if self.since_look >= self.look_after:
+                reason = self.reason_to_stop_waiting()
+                if reason >= 0:
+                    return reason
+                self.look()
                 if not self.nodes.load():
                     return NO_ATOM
                 self.nodes.cool()
-            else:
+            elif self.since_look > 0:
                 self.nodes.recool()
-            self.pattern = self.herald.attempts(self.block)
+            self.pattern = self.herald.attempts(min(self.block, self.look_after - self.since_look))
             self.attempts += int64(self.herald.n_attempts)
-            blocks += 1
+            self.since_look += self.herald.n_attempts
+        self.since_look = 0
         self.read_out(setting, push_out)
         return -1
+
+    @kernel
+    def look(self):
+        """Image both nodes after attempts that were in vain; with an atom missing, nobody knows since when."""
+        self.nodes.image()
+        if self.nodes.alice_there and self.nodes.bob_there:
+            self.since_look = 0
+        else:
+            self.losses += 1
+            self.give_up_attempts()
+
+    @kernel
+    def give_up_attempts(self):
+        """Count the attempts since the last look among those that may have had no pair of atoms."""
+        self.attempts_lost += int64(self.since_look)
+        self.since_look = 0
 
     @kernel
     def reason_to_stop_waiting(self) -> TInt32:
@@ -309,6 +346,7 @@ class Pairs(HasEnvironment):
     @kernel
     def veto(self):
         """Start afresh after an underflow: all off, both nodes imaged. A pair that was heralded counts as vetoed."""
+        self.give_up_attempts()
         self.nodes.recover()
         self.herald.arm()
         self.nodes.image()
@@ -330,6 +368,8 @@ class Pairs(HasEnvironment):
             self.t_h_mu(),
             self.t_v_mu(),
             self.attempts,
+            self.attempts_lost,
+            self.losses,
             self.nodes.counts_alice,
             self.nodes.counts_bob,
             self.nodes.alice_there,
@@ -341,11 +381,13 @@ class Pairs(HasEnvironment):
             self.nodes.recoolings,
         )
         self.attempts = int64(0)
+        self.attempts_lost = int64(0)
         self.pattern = 0
 
     @rpc(flags={"async"})
-    def record(self, valid, setting, push_out, pattern, t_herald_mu, t_h_mu, t_v_mu, attempts, counts_alice, counts_bob,
-               alice_there, bob_there, t_lab_mu, t_attempting_mu, t_loading_mu, loads, recoolings):  # fmt: skip
+    def record(self, valid, setting, push_out, pattern, t_herald_mu, t_h_mu, t_v_mu, attempts, attempts_lost, losses,
+               counts_alice, counts_bob, alice_there, bob_there, t_lab_mu, t_attempting_mu, t_loading_mu, loads,
+               recoolings):  # fmt: skip
         """Keep one shot: one call per shot, so that no part of it can come without the rest."""
         self.total_attempts += int(attempts)
         row = {
@@ -354,6 +396,7 @@ class Pairs(HasEnvironment):
             "t_click_mu": [int(t_h_mu), int(t_v_mu)],
             "setting": int(setting),
             "attempts": int(attempts),
+            "attempts_lost": int(attempts_lost),
             "counts": [int(counts_alice), int(counts_bob)],
             "present": [int(alice_there), int(bob_there)],
             "pushout": int(push_out),
@@ -361,6 +404,7 @@ class Pairs(HasEnvironment):
         }
         totals = {
             "link.attempts": self.total_attempts,
+            "link.losses": int(losses),
             "link.t_attempting_s": int(t_attempting_mu) * self.core.ref_period,
             "link.t_loading_s": int(t_loading_mu) * self.core.ref_period,
             "link.t_lab_s": int(t_lab_mu) * self.core.ref_period,

@@ -14,7 +14,8 @@ from drivers import labs
 from drivers.progress import Progress
 from experiments.sequences.filing import file_datasets
 
-COLUMNS = ("t_herald_mu", "pattern", "t_click_mu", "setting", "attempts", "counts", "present", "pushout", "valid")
+COLUMNS = ("t_herald_mu", "pattern", "t_click_mu", "setting", "attempts", "attempts_lost", "counts", "present",
+           "pushout", "valid")  # fmt: skip
 LIVE_INTERVAL = 50  # shots between two updates of the plots
 
 

@@ -26,7 +26,7 @@ from artiq.language.core import TerminationRequested
 from artiq.language.environment import BooleanValue, HasEnvironment, NumberValue
 from artiq.language.scan import MultiScanManager, Scannable
 
-from atomlink.errors import DataError, UsageError
+from atomlink.errors import DataError, UsageError, brief
 from drivers.progress import Progress
 from experiments.sequences.filing import ending
 from experiments.sequences.live import Live, Plot, share_curve, share_map, share_points
@@ -34,6 +34,7 @@ from experiments.sequences.recorder import stopped
 from experiments.sequences.rows import Rows
 
 Shares = tuple[str, str] | Mapping[str, tuple[str, str]]
+MOST_POINTS = 1_000_000  # of all axes together; more are a slip, and fill the memory
 MAX_REPEATS = 50  # of one point, where a target error is not met
 ORDER_SEED = 1  # the same order each time: same arguments, same datasets
 
@@ -112,7 +113,11 @@ class Scan(HasEnvironment):
 
     def prepare(self) -> None:
         """Lay out the points; UsageError for a scan without points or with a value that cannot be."""
+        points = 1
         for axis, scan in zip(self.axes, self.scans, strict=True):
+            points *= _length(scan)
+            if points > MOST_POINTS:
+                raise UsageError(f"Scan {axis.name} makes {points:,} points, must be {MOST_POINTS:,} at most together")
             check_values(axis, list(scan))
         names = [axis.name for axis in self.axes]
         manager = MultiScanManager(*zip(names, self.scans, strict=True))
@@ -238,8 +243,23 @@ def check_values(axis: Axis, values: Sequence[Any]) -> None:
     low, high = axis.scannable.global_min, axis.scannable.global_max
     slack = 1e-9 * max((abs(v) for v in (low, high) if v is not None), default=0.0)
     for value in values:
-        if not isinstance(value, int | float | np.number) or not math.isfinite(value):
-            raise UsageError(f"Scan {axis.name} has the value {value!r}, must be finite numbers in {axis.unit or '1'}")
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not _is_finite(value):
+            said = f"Scan {axis.name} has the value {brief(value)}"
+            raise UsageError(f"{said}, must be finite numbers in {axis.unit or '1'}")
         if (low is not None and value < low - slack) or (high is not None and value > high + slack):
             limits = f"{'-inf' if low is None else f'{low:g}'} … {'inf' if high is None else f'{high:g}'}"
             raise UsageError(f"Scan {axis.name} has the value {value:g}, must be in {limits} {axis.unit}".rstrip())
+
+
+def _length(scan: Any) -> int:
+    try:
+        return len(scan)
+    except (ValueError, TypeError):  # fewer than none, or no whole number: there are no points
+        return 0
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except (OverflowError, TypeError):  # beyond a float, complex
+        return False

@@ -10,6 +10,7 @@ import ast
 import base64
 import json
 import math
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -17,7 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from atomlink.errors import brief
+
 _CLASS_KEY = "__jsonclass__"
+# What Python, numpy and their parsers raise for text that is not what it should be.
+_SPOILED = (TypeError, KeyError, ValueError, AttributeError, IndexError, ArithmeticError, SyntaxError, RecursionError,
+            MemoryError)  # fmt: skip
 
 _SCALARS = tuple(
     getattr(np, name)
@@ -52,7 +58,7 @@ def is_version_1(s: str) -> bool:
     """Return whether PYON text can only be of the old dialect."""
     try:
         json.loads(s)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return True
     return False
 
@@ -98,9 +104,9 @@ def _from_entry(entry: dict[str, Any]) -> Any:
     try:
         name, arguments = entry[_CLASS_KEY]
         return _DECODERS[name](*arguments)
-    except (TypeError, KeyError, ValueError, ZeroDivisionError) as error:
+    except _SPOILED as error:
         raise ValueError(
-            f"{str(entry)[:80]} is not PYON ({type(error).__name__}: {error}); "
+            f"{brief(entry)} is not PYON ({type(error).__name__}: {error}); "
             f"the types it knows are {', '.join(_DECODERS)}"
         ) from error
 
@@ -110,6 +116,8 @@ def _base64(data: Any) -> str:
 
 
 def _array_arguments(x: np.ndarray) -> list[Any]:
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"`{x!r}`: masked arrays are not PYON encodable; their mask would be lost")
     if x.dtype.hasobject:
         raise TypeError(f"`{x!r}`: numpy arrays with object dtype are not PYON encodable")
     return [list(x.shape), x.dtype.str, _base64(np.ascontiguousarray(x).data)]
@@ -118,6 +126,13 @@ def _array_arguments(x: np.ndarray) -> list[Any]:
 def _array(shape: Any, dtype: str, data: str | bytes) -> np.ndarray:
     # A copy, because an array on a bytes object cannot be written to.
     return np.frombuffer(base64.b64decode(data), dtype).reshape(shape).copy()
+
+
+def _fraction(numerator: int, denominator: int = 1) -> Fraction:
+    # Of integers only: Fraction("1e999999999") would be worked out for hours.
+    if type(numerator) is not int or type(denominator) is not int:
+        raise TypeError("a Fraction is written with two integers")
+    return Fraction(numerator, denominator)
 
 
 def _scalar(dtype: str, data: str | bytes) -> Any:
@@ -141,7 +156,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "bytes": base64.b64decode,
     "set": set,
     "slice": slice,
-    "Fraction": Fraction,
+    "Fraction": _fraction,
     "OrderedDict": OrderedDict,
     "nparray": _array,
     "npscalar": _scalar,
@@ -158,8 +173,10 @@ _CALLS_V1: dict[str, Callable[..., Any]] = {
 
 def _decode_v1(s: str) -> Any:
     try:
-        return _value_v1(ast.parse(s.strip(), mode="eval").body)
-    except (SyntaxError, TypeError, ValueError, ZeroDivisionError, RecursionError, MemoryError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the parser's own, of text that is Python only by chance
+            return _value_v1(ast.parse(s.strip(), mode="eval").body)
+    except _SPOILED as error:
         raise ValueError(
             f"{s[:60]!r} is not PYON ({_reason(error)}); write a number, true or false, or a string in double quotes"
         ) from error

@@ -5,6 +5,7 @@ bare word as a JSON error. Here each of these is one line that names the argumen
 """
 
 import ast
+import inspect
 import json
 import math
 import re
@@ -24,13 +25,14 @@ from artiq.language.environment import (
 )
 from artiq.language.scan import Scannable
 
-from atomlink.errors import UsageError
+from atomlink.errors import UsageError, brief
 from sim.artiq_runtime import pyon
 from sim.suggest import closest
 
 EXAMPLE = '{"ty": "RangeScan", "start": 0.0, "stop": 1.0, "npoints": 11}'
 SCAN_IN_PYTHON = re.compile(r"\s*(RangeScan|CenterScan|ExplicitScan|NoScan)\s*\(.*\)\s*")
-WITH_UNIT = re.compile(r"([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\*?\s*([A-Za-z]+)")
+WITH_UNIT = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*\*?\s*([A-Za-z]+)")
+MOST_POINTS = 1_000_000  # of a scan; more are a slip, and fill the memory
 
 
 def parse(texts: Sequence[str]) -> dict[str, Any]:
@@ -39,13 +41,13 @@ def parse(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"argument `{text}` must be written ARG=VALUE")
+            raise UsageError(f"argument `{text[:60]}` must be written ARG=VALUE")
         if name in arguments:
             raise UsageError(f"argument `{name}` is given twice")
         try:
             arguments[name] = pyon.decode(value)
         except ValueError as error:
-            raise UsageError(f"argument `{name}`: {value!r} is not PYON; {_instead(name, value)}") from error
+            raise UsageError(f"argument `{name}`: {brief(value)} is not PYON; {_instead(name, value)}") from error
     return arguments
 
 
@@ -56,7 +58,7 @@ def _instead(name: str, value: str) -> str:
         return f"a scan is written {name}='{written}'"
     match = WITH_UNIT.fullmatch(value)
     if match is None:
-        return f"""text needs its own quotes: write '{name}="{value}"'"""
+        return f"""text needs its own quotes: write '{name}="{value if len(value) < 60 else '…'}"'"""
     scale = getattr(units, match.group(2), None)
     if scale is None:
         return f"unknown unit `{match.group(2)}`, and numbers are written in SI units without one"
@@ -72,10 +74,19 @@ def _scan_in_pyon(text: str) -> str | None:
     try:
         call: Any = ast.parse(text.strip(), mode="eval").body
         values = [ast.literal_eval(each) for each in call.args]
-        described = kind(*values, **{each.arg: ast.literal_eval(each.value) for each in call.keywords}).describe()
-    except (SyntaxError, ValueError, TypeError, ZeroDivisionError):
+        named = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+        described = inspect.signature(kind).bind(*values, **named).arguments  # not made: its points may be too many
+        return json.dumps({"ty": made.group(1), **described})
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return EXAMPLE
-    return json.dumps({key: value for key, value in described.items() if value is not None and value is not False})
+
+
+_SCAN_PARTS: dict[Any, tuple[str, ...]] = {
+    "NoScan": ("value",),
+    "RangeScan": ("start", "stop", "npoints"),
+    "CenterScan": ("center", "span", "step"),
+    "ExplicitScan": ("sequence",),
+}
 
 
 class CheckedArguments(ProcessArgumentManager):
@@ -113,24 +124,47 @@ def check(name: str, processor: Any, value: Any) -> None:
     if isinstance(processor, NumberValue):
         _check_number(name, processor, value)
     elif isinstance(processor, BooleanValue) and not isinstance(value, bool):
-        raise UsageError(f"argument `{name}` is {value!r}, must be true or false")
-    elif isinstance(processor, EnumerationValue) and value not in processor.choices:
+        raise UsageError(f"argument `{name}` is {brief(value)}, must be true or false")
+    elif isinstance(processor, EnumerationValue) and not (isinstance(value, str) and value in processor.choices):
         choices = ", ".join(processor.choices)
-        hint = closest(str(value), processor.choices)
-        raise UsageError(f"argument `{name}` is {value!r}{hint}, must be one of: {choices}")
+        hint = closest(value, processor.choices) if isinstance(value, str) and len(value) < 80 else ""
+        raise UsageError(f"argument `{name}` is {brief(value)}{hint}, must be one of: {choices}")
     elif isinstance(processor, StringValue) and not isinstance(value, str):
-        raise UsageError(f"""argument `{name}` is {value!r}, must be text: write '{name}="{value}"'""")
-    elif isinstance(processor, PYONValue) and not isinstance(value, str):
-        raise UsageError(f"""argument `{name}` must be PYON within a PYON string: write '{name}="{value}"'""")
+        raise UsageError(f"""argument `{name}` is {brief(value)}, must be text: write '{name}="{brief(value)}"'""")
+    elif isinstance(processor, PYONValue):
+        _check_pyon(name, value)
     elif isinstance(processor, Scannable):
         _check_scan(name, processor, value)
 
 
+def _check_pyon(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        wanted = f"""must be PYON within a PYON string: write '{name}="{brief(value)}"'"""
+        raise UsageError(f"argument `{name}` is {brief(value)}, {wanted}")
+    try:
+        pyon.decode(value)
+    except ValueError as error:
+        raise UsageError(f"argument `{name}` is the text {brief(value)}, must be PYON itself") from error
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a finite real number, small enough for a float; True and False are none."""
+    numbers = (int, float, np.integer, np.floating)
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, numbers):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
 def _check_number(name: str, processor: NumberValue, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not math.isfinite(float(value)):
-        raise UsageError(f"argument `{name}` is {value!r}, must be a number ({describe(processor)})")
+    if not _is_number(value):
+        raise UsageError(f"argument `{name}` is {brief(value)}, must be a number ({describe(processor)})")
     if _is_integer(processor) and value != int(value):
         raise UsageError(f"argument `{name}` is {value}, must be an integer")
+    if _is_integer(processor) and abs(value) >= 2**63:
+        raise UsageError(f"argument `{name}` is {brief(value)}, must be an integer of 64 bits")
     _check_range(name, float(value), processor, processor.min, processor.max)
 
 
@@ -141,13 +175,44 @@ def _is_integer(processor: NumberValue) -> bool:
 
 
 def _check_scan(name: str, processor: Scannable, value: Any) -> None:
+    parts = _SCAN_PARTS.get(value.get("ty")) if isinstance(value, dict) and isinstance(value.get("ty"), str) else None
+    if parts is None:
+        raise UsageError(f"argument `{name}` is {brief(value)}, must be a scan such as '{EXAMPLE}'")
+    for part in parts:
+        if part not in value:
+            what = f"a {value['ty']} without `{part}`"
+            raise UsageError(f"argument `{name}` is {what}, must be a scan such as '{EXAMPLE}'")
+    points = [value[key] for key in ("value", "start", "stop", "center") if key in parts]
+    if "sequence" in parts:
+        if not isinstance(value["sequence"], (list, tuple, np.ndarray)):
+            raise UsageError(f"argument `{name}` has sequence {brief(value['sequence'])}, must be a list of numbers")
+        points += list(value["sequence"])
+    for point in (*points, *(value[key] for key in ("npoints", "span", "step") if key in parts)):
+        if not _is_number(point):
+            raise UsageError(f"argument `{name}` has the value {brief(point)} in its scan, must be finite numbers")
+    for point in points:
+        _check_range(name, point, processor, processor.global_min, processor.global_max)
+    _check_size(name, value)
     try:
         processor.process(value)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"argument `{name}` is {value!r}, must be a scan such as '{EXAMPLE}'") from error
-    points = [value[key] for key in ("value", "start", "stop", "center") if key in value]
-    for point in (*points, *value.get("sequence", ())):
-        _check_range(name, point, processor, processor.global_min, processor.global_max)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UsageError(f"argument `{name}` is {brief(value)}, must be a scan such as '{EXAMPLE}'") from error
+
+
+def _check_size(name: str, value: Mapping[str, Any]) -> None:
+    """Refuse a scan of too many points before it is made."""
+    for key in ("npoints", "repetitions"):
+        number = value.get(key, 1)
+        if not _is_number(number) or isinstance(number, float) or number < 0:
+            raise UsageError(f"argument `{name}` has {key} = {brief(number)} in its scan, must be a whole number >= 0")
+    points = value.get("npoints", value.get("repetitions", 1))
+    if value["ty"] == "CenterScan":
+        points = value["span"] / value["step"] if value["step"] else math.inf
+        if not points >= 0:
+            both = f"span {value['span']:g} and step {value['step']:g}"
+            raise UsageError(f"argument `{name}` has {both} in its scan, must have the same sign")
+    if points > MOST_POINTS:
+        raise UsageError(f"argument `{name}` is a scan of {points:.3g} points, must be {MOST_POINTS:,} at most")
 
 
 def _check_range(name: str, value: float, processor: Any, low: float | None, high: float | None) -> None:

@@ -35,11 +35,12 @@ class Asked:
     def __init__(self) -> None:
         self.tooltips: dict[str, str | None] = {}
         self.groups: dict[str, str | None] = {}
+        self.processors: dict[str, Any] = {}
         self.experiment: Any = None
 
     def get(self, key: str, processor: Any, group: str | None, tooltip: str | None) -> Any:
         assert key not in self.tooltips, f"argument {key} is asked for twice"
-        self.tooltips[key], self.groups[key] = tooltip, group
+        self.tooltips[key], self.groups[key], self.processors[key] = tooltip, group, processor
         return processor.default()
 
 
