@@ -43,7 +43,7 @@ def rtio_get_destination_status(destination: TInt32) -> TBool:
 
 @syscall
 def rtio_wait_until(t_mu: TInt64) -> TNone:
-    """Wait for the RTIO counter; the twin jumps there."""
+    """Wait for the RTIO counter; the twin jumps to the reading at which the device's loop would end."""
     raise NotImplementedError("rtio_wait_until() runs in kernels only")
 
 
@@ -183,8 +183,7 @@ class Core:
         return made
 
     def _refuse_faulty(self) -> None:
-        """Refuse a device that the experiment has made and the gateware could not; the other rows may be as they like.
-        """
+        """Refuse a device that the experiment has made and the gateware could not; the other rows may be as they like."""
         gateware: Any = getattr(self.bus, "gateware", None)  # a bus of somebody else's may have none
         if getattr(gateware, "refused", None):
             device_db = self.dmgr.get_device_db()

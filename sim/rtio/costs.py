@@ -19,6 +19,7 @@ class Costs:
 
     event_mu: int = 0  # one output event
     input_mu: int = 0  # one input read, once the event is there
+    poll_mu: int = 0  # one round of the loop in which `wait_until_mu` reads the counter
     rpc_mu: int = 0  # one synchronous remote procedure call
     async_rpc_mu: int = 0  # handing over an asynchronous one
     kernel_start_mu: int = 0
@@ -37,6 +38,7 @@ PRESETS: dict[str, Costs] = {
     "kasli": Costs(
         event_mu=400,  # 350 to 480 ns, m-labs/artiq#1167; ARTIQ's own tests allow 480
         input_mu=400,  # assumed: a read is one access like a write
+        poll_mu=400,  # assumed: so is reading the counter
         rpc_mu=2_500_000,  # 2.4 to 3 ms, m-labs/artiq#1488 and #2601
         async_rpc_mu=20_000,  # assumed: the message is queued, nothing is waited for
         kernel_start_mu=1_000_000,  # 1 ms and up
@@ -51,6 +53,7 @@ PRESETS: dict[str, Costs] = {
     "kasli_soc": Costs(
         event_mu=400,  # 280 to 810 ns, m-labs/artiq#1167
         input_mu=400,  # assumed, as above
+        poll_mu=400,  # assumed, as above
         rpc_mu=2_500_000,
         async_rpc_mu=20_000,
         kernel_start_mu=1_000_000,

@@ -7,6 +7,7 @@ types and constants. The same engine serves real ARTIQ's language layer and driv
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,10 @@ from .cache import Cache
 from .dma import Dma
 from .i2c import I2c
 from .kernel import numbers as nb
+from .kernel.exceptions import from_host, seen_by_host
 from .kernel.program import Program, signature
 from .kernel.rpc import HostFailure, RPCReturnValueError, to_host, to_kernel
-from .kernel.types import Func, Instance, Module
+from .kernel.types import NONE, Func, Instance, Module
 from .kernel.unit import Unit
 from .state import State
 
@@ -40,6 +42,7 @@ class Compiled:
         self.state = State(program)
         self.receive = [to_kernel(param.type) for param in entry.params]
         self.result = to_host(entry.ret)
+        self.returns = entry.ret.find() is not NONE
         self._guards = [(obj, name, _guard(obj, name, typ, program)) for obj, name, typ in program.state()]
 
     def still_valid(self) -> bool:
@@ -90,6 +93,7 @@ class Engine:
         self.dma, self.cache, self.i2c = Dma(bus), Cache(), I2c(bus)
         self._programs: dict[Any, Compiled] = {}
         self._running: Compiled | None = None
+        self._failed: Exception | None = None  # what an asynchronous RPC raised
         self._charging = False
         self.fast = isinstance(bus, Bus)  # a bus of somebody else's knows neither bursts nor counting
 
@@ -126,20 +130,28 @@ class Engine:
         """Run a compiled kernel."""
         bus, state = self.bus, compiled.state
         values = compiled.arguments(args, kwargs)
+        before = sys.exc_info()[1]
         bus.spend(bus.costs.kernel_start_mu)
         state.enter()
         self._running = compiled
         normally = False
         try:
             result = compiled.call(*values)
+            if compiled.returns:
+                bus.spend(bus.costs.async_rpc_mu)  # the value goes to the host as the argument of one
+            if self._failed is not None:
+                raise self._failed
             normally = True
         except HostFailure as failure:
-            cause = failure.__cause__
-            assert cause is not None
-            raise cause from None
+            raise failure.error from failure.error.__cause__
+        except Exception as error:
+            seen = error if error is self._failed else seen_by_host(error, before)
+            if seen is error:
+                raise
+            raise seen from seen.__cause__
         finally:
             state.leave(normally and write_back)
-            self._running = None
+            self._running = self._failed = None
             self._end_kernel()
         return compiled.result(result)
 
@@ -165,22 +177,28 @@ class Engine:
         bus.spend(bus.costs.async_rpc_mu if is_async else bus.costs.rpc_mu)
         compiled = self._running
         assert compiled is not None
+        if self._failed is not None:  # nobody serves the kernel any more
+            raise HostFailure(self._failed)
+        handled = sys.exc_info()[1]
         bus.catch_up()
         compiled.state.to_host()
         try:
             result = function(*args, **kwargs)
-        except Exception as e:
-            if is_async:
-                raise HostFailure from e
-            raise
+        except RPCReturnValueError as e:
+            raise HostFailure(e) from None
+        except Exception as e:  # noqa: BLE001 - the kernel, or the run, gets it
+            if not is_async:
+                raise from_host(e, handled)  # noqa: B904 - the same exception
+            self._failed = e  # the kernel does not notice before it calls again
+            return None
         finally:
             compiled.state.to_kernel()
         if is_async:
             return None
         try:
             return receive(result)
-        except RPCReturnValueError as e:
-            raise HostFailure from e
+        except Exception as e:  # noqa: BLE001 - the connection breaks, whatever could not be packed
+            raise HostFailure(e) from None
 
     def to_mu(self, seconds: float) -> int:
         """Return a delay in machine units, half rounded away from zero."""
@@ -195,13 +213,13 @@ class Engine:
         """Return a function whose call costs a fixed time, and whose events cost nothing more."""
         bus = self.bus
 
-        def run(*args: Any) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
             if self._charging:
-                return function(*args)
+                return function(*args, **kwargs)
             before, bus.event_mu, self._charging = bus.event_mu, 0, True
             bus.spend(cost_mu)
             try:
-                return function(*args)
+                return function(*args, **kwargs)
             finally:
                 bus.event_mu, self._charging = before, False
 
@@ -225,7 +243,7 @@ class Engine:
             "rtio_input_timestamp": bus.input_timestamp,
             "rtio_input_data": bus.input_data,
             "rtio_input_timestamped_data": bus.input_timestamped_data,
-            "rtio_wait_until": bus.wait_until,
+            "rtio_wait_until": self.wait_until,
             "dma_record_start": dma.record_start,
             "dma_record_stop": dma.record_stop,
             "dma_erase": dma.erase,
@@ -239,6 +257,13 @@ class Engine:
     def syscall_names(self) -> str:
         """Return the names of the system calls there are."""
         return ", ".join(sorted(self.syscalls()))
+
+    def wait_until(self, t_mu: int) -> None:
+        """Read the counter until it has reached `t_mu`: at least once, and the last reading may be late."""
+        bus = self.bus
+        step_mu = bus.costs.poll_mu
+        readings = max(1, -(-(t_mu - bus.counter) // step_mu)) if step_mu else 0
+        bus.wait_until(bus.counter + readings * step_mu if readings else t_mu)
 
     def destination_is_up(self, destination: int) -> bool:
         """Say whether a DRTIO destination is there: the master, and every satellite that has a channel."""

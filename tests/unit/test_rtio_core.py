@@ -291,7 +291,7 @@ def test_reset_and_break_realtime_leave_125_microseconds_of_slack(lab: Lab) -> N
 def test_remote_calls_and_kernel_starts_cost_time() -> None:
     lab = Lab("kasli_soc")
     assert lab.two_calls() == 2_500_000
-    assert lab.core.bus.counter == 3_500_000
+    assert lab.core.bus.counter == 3_520_000  # the result goes to the host as an asynchronous call
 
 
 def test_the_cursor_stays_from_kernel_to_kernel(lab: Lab) -> None:

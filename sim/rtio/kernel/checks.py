@@ -13,7 +13,7 @@ from typing import Any
 from .errors import KernelError
 from .functions import Function
 from .scope import own_statements
-from .types import NONE, Exc, Func, Type, allocated, has_var, is_, width
+from .types import NONE, Func, Type, allocated
 
 State = frozenset[str] | None  # names that are set for sure; None where control never arrives
 FOREVER = 0  # region of what no function's end frees; otherwise the depth of the function whose end does
@@ -21,10 +21,15 @@ FOREVER = 0  # region of what no function's end frees; otherwise the depth of th
 
 def check(function: Function) -> None:
     """Check one kernel function and those nested in it; raise KernelError."""
-    Flow(function).run()
     Escape(function).run()
+    check_flow(function)
+
+
+def check_flow(function: Function) -> None:
+    """Check the control flow of one kernel function and those nested in it."""
+    Flow(function).run()
     for inner in function.nested:
-        check(inner)
+        check_flow(inner)
 
 
 def terminates(stmt: Any) -> bool:
@@ -134,6 +139,8 @@ class Flow:
         return self.set(target, state)
 
     def flow_FunctionDef(self, node: ast.FunctionDef, state: frozenset[str]) -> State:
+        for default in node.args.defaults:
+            self.read(default, state)
         return state | {node.name}
 
     def flow_Return(self, node: ast.Return, state: frozenset[str]) -> State:
@@ -233,58 +240,78 @@ def meet(states: list[State]) -> State:
 class Escape:
     """Find values that would outlive the memory they are in."""
 
-    def __init__(self, function: Function) -> None:
-        self.function = function
-        self.depth = 1
-        outer = function.outer
-        while outer is not None:
-            self.depth += 1
-            outer = outer.outer
+    def __init__(self, function: Function, outer: Escape | None = None) -> None:
+        self.function, self.outer = function, outer
+        self.depth: int = 1 if outer is None else outer.depth + 1
         arguments = {p.name for p in function.params}
         self.regions: dict[str, int | None] = {
             name: None if allocated(typ) and name not in arguments else FOREVER for name, typ in function.env.items()
         }
 
     def run(self) -> None:
-        """Check every assignment and return of the function, in order."""
+        """Check every assignment and return of the function, in order, and the functions nested in it."""
         for node in own_statements(self.function.node.body):
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self._assign(target, node.value)
             elif isinstance(node, ast.AugAssign):
                 self._assign(node.target, node.value)
-            elif isinstance(node, ast.Return) and node.value is not None and self.region(node.value) != FOREVER:
+            elif isinstance(node, ast.FunctionDef):
+                self.regions[node.name] = self.depth
+                Escape(node.function, self).run()  # type: ignore[attr-defined]
+            elif isinstance(node, ast.Return) and node.value is not None and self.region(node.value):
                 raise self.function.error(node.value, "cannot return an allocated value that does not live forever")
 
     def _assign(self, target: Any, value: Any) -> None:
-        region = self.region(value)
+        region = self.region(value) or FOREVER
         for name in _names(target):
-            if name in self.regions and self.regions[name] is None:
-                self.regions[name] = region
-            older = self.regions.get(name, FOREVER)
-            if region != FOREVER and (older == FOREVER or older is not None and older < region):
+            scope = self._scope(name)
+            if scope is None:
+                continue
+            if scope.regions[name] is None:
+                scope.regions[name] = region
+            older = scope.regions[name]
+            assert older is not None
+            if region != FOREVER and (older == FOREVER or older < region):
                 raise self.function.error(value, "the assigned value does not outlive the assignment target")
 
-    def region(self, node: Any) -> int:
-        """Return the region of a value: FOREVER, or the depth of the function whose end frees it."""
+    def _scope(self, name: str) -> Escape | None:
+        """Return the function to which a name belongs, None for a name of the host."""
+        scope: Escape | None = self
+        while scope is not None and name not in scope.regions:
+            scope = scope.outer
+        return scope
+
+    def region(self, node: Any) -> int | None:
+        """Return the region of a value: FOREVER, or the depth of the function whose end frees it; None of a call's."""
         if isinstance(node, ast.Name):
-            known = self.regions.get(node.id, FOREVER)
+            scope = self._scope(node.id)
+            known = FOREVER if scope is None else scope.regions[node.id]
             return self.depth if known is None else known
         if isinstance(node, ast.Attribute | ast.Subscript):
             return self.region(node.value) if allocated(_type(node)) else FOREVER
-        if isinstance(node, ast.List | ast.ListComp):
+        if isinstance(node, ast.List | ast.ListComp | ast.Lambda):
             return self.depth
         if isinstance(node, ast.BinOp | ast.UnaryOp):
             return self.depth if allocated(_type(node)) else FOREVER
         if isinstance(node, ast.Call):
-            return self.depth if _allocates(node) else FOREVER
-        if isinstance(node, ast.BoolOp):
-            return max(self.region(value) for value in node.values)
-        if isinstance(node, ast.IfExp):
-            return max(self.region(node.body), self.region(node.orelse))
-        if isinstance(node, ast.Tuple):
-            return max((self.region(elt) for elt in node.elts), default=FOREVER)
-        return FOREVER
+            return self.depth if _allocates(node) else FOREVER if _borrows(node) else None
+        parts = _parts(node)  # of several, ARTIQ takes the first that is not a call's
+        return next((region for part in parts if (region := self.region(part)) is not None), FOREVER)
+
+
+def _parts(node: Any) -> list[Any]:
+    """Return what an expression is one of, or made of."""
+    if isinstance(node, ast.BoolOp):
+        return node.values
+    if isinstance(node, ast.IfExp):
+        return [node.body, node.orelse]
+    return node.elts if isinstance(node, ast.Tuple) else []
+
+
+def _borrows(node: Any) -> bool:
+    typ = node.func.t.find()
+    return isinstance(typ, Func) and typ.kind == "syscall" and typ.name == "cache_get"
 
 
 def _type(node: Any) -> Type:
@@ -306,34 +333,3 @@ def _names(target: Any) -> Iterator[str]:
     elif isinstance(target, ast.Tuple | ast.List):
         for elt in target.elts:
             yield from _names(elt)
-
-
-def monomorphic(function: Function) -> None:
-    """Check that every type was found, and that what goes to the host can go there; raise KernelError."""
-    if has_var(function.ret):
-        raise function.error(function.node, "the return type of this function cannot be fully inferred")
-    for node in (node for stmt in function.node.body for node in ast.walk(stmt)):
-        typ = getattr(node, "t", None)
-        if isinstance(typ, Type) and has_var(typ):
-            raise function.error(node, "the type of this expression cannot be fully inferred", f"it is {typ}")
-        if isinstance(node, ast.Call) and _is_rpc(node):
-            for arg in [*node.args, *(k.value for k in node.keywords)]:
-                _check_sent(function, arg, arg.t)  # type: ignore[attr-defined]
-
-
-def _is_rpc(node: Any) -> bool:
-    typ = node.func.t.find()
-    if isinstance(typ, Func) and typ.kind == "method":
-        typ = typ.info[1]
-    return isinstance(typ, Func) and typ.kind == "rpc"
-
-
-def _check_sent(function: Function, node: Any, typ: Type) -> None:
-    typ = typ.find()
-    if isinstance(typ, Exc | Func) or is_("int", typ) and width(typ) == 8:
-        raise function.error(
-            node, f"type {typ.name if isinstance(typ, Exc) else typ} is not supported in remote procedure calls"
-        )
-    if is_("list", typ) or is_("tuple", typ):
-        for arg in typ.args:
-            _check_sent(function, node, arg)

@@ -12,10 +12,11 @@ import ast
 from typing import Any
 
 from .bursts import is_count, merged
-from .codegen_expr import Expressions, assign, call, constant, load, store
-from .functions import Function
+from .codegen_expr import Expressions
+from .functions import Function, Param
 from .interleave import Interleaving
-from .known import limits
+from .known import limits, plain
+from .made import assign, call, constant, load, store
 from .types import Exc, Func, is_
 
 _INLINE_STATEMENTS = 8
@@ -28,13 +29,19 @@ class Writer(Expressions):
     def function_def(self, name: str) -> ast.FunctionDef:
         """Return the whole function as a definition called `name`."""
         function = self.function
-        params = [p.name for p in function.params if p.name not in self.known.given]
-        body = self.block(function.node.body)
+        kept = [p for p in function.params if p.name not in self.known.given]
+        params = [p.name for p in kept]
+        body = self._defaults(kept) if function.outer is None else []
+        body += self.block(function.node.body)
         taken = sorted(function.nonlocals)
         if taken:
             body.insert(0, ast.Nonlocal(names=taken))
+        # A call that does not name its callee leaves a default to it; one nested here has evaluated its own already.
+        defaults = [
+            load("_Kmissing") if function.outer is None else self.outer.expr(p.default[0]) for p in kept if p.default
+        ]
         args = ast.arguments(
-            posonlyargs=[], args=[ast.arg(arg=p) for p in params], kwonlyargs=[], kw_defaults=[], defaults=[]
+            posonlyargs=[], args=[ast.arg(arg=p) for p in params], kwonlyargs=[], kw_defaults=[], defaults=defaults
         )
         # Parsed, because the fields of a definition differ between Python's versions.
         made = ast.parse(f"def {name}(): pass").body[0]
@@ -42,6 +49,16 @@ class Writer(Expressions):
         made.args, made.body = args, body or [ast.Pass()]
         ast.copy_location(made, function.node)
         return ast.fix_missing_locations(made)
+
+    def _defaults(self, params: list[Param]) -> list[ast.stmt]:
+        """Return the statements that give arguments that were not passed their default values."""
+        out: list[ast.stmt] = []
+        for param in params:
+            if param.default is not None:
+                missing = ast.Compare(left=load(param.name), ops=[ast.Is()], comparators=[load("_Kmissing")])
+                made = self.argument(param, param.default)
+                out.append(ast.If(test=missing, body=[assign(store(param.name), made)], orelse=[]))
+        return out
 
     def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
         """Return the statements that carry out a block."""
@@ -128,8 +145,8 @@ class Writer(Expressions):
                     first, value = [*first, assign(store(name := self.temp()), value)], load(name)
                 result: Any = ast.copy_location(value, right)
                 result.t, result.co = right.t, getattr(right, "co", None)  # type: ignore[attr-defined]
-                return [*first, *self.assign_to(node.target, self.binary(node, node.target, result, typ))]
-        return self.assign_to(node.target, self.binary(node, node.target, right, typ))
+                return [*first, *self.assign_to(node.target, self.binary(node, node.target, result, typ, True))]
+        return self.assign_to(node.target, self.binary(node, node.target, right, typ, True))
 
     def stmt_If(self, node: ast.If) -> list[ast.stmt]:
         known = self.known.of(node.test)
@@ -168,7 +185,7 @@ class Writer(Expressions):
 
     def stmt_Assert(self, node: Any) -> list[ast.stmt]:
         text = node.msg.value if node.msg is not None else "AssertionError"
-        raised = ast.Raise(exc=call(load("_KAssertionError"), constant(text)), cause=None)
+        raised = ast.Raise(exc=self.helper("assertion", constant(text)), cause=None)
         return [ast.If(test=ast.UnaryOp(op=ast.Not(), operand=self.truth(node.test)), body=[raised], orelse=[])]
 
     def stmt_Raise(self, node: ast.Raise) -> list[ast.stmt]:
@@ -189,14 +206,9 @@ class Writer(Expressions):
                     body=self._handled(handler),
                 )
             )
-        return [
-            ast.Try(
-                body=self.block(node.body),
-                handlers=handlers,
-                orelse=self.block(node.orelse),
-                finalbody=self.block(node.finalbody),
-            )
-        ]
+        last = [ast.Expr(value=self.helper("in_flight")), *self.block(node.finalbody)] if node.finalbody else []
+        body, orelse = self.block(node.body), self.block(node.orelse)
+        return [ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=last)]
 
     def _handled(self, handler: Any) -> list[ast.stmt]:
         """Return a handler's body; Python unbinds the exception's name at its end, ARTIQ does not."""
@@ -205,12 +217,13 @@ class Writer(Expressions):
     def _filter(self, handler: Any) -> ast.expr:
         """Return what an `except` clause catches: exactly the class named, or every exception."""
         if handler.cls is None or handler.cls is Exception:
-            return load("_KException")
-        return self.helper("exactly", self.unit.object(handler.cls))
+            return self.helper("anything")
+        return self.catches(handler.cls)
 
     def stmt_FunctionDef(self, node: Any) -> list[ast.stmt]:
         inner: Function = node.function
-        return [type(self)(inner, self.unit, {}, self).function_def(node.name)]
+        given = {name: value for name, value in self.known.given.items() if name not in inner.env}
+        return [type(self)(inner, self.unit, given, self).function_def(node.name)]
 
     # Time
 
@@ -291,7 +304,7 @@ class Writer(Expressions):
                 out += self.assign_to(item.optional_vars, enter)
             leaves.append(ast.Expr(value=leave))
         failed: list[ast.stmt] = [*leaves, ast.Raise(exc=None, cause=None)]
-        handler = ast.ExceptHandler(type=load("_KException"), name=None, body=failed)
+        handler = ast.ExceptHandler(type=self.helper("anything"), name=None, body=failed)
         out.append(ast.Try(body=self.block(node.body), handlers=[handler], orelse=leaves, finalbody=[]))
         return out
 
@@ -316,21 +329,21 @@ class Writer(Expressions):
         target = self.kernel_target(node)
         if target is None:
             return None
-        callee, known_self, args = target
+        callee, known_self, pairs = target
         if known_self is None or not self._fits(callee) or self.unit.cost_of(known_self[0], callee) is not None:
             return None
         given: dict[str, Any] = {callee.params[0].name: known_self}
         prefix = self.temp()
         out: list[ast.stmt] = []
         renamed: dict[str, str] = {name: f"{prefix}_{name}" for name in callee.env}
-        for param, arg in zip(callee.params[1:], args, strict=True):
-            value = self.known.of(arg) if isinstance(arg, ast.AST) else arg
+        for param, arg in pairs:
+            value = self.known.of(arg) if isinstance(arg, ast.AST) else (plain(arg[0], param.type),)
             if value is not None and isinstance(value[0], bool | int | float | str | None):
                 given[param.name] = value
             else:  # in order of evaluation: an argument is often another small kernel, as in count(gate_rising(t))
                 first, made = (self.inline(arg) if isinstance(arg, ast.Call) else None) or ([], None)
                 out += first if made is not None else []
-                out.append(assign(store(renamed[param.name]), self.argument(arg) if made is None else made))
+                out.append(assign(store(renamed[param.name]), self.argument(param, arg) if made is None else made))
         inner = type(self)(callee, self.unit, given, self, renamed, node)
         *rest, last = callee.node.body
         out += inner.block(rest)

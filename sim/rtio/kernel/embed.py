@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import KernelError
+from .errors import AssertionError, KernelError
 from .solver import Solver
 from .types import (
     BOOL,
@@ -40,6 +40,7 @@ from .types import (
     unify,
 )
 
+_DISPATCHED = type(np.sum)
 _BY_HOST_TYPE: dict[Any, Type] = {
     np.int32: INT32,
     np.int64: INT64,
@@ -165,6 +166,7 @@ class Embedding:
         self.modules: dict[Any, Module] = {}
         self.read: dict[tuple[int, str], tuple[Any, str, Type]] = {}
         self._keep: dict[int, Func] = {}
+        self.named_in: Any = None  # the outermost function in which a name is being looked up
 
     def type_of(self, value: Any, error: KernelError, literal: bool = True) -> Type:
         """Return the type of a host value; integers may take either width where `literal`."""
@@ -204,9 +206,9 @@ class Embedding:
         return common
 
     def _array(self, value: np.ndarray[Any, Any], error: KernelError) -> Type:
-        if value.dtype.name not in _DTYPES:
-            reason = f"a NumPy array of dtype {value.dtype.name} is not supported in kernels; use {', '.join(_DTYPES)}"
-            raise KernelError(reason, error.filename, error.line, error.column)
+        if value.dtype.name not in _DTYPES:  # its elements are objects that a kernel can only pass on
+            objects = [self.type_of(elt, error, False) for elt in value.reshape(-1)]
+            return array_of(self._common(objects, error), value.ndim)
         return array_of(_DTYPES[value.dtype.name], value.ndim)
 
     def _special(self, value: Any, error: KernelError) -> Type:
@@ -218,7 +220,9 @@ class Embedding:
             return Func("math", MATH[id(value)][0], id(value))
         if inspect.ismethod(value):
             return self._bound(value, error)
-        if isinstance(value, python.FunctionType | python.BuiltinFunctionType | np.ufunc):
+        if isinstance(value, np.ufunc | _DISPATCHED):
+            raise AssertionError(f"{value!r} has no counterpart in a kernel", error.filename, error.line)
+        if isinstance(value, python.FunctionType | python.BuiltinFunctionType):
             return self.function_type(value, None)
         if isinstance(value, python.ModuleType):
             if value not in self.modules:
@@ -262,6 +266,8 @@ class Embedding:
         if id(function) in MATH:
             return Func("math", MATH[id(function)][0], id(function))
         info = embedded(function)
+        if info is not None and info.forbidden:
+            raise KernelError(f"this function cannot be called as an RPC: {function!r} is marked host_only")
         if info is None:
             key = id(function)
             if key not in self._keep:

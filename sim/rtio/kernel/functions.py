@@ -19,7 +19,7 @@ from .types import Instance, Type, Var
 
 
 class Param:
-    """A formal parameter; `default` is a host value in a tuple, None where there is none."""
+    """A formal parameter; `default` is a host value (of a nested function: an expression) in a tuple, or None."""
 
     def __init__(self, name: str, typ: Type, default: tuple[Any] | None) -> None:
         self.name, self.type, self.default = name, typ, default
@@ -36,6 +36,7 @@ class Function:
         self.has_return = False
         self.name: str = getattr(node, "name", "<lambda>")
         self.host: Any = None
+        self.sizing = False
         self.owner: Instance | None = None
         self.nested: list[Function] = []
 
@@ -44,6 +45,16 @@ class Function:
         """Return the names that the body assigns; a kernel that is called in many places is looked through once."""
         found = (n for stmt in self.node.body for n in ast.walk(stmt) if isinstance(n, ast.Name))
         return frozenset(n.id for n in found if isinstance(n.ctx, ast.Store))
+
+    @property
+    def self_name(self) -> str | None:
+        """Return the name of a method's first parameter."""
+        return self.params[0].name if self.owner is not None and self.params else None
+
+    @property
+    def root(self) -> Function:
+        """Return the outermost function around this one, itself where it is not nested."""
+        return self if self.outer is None else self.outer.root
 
     def bind_locals(self) -> None:
         """Give every name that the body binds a type variable."""
@@ -101,14 +112,15 @@ def subkernel_refused(function: Callable[..., Any]) -> KernelError:
 def nested(node: ast.FunctionDef, outer: Function) -> Function:
     """Return the function defined by `node` inside the kernel `outer`."""
     args = node.args
-    if args.vararg or args.kwarg or args.kwonlyargs or args.posonlyargs:
+    if args.vararg or args.kwarg:
         raise refuse(node, outer.filename, "variadic arguments are not supported")
-    if args.defaults:
-        raise refuse(node, outer.filename, "default arguments of nested functions are not supported")
     for arg in args.args:
         if arg.annotation is not None:
             raise refuse(arg, outer.filename, "type annotations are not supported here")
-    made = Function(node, outer.filename, [Param(a.arg, Var(), None) for a in args.args], Var(), outer)
+    mandatory = len(args.args) - len(args.defaults)
+    defaults: list[tuple[Any] | None] = [None] * mandatory + [(default,) for default in args.defaults]
+    params = [Param(arg.arg, Var(), default) for arg, default in zip(args.args, defaults, strict=True)]
+    made = Function(node, outer.filename, params, Var(), outer)
     made.bind_locals()
     outer.nested.append(made)
     return made

@@ -88,6 +88,8 @@ class BuiltinCalls:
     def _cast(self, node: Any, result: Type, name: str, typ: Type) -> bool:
         self.same(node, result, typ)
         if not node.args:
+            if is_("int", result):
+                self._cast_later(node, lambda: self._fix(result))
             return True
         if len(node.args) > 1:
             raise self._wrong(node, name)
@@ -100,14 +102,19 @@ class BuiltinCalls:
         return True
 
     def _cast_later(self, node: Any, settle: Callable[[], None]) -> None:
-        self.solver.casts.append(((self.function.filename, node.lineno, node.col_offset), settle))
+        self.solver.casts.append((self.function, node.lineno, node.col_offset, settle))
 
     def _settle_cast(self, node: Any, result: Type, name: str) -> None:
         """Fix the width of what is cast, and of a cast whose own width nothing else fixed."""
         arg = node.args[0]
         if width(result) is not None and is_("int", arg.t) and width(arg.t) is None and not isinstance(arg, ast.BinOp):
             unify(arg.t, result)
-        if name == "int" and width(result) is None:
+        if name == "int":
+            self._fix(result)
+
+    def _fix(self, result: Type) -> None:
+        """Make an integer whose width nothing fixed 32 bits wide."""
+        if width(result) is None:
             unify(result, INT32)
 
     def call_int(self, node: Any, result: Type) -> bool:
@@ -178,12 +185,7 @@ class BuiltinCalls:
             raise self._wrong(node, "round")
         self.same(node, result, new_int())
         self.same(node.args[0], node.args[0].t, FLOAT)
-
-        def settle() -> None:
-            if width(result) is None:
-                unify(result, INT32)
-
-        self._cast_later(node, settle)
+        self._cast_later(node, lambda: self._fix(result))
         return True
 
     def call_abs(self, node: Any, result: Type) -> bool:
@@ -273,15 +275,30 @@ class BuiltinCalls:
         name, arity, _ = MATH[typ.info]
         if len(node.args) != arity or node.keywords:
             raise self.error(node.func, f"{name} takes {arity} positional argument(s)")
-        if any(is_var(arg.t) for arg in node.args):
-            for arg in node.args:
-                if is_var(arg.t) and arity == 1:
-                    return False
+        # What is not known to be an array when the call is first met is taken for a float.
         shaped = [arg for arg in node.args if is_("array", arg.t)]
+        if arity == 2 and shaped:
+            return self._broadcast(node, shaped, result)
         for arg in node.args:
             elt = arg.t.find().args[0] if is_("array", arg.t) else arg.t
             self.same(arg, elt, FLOAT)
         self.same(node, result, array_of(FLOAT, n_dims(shaped[0].t)) if shaped else FLOAT)
+        return True
+
+    def _broadcast(self, node: Any, shaped: list[Any], result: Type) -> bool:
+        """State the rule of a function of two arrays, or of an array and a number, which may be an integer."""
+        if any(is_var(arg.t) for arg in node.args):
+            return False
+        dims = {n_dims(arg.t) for arg in shaped}
+        if len(dims) > 1:
+            raise self.error(node, "the dimensions of the arrays must match")
+        for arg in node.args:
+            elt = arg.t.find().args[0] if is_("array", arg.t) else arg.t
+            if not is_numeric(elt):
+                raise self.error(arg, f"cannot coerce {arg.t} to a numeric type")
+            if not is_("float", elt):
+                arg.co = array_of(FLOAT, n_dims(arg.t)) if is_("array", arg.t) else FLOAT
+        self.same(node, result, array_of(FLOAT, dims.pop()))
         return True
 
     def syscall_call(self, node: Any, typ: Func, result: Type) -> bool:
@@ -292,14 +309,21 @@ class BuiltinCalls:
         def error(reason: str) -> KernelError:
             return self.error(node.func, reason)
 
-        params = [annotation_type(p.annotation, error) for p in signature.parameters.values()]
-        by_name = {word.arg: word.value for word in node.keywords}
-        if list(by_name) == list(signature.parameters)[len(node.args) :]:  # i2c_read(busno, ack=…): in order already
-            node.args, node.keywords = [*node.args, *by_name.values()], []
-        if node.keywords or len(node.args) != len(params):
-            raise self.error(node.func, f"system call {typ.name} takes {len(params)} arguments, in order")
-        for arg, param in zip(node.args, params, strict=True):
-            self.same(arg, arg.t, param)
+        params = {p.name: annotation_type(p.annotation, error) for p in signature.parameters.values()}
+        if len(node.args) > len(params):
+            raise self.error(node.func, f"system call {typ.name} accepts at most {len(params)} arguments")
+        passed = dict(zip(params, node.args, strict=False))
+        for keyword in node.keywords:
+            if keyword.arg in passed:
+                raise self.error(node, f"the argument '{keyword.arg}' has been passed earlier as positional")
+            if keyword.arg not in params:
+                raise self.error(node, f"system call {typ.name} does not accept argument '{keyword.arg}'")
+            passed[keyword.arg] = keyword.value
+        for name, param in params.items():
+            if name not in passed:
+                raise self.error(node, f"mandatory argument '{name}' is not passed")
+            self.same(passed[name], passed[name].t, param)
+        node.order = list(params)
         self.same(node, result, annotation_type(signature.return_annotation, error))
         return True
 

@@ -120,7 +120,7 @@ class Operators:
         """Return the types of result, left and right operand of a binary operator; None while they cannot be known."""
         op, symbol = node.op, _SYMBOL[type(node.op)]
         if isinstance(op, ast.MatMult):
-            raise self.error(node, "matrix multiplication is not supported by the host engine")
+            return self._matmul(node, left, right)
         if is_("array", left.t) or is_("array", right.t):
             return self._arrays(node, left, right)
         if isinstance(op, _BITWISE):
@@ -178,6 +178,22 @@ class Operators:
         elt = FLOAT if isinstance(node.op, ast.Div) else meet
         as_operand = [array_of(elt, k) if k else elt for k in n]
         return array_of(elt, n[0] or n[1]), as_operand[0], as_operand[1]
+
+    def _matmul(self, node: Any, left: Any, right: Any) -> tuple[Type, Type, Type] | None:
+        if is_var(left.t) or is_var(right.t):
+            return None
+        for operand in (left, right):
+            if not is_("array", operand.t):
+                reason = f"expected matrix multiplication operand to be of array type, not {operand.t}"
+                raise self.error(node, reason)
+            if n_dims(operand.t) > 2:
+                reason = f"expected matrix multiplication operand to be 1- or 2-dimensional, not {operand.t}"
+                raise self.error(node, reason)
+        elt = self.numeric([left, right], elements=True)
+        if elt is None:
+            return None
+        n = n_dims(left.t) + n_dims(right.t) - 2
+        return (array_of(elt, n) if n else elt), array_of(elt, n_dims(left.t)), array_of(elt, n_dims(right.t))
 
     def expr_UnaryOp(self, node: Any) -> Type:
         """Return the type of `op operand`."""

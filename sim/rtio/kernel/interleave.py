@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import KernelError
 from .functions import Function
-from .numbers import device_range
+from .sequences import device_range
 from .types import Func
 
 Item = tuple[str, Any]  # ("code", statement) | ("delay", mu) | ("set", (target, value))

@@ -21,11 +21,12 @@ _FLOAT_OPS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Mult: lambda a, b: a * b,
     ast.Div: nb.truediv,
     ast.FloorDiv: nb.floatfloordiv,
-    ast.Mod: nb.mod,
+    ast.Mod: nb.floatmod,
     ast.Pow: nb.power,
 }
 _INT_OPS = _FLOAT_OPS | {
     ast.FloorDiv: nb.floordiv,
+    ast.Mod: nb.mod,
     ast.Pow: nb.intpow,
     ast.BitAnd: lambda a, b: a & b,
     ast.BitOr: lambda a, b: a | b,
@@ -44,13 +45,14 @@ class Knowledge:
         value = self._raw(node)
         if value is not None and getattr(node, "co", None) is not None and is_("float", node.co) and is_("int", node.t):
             return (float(value[0]),)
+        if value is not None and getattr(node, "co", None) is not None and is_("int", node.co):
+            return (plain(value[0], node.co),)
         return value
 
     def _raw(self, node: Any) -> Known:
         typ = getattr(node, "t", None)
         if isinstance(node, ast.Constant):
-            value: Any = node.value
-            return (float(value),) if typ is not None and is_("float", typ) else (value,)
+            return (node.value,) if typ is None or has_var(typ) else (plain(node.value, typ),)
         if hasattr(node, "host"):
             return (plain(node.host[0], node.t),)
         if isinstance(node, ast.Name):
@@ -66,7 +68,9 @@ class Knowledge:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             inner = self.of(node.operand)
             typ = node.t  # type: ignore[attr-defined]
-            return None if inner is None or has_var(typ) else (_fit(-inner[0], typ),)
+            if inner is None or has_var(typ):
+                return None
+            return (0.0 - inner[0],) if is_("float", typ) else (_fit(-inner[0], typ),)
         return None
 
     def _attribute(self, node: Any) -> Known:
@@ -93,6 +97,8 @@ class Knowledge:
         op = table.get(type(node.op))
         if op is None:
             return None
+        if is_("float", node.t):
+            left, right = (float(left[0]),), (float(right[0]),)
         try:
             return (_fit(op(left[0], right[0]), node.t),)
         except (ArithmeticError, ValueError):
@@ -143,9 +149,9 @@ def arithmetic(op: Any, a: tuple[int, int], b: tuple[int, int]) -> tuple[int, in
 
 
 def plain(value: Any, typ: Type) -> Any:
-    """Return a host value as kernels hold it: NumPy scalars become plain numbers."""
+    """Return a host value as kernels hold it: NumPy scalars become plain numbers, integers fit their width."""
     if is_("int", typ):
-        return int(value)
+        return _fit(int(value), typ)
     if is_("float", typ):
         return float(value)
     if is_("bool", typ):

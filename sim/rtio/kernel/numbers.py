@@ -1,16 +1,13 @@
 """Arithmetic of the core device, where it differs from Python's.
 
 Kernel integers are Python ints kept within their width, floats are floats. Integers wrap, `//` truncates, `%` is
-Python's, rounding goes half away from zero, a range has (stop - start) // step elements. Measured with ARTIQ 8's
-compiler.
+Python's, rounding goes half away from zero, a negative number is zero minus it. Measured with ARTIQ 8's compiler;
+lists, ranges and strings are in `sequences.py`, arrays in `arrays.py`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import numpy as np
 
 MIN32, MAX32 = -(2**31), 2**31 - 1
 MIN64, MAX64 = -(2**63), 2**63 - 1
@@ -34,7 +31,7 @@ def floordiv(a: int, b: int) -> int:
     return q if (a < 0) == (b < 0) else -q
 
 
-def mod(a: Any, b: Any) -> Any:
+def mod(a: int, b: int) -> int:
     """Return a % b with the sign of b."""
     if b == 0:
         raise ZeroDivisionError("cannot divide by zero")
@@ -42,23 +39,87 @@ def mod(a: Any, b: Any) -> Any:
 
 
 def truediv(a: float, b: float) -> float:
-    """Return a / b."""
-    if b == 0:
+    """Return a / b; the device's check for zero finds NaN, too."""
+    if not (b < 0 or b > 0):
         raise ZeroDivisionError("cannot divide by zero")
     return a / b
 
 
 def floatfloordiv(a: float, b: float) -> float:
     """Return floor(a / b); Python's own `//` rounds only once and gives other values."""
-    if b == 0:
+    return _floor(truediv(a, b))
+
+
+def floatmod(a: float, b: float) -> float:
+    """Return a % b with the sign of b; an exact multiple keeps the zero, and its sign, of C's fmod."""
+    if not (b < 0 or b > 0):
         raise ZeroDivisionError("cannot divide by zero")
-    q = a / b
-    return float(math.floor(q)) if math.isfinite(q) else q
+    rest = math.fmod(a, b) if math.isfinite(a) else math.nan
+    return rest + b if rest != 0 and (b < 0) != (rest < 0) else rest
+
+
+def unchecked_floordiv(a: int, b: int) -> int:
+    """Return a / b as an augmented assignment does: nothing looks for zero, and what comes of it is undefined."""
+    return floordiv(a, b) if b else 0
+
+
+def unchecked_mod(a: int, b: int) -> int:
+    """Return a % b as an augmented assignment does: nothing looks for zero, and what comes of it is undefined."""
+    return a % b if b else a
+
+
+def unchecked_truediv(a: float, b: float) -> float:
+    """Return a / b as an augmented assignment does: infinity or NaN where b is zero."""
+    if b != 0:
+        return a / b
+    return math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
+
+
+def unchecked_floatfloordiv(a: float, b: float) -> float:
+    """Return floor(a / b) as an augmented assignment does."""
+    return _floor(unchecked_truediv(a, b))
+
+
+def unchecked_floatmod(a: float, b: float) -> float:
+    """Return a % b as an augmented assignment does: NaN where b is zero."""
+    return floatmod(a, b) if b < 0 or b > 0 else math.nan
+
+
+def _floor(q: float) -> float:
+    return math.copysign(float(math.floor(q)), q) if math.isfinite(q) else q
+
+
+def lesser(a: float, b: float) -> float:
+    """Return min(a, b): the second where they do not compare."""
+    return a if a < b else b
+
+
+def greater(a: float, b: float) -> float:
+    """Return max(a, b): the second where they do not compare."""
+    return a if a > b else b
+
+
+def magnitude(a: float) -> float:
+    """Return abs(a), which leaves a negative zero alone."""
+    return 0.0 - a if a < 0 else a
+
+
+def nonzero(a: float) -> bool:
+    """Say whether a float is true: NaN is not."""
+    return a < 0 or a > 0
 
 
 def intpow(a: int, b: int) -> int:
-    """Return a ** b by way of a double, as the device does; 0 for a negative exponent unless |a| is 1."""
-    return truncate(power(float(a), float(b)))
+    """Return a ** b by repeated multiplication of doubles, as the device does."""
+    value, factor, left = 1.0, float(a), abs(b)
+    while left:
+        if left & 1:
+            value *= factor
+        left >>= 1
+        factor *= factor
+    if b < 0:
+        value = unchecked_truediv(1.0, value)
+    return truncate(value)
 
 
 def power(a: float, b: float) -> float:
@@ -68,7 +129,9 @@ def power(a: float, b: float) -> float:
     except OverflowError:
         return -math.inf if a < 0 and b % 2 == 1 else math.inf
     except ValueError:
-        return math.inf if a == 0 else math.nan
+        if a != 0:
+            return math.nan
+        return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
 
 
 def lshift32(a: int, b: int) -> int:
@@ -114,119 +177,11 @@ def round_away(value: float) -> int:
     return whole + 1 if rest >= 0.5 else whole - 1 if rest <= -0.5 else whole
 
 
+def round_away32(value: float) -> int:
+    """Return the nearest integer, half away from zero, which must fit 32 bits."""
+    return truncate32(float(round_away(value)))
+
+
 def rint(value: float) -> float:
     """Return the nearest integral float, half away from zero."""
     return math.copysign(float(round_away(value)), value) if abs(value) < 2**52 else value
-
-
-def device_range(start: int, stop: int, step: int) -> range:
-    """Return the range that the device makes of its three arguments."""
-    n = floordiv(stop - start, step)
-    return range(start, start + n * step, step) if n > 0 else range(start, start, step)
-
-
-def get(items: Any, index: int) -> Any:
-    """Return items[index]."""
-    try:
-        return items[index]
-    except IndexError:
-        raise IndexError(f"index {index} out of bounds 0:{len(items)}") from None
-
-
-def put(items: Any, index: int, value: Any) -> None:
-    """Set items[index]."""
-    try:
-        items[index] = value
-    except IndexError:
-        raise IndexError(f"index {index} out of bounds 0:{len(items)}") from None
-
-
-def get_number(items: Any, index: Any) -> Any:
-    """Return an element of an array as a plain number; `index` may be a tuple."""
-    return _checked(items, index)[index].item()
-
-
-def get_row(items: Any, index: Any) -> Any:
-    """Return a part of an array with fewer dimensions."""
-    return _checked(items, index)[index]
-
-
-def put_number(items: Any, index: Any, value: Any) -> None:
-    """Set an element of an array."""
-    _checked(items, index)[index] = value
-
-
-def _checked(items: Any, index: Any) -> Any:
-    for i, length in zip(index if isinstance(index, tuple) else (index,), items.shape, strict=False):
-        if not -length <= i < length:
-            raise IndexError(f"index {i} out of bounds 0:{length}")
-    return items
-
-
-def _bound(length: int, index: int, end: bool) -> int:
-    """Return a slice's bound counted from the start; the device refuses those out of range."""
-    mapped = index + length if index < 0 else index
-    if not (0 <= mapped <= length if end else 0 <= mapped < length):
-        raise IndexError(f"index {index} out of bounds 0:{length}")
-    return mapped
-
-
-def _slice(items: Any, lower: int | None, upper: int | None, step: int | None) -> slice:
-    length = len(items)
-    start = _bound(length, 0 if lower is None else lower, False)
-    stop = length if upper is None else _bound(length, upper, True)
-    if step == 0:
-        raise ValueError("step cannot be zero")
-    if step is not None and step < 0:
-        return slice(start, stop, step) if start > stop else slice(0, 0, 1)
-    return slice(start, stop, step)
-
-
-def get_slice(items: Any, lower: int | None, upper: int | None, step: int | None) -> Any:
-    """Return items[lower:upper:step]: a copy of a list, a view of an array."""
-    return items[_slice(items, lower, upper, step)]
-
-
-def put_slice(items: Any, lower: int | None, upper: int | None, step: int | None, value: Any) -> None:
-    """Set items[lower:upper:step], which never changes the length."""
-    where = range(*_slice(items, lower, upper, step).indices(len(items)))
-    for k, i in enumerate(where):
-        items[i] = get(value, k)
-
-
-def unpack(items: list[Any], n: int) -> list[Any]:
-    """Return the list, whose length must be `n`."""
-    if len(items) != n:
-        raise ValueError(f"list must be {len(items)} elements long to decompose")
-    return items
-
-
-def repeat(items: list[Any], n: int) -> list[Any]:
-    """Return items * n; the device's code is right only for lists of one element."""
-    if len(items) > 1 and n > 1:
-        raise ValueError(
-            "a list of more than one element cannot be repeated: ARTIQ's compiler fills the result with garbage"
-        )
-    return items * max(n, 0)
-
-
-def array_floordiv(a: Any, b: Any) -> Any:
-    """Return the elementwise quotient, truncated for integers, rounded down for floats."""
-    if np.any(np.asarray(b) == 0):
-        raise ZeroDivisionError("cannot divide by zero")
-    quotient = np.true_divide(a, b)
-    if np.result_type(a, b).kind == "f":
-        return np.floor(quotient)
-    return np.where((np.asarray(a) < 0) == (np.asarray(b) < 0), np.abs(a) // np.abs(b), -(np.abs(a) // np.abs(b)))
-
-
-def order_lists(op: Any, a: list[Any], b: list[Any]) -> bool:
-    """Compare two lists as the device does: lengths first, then every element with the same operator."""
-    if len(a) != len(b):
-        return bool(op(len(a), len(b)))
-    return all(op(x, y) for x, y in zip(a, b, strict=True))
-
-
-def order_tuples(op: Any, a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    """Compare two tuples as the device does: every element with the same operator."""
-    return all(op(x, y) for x, y in zip(a, b, strict=True))

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from . import checks
+from . import checks, validate
 from .embed import Embedding
 from .functions import Function, from_host
 from .infer import Inferer
@@ -32,8 +32,10 @@ class Program:
         self.solver.solve()
         self.written = self._written()
         for made in self.order:
-            checks.monomorphic(made)
+            validate.monomorphic(made)
             checks.check(made)
+            validate.comparisons(made)
+            validate.array_operations(made)
 
     def _function(self, function: Any, owner: Instance | None) -> Func:
         """Return the type of a kernel function, for the class `owner`; type it soon if that has not been done."""
@@ -42,6 +44,9 @@ class Program:
         if known is not None:
             return known
         made = from_host(function, owner)
+        tree, named_in = self.solver.tree, self.embedding.named_in
+        # ARTIQ reads a function that another one names before that one is complete, a method when it meets a call.
+        tree.insert(tree.index(named_in) if named_in in tree else len(tree), made)
         self.functions[key] = typ = Func("kernel", made.name, made)
         if owner is not None and made.params:
             unify(made.params[0].type, owner)

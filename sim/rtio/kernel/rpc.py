@@ -6,12 +6,16 @@ their dtype. What an RPC returns is checked against its annotation. Source: beha
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .types import FLOAT, Type, is_, n_dims, width
+from .made import dtype
+from .numbers import wrap32, wrap64
+from .sequences import Range
+from .types import BOOL, FLOAT, Type, is_, n_dims, width
 
 Convert = Callable[[Any], Any]
 
@@ -21,7 +25,11 @@ class RPCReturnValueError(ValueError):
 
 
 class HostFailure(BaseException):
-    """An asynchronous RPC failed: the run ends with the RPC's exception, which no kernel can catch."""
+    """The host cannot go on with an RPC: the run ends with the exception `error`, which no kernel can catch."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def _same(value: Any) -> Any:
@@ -46,6 +54,8 @@ def to_host(typ: Type) -> Convert:
         return lambda value: [part(v) for v in value]
     if is_("array", typ):
         return lambda value: value.copy()
+    if is_("range", typ):
+        return lambda value: range(value.start, value.stop, value.step)
     if is_("bytearray", typ):
         return bytes
     if is_("float", typ):
@@ -57,7 +67,8 @@ def to_kernel(typ: Type) -> Convert:
     """Return the function that turns a host value, known to be of type `typ`, into the kernel's own."""
     typ = typ.find()
     if is_("int", typ):
-        return int
+        wrap = wrap64 if width(typ) == 64 else wrap32
+        return lambda value: wrap(int(value))
     if is_("float", typ):
         return float
     if is_("bool", typ):
@@ -69,7 +80,10 @@ def to_kernel(typ: Type) -> Convert:
         part = to_kernel(typ.args[0])
         return lambda value: [part(v) for v in value]
     if is_("array", typ):
-        return lambda value: value.copy()
+        kind = dtype(typ) if type(typ.args[0].find()) is Type else None
+        return lambda value: np.array(value, dtype=kind)
+    if is_("range", typ):
+        return lambda value: Range(value.start, value.stop, value.step)
     return _same
 
 
@@ -77,11 +91,10 @@ _NAMES = {
     "NoneType": "None",
     "bool": "bool",
     "float": "float",
-    "str": "str",
     "bytes": "bytes",
     "bytearray": "bytearray",
 }
-_CLASSES = {"NoneType": type(None), "bool": bool, "float": float, "str": str, "bytes": bytes, "bytearray": bytearray}
+_CLASSES = {"NoneType": type(None), "bool": bool, "float": float, "bytes": bytes, "bytearray": bytearray}
 
 
 def returned(typ: Type, function: Any) -> Convert:
@@ -127,7 +140,14 @@ def _checker(typ: Type) -> Callable[[Any], tuple[Any, str] | None]:
             else None
         )
     if is_("range", typ):
-        return lambda value: None if isinstance(value, range) else (value, "range")
+        bound = _checker(typ.args[0].find())
+        return lambda value: (
+            next((w for v in (value.start, value.stop, value.step) if (w := bound(v)) is not None), None)
+            if isinstance(value, range)
+            else (value, "range")
+        )
+    if is_("str", typ):
+        return lambda value: None if isinstance(value, str) and "\0" not in value else (value, "str")
     if typ.name in _CLASSES:
         cls, name = _CLASSES[typ.name], _NAMES[typ.name]
         return lambda value: None if isinstance(value, cls) else (value, name)
@@ -141,19 +161,32 @@ def _int_checker(bits: int) -> Callable[[Any], tuple[Any, str] | None]:
 
 
 def _list_checker(typ: Type) -> Callable[[Any], tuple[Any, str] | None]:
+    """Return the check of a list; ARTIQ packs lists of numbers at once, and takes whatever can be packed."""
     elt = typ.args[0].find()
     part = _checker(elt)
+    code = "d" if elt is FLOAT else None if not is_("int", elt) else "q" if width(elt) == 64 else "l"
 
     def check(value: Any) -> tuple[Any, str] | None:
         if not isinstance(value, list):
             return value, "list"
-        if elt is FLOAT:
-            wrong: tuple[Any, str] | None = (
-                None if all(isinstance(v, int | float) for v in value) else (value, "list of float")
-            )
-            return wrong
-        if is_("int", elt) and not all(isinstance(v, int | np.integer) for v in value):
-            return value, f"{width(elt)}-bit integer list"
-        return next((w for v in value if (w := part(v)) is not None), None)
+        if elt is BOOL:
+            bytes(value)
+        elif code == "d":
+            struct.pack(f"<{len(value)}d", *value)
+        elif code is not None:
+            _pack_integers(value, code, width(elt) or 32)
+        else:
+            return next((w for v in value if (w := part(v)) is not None), None)
+        return None
 
     return check
+
+
+def _pack_integers(value: list[Any], code: str, bits: int) -> None:
+    try:
+        struct.pack(f"<{len(value)}{code}", *value)
+    except struct.error:
+        pass
+    else:
+        return
+    raise RPCReturnValueError(f"type mismatch: cannot serialize {value!r} as {bits}-bit integer list")

@@ -87,7 +87,18 @@ def parse_function(function: Callable[..., Any]) -> ast.FunctionDef:
     if not isinstance(node, ast.FunctionDef):
         raise KernelError("lambdas cannot be used as kernel functions", filename, first)
     _BreakPrefix(first - 1, indent).visit(node)
+    _check_syntax(node, filename)
     return node
+
+
+def _check_syntax(function: ast.FunctionDef, filename: str) -> None:
+    """Refuse what ARTIQ's parser, which reads the language of Python 3.6, does not know."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.arguments) and (node.posonlyargs or node.kwonlyargs):
+            kind = "/" if node.posonlyargs else "*"
+            at = (node.posonlyargs or node.kwonlyargs)[0]
+            reason = f"unexpected {kind}: positional-only and keyword-only arguments are not supported in kernels"
+            raise KernelError(reason, filename, at.lineno, at.col_offset)
 
 
 def host_names(function: Callable[..., Any]) -> dict[str, Any]:

@@ -190,6 +190,8 @@ def unify(left: Type, right: Type) -> None:
             raise Unmatched(left, right)
         var.link = other
         Var.bound += 1
+    elif isinstance(left, Func) and isinstance(right, Func):
+        _unify_functions(left, right)
     elif type(left) is not Type or type(right) is not Type:
         if not _same_special(left, right):
             raise Unmatched(left, right)
@@ -200,27 +202,52 @@ def unify(left: Type, right: Type) -> None:
             unify(a, b)
 
 
+def _unify_functions(left: Func, right: Func) -> None:
+    """Make two functions interchangeable: kernels whose parameters have the same names and can have the same types."""
+    if left.kind != right.kind:
+        raise Unmatched(left, right)
+    if left.kind == "method":
+        unify(left.info[1], right.info[1])
+    elif left.kind == "kernel" and left.info is not right.info:
+        mine, other = left.info.params, right.info.params
+        if [(p.name, p.default is None) for p in mine] != [(p.name, p.default is None) for p in other]:
+            raise Unmatched(left, right)
+        for a, b in zip(mine, other, strict=True):
+            unify(a.type, b.type)
+        unify(left.info.ret, right.info.ret)
+    elif left.info is not right.info and left.info != right.info:
+        raise Unmatched(left, right)
+
+
 def _same_special(left: Type, right: Type) -> bool:
-    """Say whether two classes, exceptions or functions are one; methods agree when their functions do."""
+    """Say whether two classes or exceptions are one."""
     if isinstance(left, Exc) and isinstance(right, Exc):
         return left.cls is right.cls and left.constructor == right.constructor
-    if isinstance(left, Func) and isinstance(right, Func):
-        return (
-            left.kind == right.kind and left.info is right.info or left.kind == right.kind and left.info == right.info
-        )
     return False
 
 
 def allocated(typ: Type) -> bool:
     """Say whether a value of `typ` lives in memory that a function's end frees (lists, arrays, strings, objects)."""
     typ = typ.find()
-    if isinstance(typ, Func | Module):
+    if isinstance(typ, Func):
+        return typ.kind == "method" or typ.kind == "kernel" and _takes_allocated(typ)
+    if isinstance(typ, Module):
         return False
     if type(typ) is Type and typ.name in ("NoneType", "bool", "int", "float", "range", "32", "64", "8"):
         return False
     if is_("tuple", typ):
         return any(allocated(arg) for arg in typ.args)
     return not (type(typ) is Type and typ.name.isdigit())
+
+
+def _takes_allocated(typ: Func) -> bool:
+    """Say whether a function takes or returns something allocated, which makes it such a value itself."""
+    if typ.info.sizing:  # a recursion adds nothing
+        return False
+    typ.info.sizing = True
+    found = any(allocated(part) for part in (*(p.type for p in typ.info.params), typ.info.ret))
+    typ.info.sizing = False
+    return found
 
 
 def show(typ: Type) -> str:

@@ -18,16 +18,40 @@ import numpy as np
 from sim.rtio.burst import Step, burst
 from sim.rtio.counting import counting
 
+from . import arrays as ar
+from . import exceptions
 from . import numbers as nb
+from . import sequences as sq
 from .codegen import Writer
 from .embed import MATH, Rpc
 from .functions import Function
+from .known import plain
 from .program import Program
-from .rpc import returned, to_host
+from .rpc import returned, to_host, to_kernel
 from .types import Func, Instance, Type
 
 _core_logger = logging.getLogger("core_log")
-_SPECIAL_MATH = {"rint": nb.rint, "fabs": math.fabs, "fmin": min, "fmax": max, "arctan2": math.atan2}
+# Python's own functions are the C library's, as the core device's are; NumPy has some of its own.
+_FROM_C = {
+    "sin": math.sin, "cos": math.cos, "tan": math.tan, "exp": math.exp, "log": math.log, "log10": math.log10,
+    "log2": math.log2, "sqrt": math.sqrt, "arcsin": math.asin, "arccos": math.acos, "arctan": math.atan,
+    "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh, "arcsinh": math.asinh, "arccosh": math.acosh,
+    "arctanh": math.atanh, "expm1": math.expm1,
+}  # fmt: skip
+_SPECIAL_MATH = {"rint": nb.rint, "fabs": math.fabs, "arctan2": math.atan2}
+
+
+def _from_c(function: Callable[[float], float], ufunc: Any) -> Callable[[float], float]:
+    """Return a function of the C library, with infinities and NaN in place of Python's exceptions."""
+
+    def apply(value: float) -> float:
+        try:
+            return function(value)
+        except (ValueError, OverflowError):
+            with np.errstate(all="ignore"):
+                return float(ufunc(value))
+
+    return apply
 
 
 def core_log(*values: Any) -> None:
@@ -35,41 +59,45 @@ def core_log(*values: Any) -> None:
     _core_logger.info(" ".join(map(str, values)))
 
 
-def new_exception(cls: type[BaseException], message: str | None = None, *params: int) -> BaseException:
-    """Return an exception as it reaches the host: the message formatted with its parameters."""
-    if message is None:
-        message = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    return cls(message.format(*params, *[0] * (3 - len(params))) if "{" in message else message)
-
-
-def exactly(cls: type[BaseException]) -> Any:
-    """Return what an `except` clause must name to catch only exceptions of exactly this class."""
-    import sys
-
-    return cls if type(sys.exc_info()[1]) is cls else ()
+def reordered(function: Callable[..., Any], order: Sequence[int], *args: Any) -> Any:
+    """Call a function with its arguments in another order than that in which they were evaluated."""
+    return function(*[args[i] for i in order])
 
 
 def base_namespace() -> dict[str, Any]:
     """Return the engine's names, to which a program adds its own."""
     helpers: list[Callable[..., Any]] = [
-        nb.wrap32, nb.wrap64, nb.floordiv, nb.mod, nb.truediv, nb.floatfloordiv, nb.intpow, nb.power, nb.lshift32,
-        nb.lshift64, nb.rshift, nb.truncate, nb.truncate32, nb.round_away, nb.device_range, nb.get, nb.put,
-        nb.get_number, nb.get_row, nb.put_number, nb.get_slice, nb.put_slice, nb.unpack, nb.repeat, nb.array_floordiv,
-        nb.order_lists, nb.order_tuples, core_log, new_exception, exactly,
+        nb.wrap32, nb.wrap64, nb.floordiv, nb.mod, nb.truediv, nb.floatfloordiv, nb.floatmod, nb.unchecked_floordiv,
+        nb.unchecked_mod, nb.unchecked_truediv, nb.unchecked_floatfloordiv, nb.unchecked_floatmod, nb.intpow, nb.power,
+        nb.lshift32, nb.lshift64, nb.rshift, nb.truncate, nb.truncate32, nb.round_away, nb.round_away32, nb.lesser,
+        nb.greater, nb.magnitude, nb.nonzero, sq.device_range, sq.Range, sq.up_to, sq.length, sq.get, sq.put,
+        sq.get_slice, sq.put_slice, sq.unpack, sq.repeat, sq.compare, ar.get_number, ar.get_row, ar.put_number,
+        ar.new_array, ar.array_op, ar.array_negative, ar.matmul, ar.as_floats, core_log, reordered, exceptions.new_exception,
+        exceptions.exactly, exceptions.exactly_own, exceptions.anything, exceptions.in_flight, exceptions.assertion,
     ]  # fmt: skip
     names: dict[str, Any] = {"_K" + helper.__name__: helper for helper in helpers}
-    python: list[Any] = [bool, float, list, range, len, abs, min, max, Exception, AssertionError]
+    python: list[Any] = [bool, float, list, range, len, abs, min, max]
     names |= {"_K" + thing.__name__: thing for thing in python}
-    names |= {"_KLt": operator.lt, "_KLtE": operator.le, "_KGt": operator.gt, "_KGtE": operator.ge}
+    names |= {"_KLt": operator.lt, "_KLtE": operator.le, "_KGt": operator.gt, "_KGtE": operator.ge, "_KEq": operator.eq}
     names |= {
         "_Kpartial": partial,
+        "_Kmissing": object(),
         "_Knp": np,
         "_Kcopyto": np.copyto,
-        "_Knew_array": np.array,
         "_Kfull": np.full,
         "_Ktranspose": np.transpose,
     }
     return names
+
+
+def _quiet(ufunc: Any) -> Callable[..., float]:
+    """Return a NumPy function of plain floats that does not warn."""
+
+    def apply(*args: float) -> float:
+        with np.errstate(all="ignore"):
+            return float(ufunc(*args))
+
+    return apply
 
 
 class Unit:
@@ -78,7 +106,7 @@ class Unit:
     def __init__(self, program: Program, engine: Any) -> None:
         self.program, self.engine = program, engine
         self.written = program.written
-        self.names = base_namespace() | engine.namespace()
+        self.names = base_namespace() | engine.namespace() | {"_Kcallable": self.callable}
         self._functions: dict[tuple[int, int], str] = {}
         self._objects: dict[int, str] = {}
         self._rpcs = 0
@@ -93,13 +121,24 @@ class Unit:
             self.names[name] = value
         return ast.Name(id=name, ctx=ast.Load())
 
-    def constant(self, value: Any) -> ast.expr:
-        """Return an expression for the default value of an argument."""
-        if isinstance(value, np.integer | np.floating):
-            value = value.item()
-        if value is None or isinstance(value, bool | int | float | str):
+    def default(self, value: Any, typ: Type) -> ast.expr:
+        """Return an expression for the default value of a parameter; what can be changed is made anew each time."""
+        value = plain(value, typ)
+        if value is None or isinstance(value, bool | int | str) or isinstance(value, float) and math.isfinite(value):
             return ast.Constant(value=value)
+        if isinstance(value, list | tuple | np.ndarray):
+            return ast.Call(func=self.object(partial(to_kernel(typ), value)), args=[], keywords=[])
         return self.object(value)
+
+    def callable(self, value: Any) -> Any:
+        """Return the function that a kernel calls where a host function came to it as a value, as in a list."""
+        function = getattr(value, "__func__", value)
+        if getattr(function, "artiq_embedded", None) is None:
+            return value
+        bound = getattr(value, "__self__", None)
+        owner = None if bound is None else self.program.embedding.instances[type(bound)]
+        callee = self.program.functions[(id(function), id(owner))].info
+        return self.names[self.function(callee, None if bound is None else (bound,))]
 
     def to_mu(self, seconds: float) -> int:
         """Return a delay in machine units."""
@@ -136,13 +175,14 @@ class Unit:
         name, _, ufunc = MATH[typ.info]
         key = "_Kmath_" + name
         if key not in self.names:
-            self.names[key] = _SPECIAL_MATH.get(name) or (lambda *args: float(ufunc(*args)))
+            special = _SPECIAL_MATH.get(name)
+            made = _from_c(_FROM_C[name], ufunc) if name in _FROM_C else special or _quiet(ufunc)
+            self.names[key] = made
         return key
 
     def math_array(self, typ: Func) -> Any:
         """Return a mathematical function of arrays."""
-        name, _, ufunc = MATH[typ.info]
-        return np.vectorize(nb.rint, otypes=[float]) if name == "rint" else ufunc
+        return np.vectorize(self.names[self.math(typ)], otypes=[float])
 
     def cost_of(self, known_self: Any, callee: Function) -> int | None:
         """Return what a whole call of this method costs, None where its events are charged one by one."""
@@ -182,8 +222,8 @@ class Unit:
     def _lazy(self, name: str, callee: Function, known_self: Any) -> Callable[..., Any]:
         """Return a stand-in that writes the function at its first call."""
 
-        def first(*args: Any) -> Any:
-            return self.write(name, callee, known_self)(*args)
+        def first(*args: Any, **kwargs: Any) -> Any:
+            return self.write(name, callee, known_self)(*args, **kwargs)
 
         return first
 
