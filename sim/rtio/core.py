@@ -183,7 +183,8 @@ class Core:
         return made
 
     def _refuse_faulty(self) -> None:
-        """Refuse a device that the experiment has made and the gateware could not; the other rows may be as they like."""
+        """Refuse a device that the experiment has made and the gateware could not; the other rows may be as they like.
+        """
         gateware: Any = getattr(self.bus, "gateware", None)  # a bus of somebody else's may have none
         if getattr(gateware, "refused", None):
             device_db = self.dmgr.get_device_db()

@@ -48,7 +48,8 @@ class I2c:
         return int(self._at(busno, BYTE).read())
 
     def switch_select(self, busno: int, address: int, mask: int) -> None:
-        """Connect the channels of `mask` of the switch at a 7-bit address; as in the firmware, no stop after a failure."""
+        """Connect the channels of `mask` of the switch at a 7-bit address; as in the firmware, no stop after a failure.
+        """
         self.start(busno)
         if not self.write(busno, address << 1) or not self.write(busno, mask):
             raise I2CError("I2C bus could not be accessed")

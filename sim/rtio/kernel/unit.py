@@ -72,8 +72,9 @@ def base_namespace() -> dict[str, Any]:
         nb.lshift32, nb.lshift64, nb.rshift, nb.truncate, nb.truncate32, nb.round_away, nb.round_away32, nb.lesser,
         nb.greater, nb.magnitude, nb.nonzero, sq.device_range, sq.Range, sq.up_to, sq.length, sq.get, sq.put,
         sq.get_slice, sq.put_slice, sq.unpack, sq.repeat, sq.compare, ar.get_number, ar.get_row, ar.put_number,
-        ar.new_array, ar.array_op, ar.array_negative, ar.matmul, ar.as_floats, core_log, reordered, exceptions.new_exception,
-        exceptions.exactly, exceptions.exactly_own, exceptions.anything, exceptions.in_flight, exceptions.assertion,
+        ar.new_array, ar.array_op, ar.array_negative, ar.matmul, ar.as_floats, core_log, reordered,
+        exceptions.new_exception, exceptions.exactly, exceptions.exactly_own, exceptions.anything,
+        exceptions.in_flight, exceptions.assertion,
     ]  # fmt: skip
     names: dict[str, Any] = {"_K" + helper.__name__: helper for helper in helpers}
     python: list[Any] = [bool, float, list, range, len, abs, min, max]
