@@ -80,6 +80,17 @@ def test_every_row_names_an_importable_class_that_takes_its_arguments(monkeypatc
         assert inspect.isclass(found) or row["class"] == "open_row", name
 
 
+def test_every_row_has_a_model_and_none_is_refused(hardware: dict[str, Any]) -> None:
+    """A faulty or unmodelled row is inert until used: among our own there is none."""
+    from sim.gateware import Gateware
+    from sim.gateware.build import inert
+    from sim.world.scenario import load_scenario
+    from sim.world.world import World
+
+    gateware = Gateware(hardware, World(load_scenario("default"), 1))
+    assert (gateware.refused, gateware.unmodelled, inert(hardware, "core")) == ({}, {}, {})
+
+
 def test_devices_that_a_row_names_exist(hardware: dict[str, Any]) -> None:
     for name, row in hardware.items():
         for key, value in row.get("arguments", {}).items():
