@@ -25,7 +25,7 @@ from sim.validation.table import Row
 from sim.world import World, load_scenario
 from sim.world.atoms.labels import F2
 from sim.world.network.attempt import AttemptModel, Candidates, Gates
-from sim.world.ports.node_cycle import NodeCycle
+from sim.world.network.node_cycle import NodeCycle
 from sim.world.scenario.paths import ROLES
 
 Floats = npt.NDArray[np.float64]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from sim.physics.aom import rf_fraction
-from sim.physics.cavity import CavityPort
 from sim.physics.imaging import best_threshold
 from sim.physics.pumping import F1, READY, generator, transition
 from sim.world.network.node import Node
@@ -51,8 +51,8 @@ def _of_node(node: Node, believed: Mapping[str, float]) -> dict[str, float]:
         "v_paddle_turn_v": -turn.beta_rad / turn.turn_rad_per_v,
         "v_paddle_phase_v": -turn.gamma_rad / turn.phase_rad_per_v,
     }
-    if isinstance(truth.port, CavityPort) and truth.excitation.cavity_rad_s_per_v:
-        best["v_piezo_v"] = -truth.port.detuning_rad_s / truth.excitation.cavity_rad_s_per_v
+    if truth.port.resonator is not None and truth.excitation.cavity_rad_s_per_v:
+        best["v_piezo_v"] = -truth.port.resonator.detuning_rad_s / truth.excitation.cavity_rad_s_per_v
     return best
 
 
@@ -76,8 +76,8 @@ def _amplitude(node: Node, believed: Mapping[str, float]) -> float:
     truth, length_mu = node.truth, round(believed["t_excitation_s"] * 1e9)
     full = rf_fraction(1.0, believed["att_excitation_db"])
     highest = min(1.0, math.sqrt(truth.aom.saturation_w / (truth.aom.full_scale_w * full)))
-    port = truth.port
-    if isinstance(port, CavityPort):
+    port: Any = truth.port
+    if port.resonator is not None:
         port = replace(port, detuning_rad_s=0.0, lock_rms_rad_s=0.0)
 
     def efficiency(amplitude: float) -> float:

@@ -3,10 +3,10 @@
     world.py     the lab: what acts when, and the cables of the bus
     elements     what is not on the bus: lasers, locks, switches, electronics
     network      nodes, stations where their light meets, attempts, wiring
-    ports        what a pulse of light on the atom in front of a port sends into the fibre
     atoms        all atoms of a node: labels, quantum states, light, traps, moving tweezers, camera
     detectors    photon counters
     scenario     the hidden truth, and what drifts and instruments make of it
+    ports        kinds of photon ports: pulse and atom in, photon out
 """
 
 from sim.world.scenario import Scenario, load_scenario, scenario_names

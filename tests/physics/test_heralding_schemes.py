@@ -27,7 +27,7 @@ from sim.physics.one_photon import OnePhotonLink
 from sim.physics.time_bin import TimeBinLink
 from sim.world.atoms.labels import F2
 from sim.world.network.attempt import AttemptModel, Gates
-from sim.world.ports.node_cycle import NodeCycle
+from sim.world.network.node_cycle import NodeCycle
 
 from .test_heralding import SETS, arm, count, outcomes
 

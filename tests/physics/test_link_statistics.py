@@ -14,7 +14,7 @@ from sim.physics.hom import emission_jitter
 from sim.physics.interference import Arm, Midpoint
 from sim.world.atoms.labels import ABSENT, F1, F2, READY
 from sim.world.network.attempt import AttemptModel, Gates
-from sim.world.ports.node_cycle import NodeCycle
+from sim.world.network.node_cycle import NodeCycle
 
 MHZ = 2 * np.pi * 1e6
 GATE = (0.0, 4e-6)

@@ -27,7 +27,7 @@ from sim.physics.interference import (
 )
 from sim.world.atoms.labels import CHAIN
 from sim.world.network.first_passage import FirstPassage
-from sim.world.ports.node_cycle import NodeCycle
+from sim.world.network.node_cycle import NodeCycle
 
 _H_INPUTS, _V_INPUTS = 0b0101, 0b1010
 # Photons at the detectors in a candidate: none, alice's, bob's, both of different polarisation, both of the same.

@@ -10,17 +10,13 @@ Edges of the excitation beam delimit pulses, which are handed to the link.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
-from sim.physics import cavity, freespace
 from sim.physics.aom import envelope
-from sim.physics.cavity import CavityPort
 from sim.physics.emission import Emission
 from sim.physics.fibre import delay_s, jones, transmission
-from sim.physics.freespace import FreeSpacePort
 from sim.physics.interference import Arm, Complexes, Floats
 from sim.physics.pumping import generator, transition
 from sim.physics.species import Species
@@ -28,7 +24,8 @@ from sim.world.atoms.labels import F1
 from sim.world.atoms.light import LitAtoms
 from sim.world.atoms.states import JointState
 from sim.world.detectors.counter import Counter
-from sim.world.ports.node_cycle import NodeCycle
+from sim.world.network.node_cycle import NodeCycle
+from sim.world.ports import Port
 from sim.world.scenario.truth import NodeTruth
 
 _EMPTYING_S = (
@@ -130,22 +127,17 @@ class Node(LitAtoms):
             self.truth.excitation.jitter_s,
         )
 
-    def photon(self, length_mu: int, power: float, port: CavityPort | FreeSpacePort) -> Emission:
+    def photon(self, length_mu: int, power: float, port: Port) -> Emission:
         """Integrate the photon of one excitation pulse; t = 0 is the moment its light reaches half its power."""
         rise, length = self.truth.aom.rise_s, length_mu * 1e-9
         t = np.arange(-3 * rise, length + _EMPTYING_S, _GRID_S)
         drive = self.truth.excitation
         rabi = drive.rabi_rad_s * math.sqrt(power) * np.sqrt(np.clip(envelope(t, 0.0, length, rise), 0, None))
-        if isinstance(port, CavityPort):
-            return cavity.emit(port, t, rabi, drive.detuning_rad_s)
-        return freespace.emit(port, t, rabi, drive.detuning_rad_s)
+        return port.emit(t, rabi, drive.detuning_rad_s)
 
     def _emission(self, length_mu: int, power: float, piezo_v: float) -> Emission:
-        port = self.truth.port
-        if isinstance(port, CavityPort):
-            detuned = port.detuning_rad_s + piezo_v * self.truth.excitation.cavity_rad_s_per_v
-            port = replace(port, detuning_rad_s=detuned)
-        return self.photon(length_mu, power, port)
+        moved_rad_s = piezo_v * self.truth.excitation.cavity_rad_s_per_v
+        return self.photon(length_mu, power, self.truth.port.tuned(moved_rad_s))
 
     def _jones(self) -> Complexes:
         """Return what the compensator and the fibre behind it do to polarisation."""

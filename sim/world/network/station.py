@@ -20,7 +20,7 @@ from sim.world.network.attempt import AttemptModel, Candidates, Gates
 from sim.world.network.cycles import one_by_one, schedule, window_s
 from sim.world.network.flights import BLOCK, Flight, Pulse, flights
 from sim.world.network.node import Node
-from sim.world.ports.node_cycle import NodeCycle
+from sim.world.network.node_cycle import NodeCycle
 from sim.world.scenario.truth import MidpointTruth
 
 _KINDS = 64  # kinds of attempts whose statistics are kept; a scan that never repeats one must not fill the memory

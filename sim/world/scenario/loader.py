@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from atomlink.errors import ScenarioError, brief
-from sim.physics.cavity import CavityPort
 from sim.physics.detector import Detector
-from sim.physics.freespace import FreeSpacePort
+from sim.world.ports import KINDS
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.drifts import PROCESSES, DriftTable
 from sim.world.scenario.paths import DETECTORS, NODES, ROLES, read
@@ -115,10 +114,9 @@ def _entangler_outputs(wiring: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
 def _node(table: dict[str, Any], path: str) -> NodeTruth:
     port = take_table(table, "port", f"{path}.port")
     kind = port.pop("kind", None)
-    kinds = {"cavity": CavityPort, "free_space": FreeSpacePort}
-    if not isinstance(kind, str) or kind not in kinds:
-        raise ScenarioError(f"{path}.port.kind is {brief(kind)}, but must be one of {', '.join(kinds)}.")
-    table["port"] = _build(kinds[kind], port, f"{path}.port")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ScenarioError(f"{path}.port.kind is {brief(kind)}, but must be one of {', '.join(KINDS)}.")
+    table["port"] = _build(KINDS[kind], port, f"{path}.port")
     for key, kind_of in (("array", ArrayTruth), ("rydberg", RydbergTruth)):
         if key in table:
             table[key] = _build(kind_of, take_table(table, key, f"{path}.{key}"), f"{path}.{key}")

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 from atomlink.errors import ScenarioError
 from sim.physics.aom import Aom
-from sim.physics.cavity import CavityPort
 from sim.physics.detector import Detector
 from sim.physics.fibre import Fibre
 from sim.physics.fields import Coils
-from sim.physics.freespace import FreeSpacePort
 from sim.physics.imaging import Imaging
 from sim.physics.loading import Loading
 from sim.physics.pumping import Pumping
@@ -19,6 +17,7 @@ from sim.physics.rydberg import state as rydberg_state
 from sim.physics.species import species
 from sim.physics.trap import Trap
 from sim.physics.validate import require
+from sim.world.ports import Port
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.drifts import DriftTable
 from sim.world.scenario.paths import NODES
@@ -137,7 +136,7 @@ class NodeTruth:
     imaging: Imaging
     pumping: Pumping
     excitation: Excitation
-    port: CavityPort | FreeSpacePort
+    port: Port
     coils: Coils
     raman: Rotation
     microwave: Rotation

@@ -1,0 +1,26 @@
+"""A cavity around the atom; the model is `sim.physics.cavity`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sim.physics import cavity
+from sim.physics.emission import Emission, FloatArray
+
+
+@dataclass(frozen=True)
+class CavityPort(cavity.CavityPort):
+    """A cavity as a photon port."""
+
+    @property
+    def resonator(self) -> cavity.CavityPort:
+        """Return the cavity."""
+        return self
+
+    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
+        """Return the photon that a pulse draws into the output mirror."""
+        return cavity.emit(self, t_s, rabi_rad_s, detuning_rad_s)
+
+    def tuned(self, offset_rad_s: float) -> CavityPort:
+        """Return the cavity moved against the light."""
+        return replace(self, detuning_rad_s=self.detuning_rad_s + offset_rad_s)

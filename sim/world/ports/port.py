@@ -1,0 +1,28 @@
+"""What the rest of the world may ask of a photon port, whatever it is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sim.physics.cavity import CavityPort
+from sim.physics.emission import Emission, FloatArray
+
+
+class Port(Protocol):
+    """A frozen dataclass of a scenario's numbers: pulse and atom in, photon out."""
+
+    @property
+    def fibre_coupling(self) -> float:
+        """The part of what leaves the port that enters the fibre."""
+
+    @property
+    def resonator(self) -> CavityPort | None:
+        """The cavity, for what locks and tunes it; None for a port without one."""
+
+    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
+        """Return what a pulse on a ready atom gives: probability, wavepacket (a mixture where it is not pure), and how
+        often the atom ends elsewhere; rabi_rad_s, float, shape (n,), on the grid t_s, detuning of the light.
+        """
+
+    def tuned(self, offset_rad_s: float) -> Port:
+        """Return the port with its resonance moved, by a piezo; itself where there is none."""

@@ -1,0 +1,35 @@
+"""An atom at a waveguide, whose photon leaves by one end; the model is `sim.physics.waveguide`.
+
+A spontaneous decay at rate Gamma goes to the used end with the probability `extraction`: what `sim.physics.freespace`
+works out for a lens that collects so much. The pulse is short against 1/Gamma or drives once, as there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim.physics import freespace
+from sim.physics.emission import Emission, FloatArray
+from sim.physics.validate import require
+from sim.physics.waveguide import Waveguide, extraction
+
+
+@dataclass(frozen=True)
+class WaveguidePort(Waveguide):
+    """A waveguide as a photon port. `fibre_coupling`: from the guided mode at the used end into the fibre."""
+
+    fibre_coupling: float = 1.0
+    resonator = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "fibre_coupling", 0, 1)
+
+    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
+        """Return the photon that a pulse sends to the used end."""
+        lens = freespace.FreeSpacePort(extraction(self), 1.0, self.linewidth_rad_s / 2)
+        return freespace.emit(lens, t_s, rabi_rad_s, detuning_rad_s)
+
+    def tuned(self, offset_rad_s: float) -> WaveguidePort:
+        """Return the port: nothing resonates."""
+        return self

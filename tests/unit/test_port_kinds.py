@@ -1,0 +1,63 @@
+"""Kinds of photon ports: each follows the protocol, a scenario may name it, and nothing else asks for its class."""
+
+import math
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim.physics.waveguide import extraction
+from sim.world import World, load_scenario
+from sim.world.ports import KINDS, CavityPort, FreeSpacePort, WaveguidePort
+
+MHZ = 2 * math.pi * 1e6
+PORTS = {
+    "cavity": CavityPort(10 * MHZ, 2.5 * MHZ, 0.25 * MHZ, 3 * MHZ, fibre_coupling=0.6),
+    "free_space": FreeSpacePort(0.1, 0.5, 3 * MHZ),
+    "waveguide": WaveguidePort(4 * MHZ, 2 * MHZ, chiral=True, fibre_coupling=0.8),
+}
+T_S = np.arange(-75e-9, 1.7e-6, 1e-9)
+PULSE = np.where((T_S >= 0) & (T_S < 500e-9), 10 * MHZ, 0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pulse_gives_a_photon_whose_chances_add_up(kind: str) -> None:
+    port = PORTS[kind]
+    photon = port.emit(T_S, PULSE, 0.0)
+    norm = float((np.abs(photon.amplitude) ** 2).sum() * (T_S[1] - T_S[0]))
+    assert norm == pytest.approx(1, rel=1e-6) and photon.cdf[-1] == pytest.approx(1)
+    assert 0 < photon.efficiency <= photon.transferred <= 1
+    assert 0 <= port.fibre_coupling <= 1
+
+
+def test_a_waveguide_gets_its_share_of_what_decays() -> None:
+    port = WaveguidePort(4 * MHZ, 2 * MHZ)
+    photon = port.emit(T_S, PULSE, 0.0)
+    assert photon.efficiency / (photon.efficiency + photon.scattered) == pytest.approx(extraction(port)) == 1 / 3
+
+
+def test_a_piezo_moves_a_cavity_and_nothing_else() -> None:
+    assert PORTS["cavity"].tuned(MHZ).resonator.detuning_rad_s == pytest.approx(MHZ)
+    for kind in ("free_space", "waveguide"):
+        assert PORTS[kind].tuned(MHZ) is PORTS[kind] and PORTS[kind].resonator is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_scenario_may_name_every_kind(kind: str, tmp_path: Path) -> None:
+    """The node makes the photon of the port that the file describes."""
+    numbers = {item.name: getattr(PORTS[kind], item.name) for item in fields(PORTS[kind])}
+    lines = [f"{key} = {repr(value).lower()}" for key, value in numbers.items()]
+    file = tmp_path / "own.toml"
+    file.write_text("\n".join(['extends = "default"', "[nodes.port]", f'kind = "{kind}"', *lines]))
+    node = next(iter(World(load_scenario(str(file)), 1).nodes.values()))
+    assert node.truth.port == PORTS[kind]
+    assert 0 < node.photon(500, 1.0, node.truth.port).efficiency < 1
+
+
+def test_no_other_file_of_the_world_asks_for_a_kind() -> None:
+    world = Path(__file__).resolve().parents[2] / "sim" / "world"
+    for file in world.rglob("*.py"):
+        if file.parent.name != "ports":
+            assert not re.search(r"isinstance\([^)]*(Port|Waveguide)\b", file.read_text()), file
