@@ -98,6 +98,7 @@ def test_950_spoiled_scenario_files_are_refused_in_one_line(tmp_path: Path) -> N
         ("[[drift]]\nprocess = []\n", r"drift\.0\.process is \[\], but must be one of"),
         ('[[drift]]\nprocess = "linear"\npath = 3\n', r"drift\.0\.\w+ is .*must be|drift\.0\.\w+ is missing"),
         ("[wiring]\nentangler_outputs = [1]\n", r"entangler_outputs is \[1\], but must be a list of lists"),
+        ("[alice]\nfibre = [1]\n", r"alice\.fibre is \[1\], but must be a table of fields"),
         ("species = [[1]]\n", r"species is \[\[1\]\], but must be text"),
         ("description = []\n", r"description is \[\], but must be text"),
     ],

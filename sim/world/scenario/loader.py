@@ -194,7 +194,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if type(value) is not hint:
             raise ScenarioError(f"{where} is {brief(value)}, but must be {_KINDS[hint]}.")
         return value
-    if isinstance(value, list):
+    if isinstance(value, list) and not dataclasses.is_dataclass(hint) and not isinstance(hint, types.UnionType):
         return tuple(float(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in value)
     if typing.get_origin(hint) is tuple and not isinstance(value, tuple):
         raise ScenarioError(f"{where} is {brief(value)}, but must be a list.")
