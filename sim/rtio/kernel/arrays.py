@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import numbers as nb
-from .sequences import Range
+from .exceptions import new_exception
+from .sequences import Range, out_of_bounds
 
 Array = np.ndarray[Any, Any]
 
@@ -35,7 +36,7 @@ def put_number(value: Any, items: Array, index: Any) -> None:
 def _checked(items: Array, index: Any) -> Array:
     for i, n in zip(index if isinstance(index, tuple) else (index,), items.shape, strict=False):
         if not -n <= i < n:
-            raise IndexError(f"index {i} out of bounds 0:{n}")
+            raise out_of_bounds(i, n)
     return items
 
 
@@ -48,7 +49,8 @@ def new_array(items: Any, dtype: str) -> Array:
         level = level[0] if level else None
     _check_rectangular(plain, shape)
     with np.errstate(all="ignore"):
-        made = np.array(plain, dtype="float64" if dtype.startswith("int") and _has_float(plain) else dtype)
+        wide = "float64" if dtype.startswith("int") and _has_float(plain) else dtype.replace("32", "64")
+        made = np.array(plain, dtype=wide)
         return made.astype(dtype, copy=False).reshape(shape)
 
 
@@ -65,7 +67,8 @@ def _has_float(items: Any) -> bool:
 def _check_rectangular(items: Any, shape: list[int]) -> None:
     for item in items if len(shape) > 1 else ():
         if len(item) != shape[1]:
-            raise ValueError(f"arrays must be rectangular (lengths were {len(item)} vs. {shape[1]})")
+            text = "arrays must be rectangular (lengths were {0} vs. {1})"
+            raise new_exception(ValueError, text, len(item), shape[1])
         _check_rectangular(item, shape[1:])
 
 
@@ -124,9 +127,8 @@ def matmul(dtype: str, a: Array, b: Array) -> Any:
     a, b = a.astype(dtype, copy=False), b.astype(dtype, copy=False)
     left, right = a.reshape(1, -1) if a.ndim == 1 else a, b.reshape(-1, 1) if b.ndim == 1 else b
     if left.shape[1] != right.shape[0]:
-        raise ValueError(
-            f"inner dimensions for matrix multiplication do not match ({left.shape[1]} vs. {right.shape[0]})"
-        )
+        text = "inner dimensions for matrix multiplication do not match ({0} vs. {1})"
+        raise new_exception(ValueError, text, left.shape[1], right.shape[0])
     total = np.zeros((left.shape[0], right.shape[1]), dtype=dtype)
     with np.errstate(all="ignore"):
         for k in range(left.shape[1]):

@@ -208,10 +208,12 @@ class Flow:
             start = at_raise | {handler.name} if handler.name else at_raise
             ends.append(self.block(handler.body, start))
         out = meet(ends)
-        if node.finalbody:
-            self.block(node.finalbody, at_raise)
-            return None if out is None else self.block(node.finalbody, out)
-        return out
+        if not node.finalbody:
+            return out
+        after = self.block(node.finalbody, at_raise)
+        if out is None:  # ARTIQ's code generator goes on after a `finally`, even where every way before it returned
+            return None if after is None else frozenset(self.function.env)
+        return self.block(node.finalbody, out)
 
     def _first_raise(self, body: list[ast.stmt], state: frozenset[str]) -> frozenset[str]:
         """Return what is set where a block may first raise: before its first call, index or division."""

@@ -257,19 +257,19 @@ class Writer(Expressions):
 
     def _interleave(self, node: Any) -> list[ast.stmt]:
         """Submit what the branches do in order of time."""
-        items, length = Interleaving(self.function, self._delay_of, self._constant).merged(node)
-        start = self.temp()
-        out: list[ast.stmt] = [assign(store(start), self.now())]
-        for t_mu, (kind, what) in items:
+        items = Interleaving(self.function, self._delay_of, self._constant).merged(node)
+        out: list[ast.stmt] = []
+        for kind, what in items:
             if kind == "set":
                 out += self.assign_to(what[0], constant(what[1]))
-                continue
-            out.append(self.set_now(ast.BinOp(left=load(start), op=ast.Add(), right=constant(t_mu))))
-            out += self.block([what])
-        if len(node.body) == 1 and any(kind == "code" for _, (kind, _) in items):
+            elif kind == "delay":
+                target = ast.Attribute(value=load("_Kb"), attr="now", ctx=ast.Store())
+                out.append(ast.AugAssign(target=target, op=ast.Add(), value=constant(what)))
+            else:
+                out += self.block([what])
+        if len(node.body) == 1:
             return self.block(node.body)  # one branch is no interleaving, and its calls may move the cursor
-        out.append(self.set_now(ast.BinOp(left=load(start), op=ast.Add(), right=constant(length))))
-        return out
+        return out or [ast.Pass()]
 
     def _constant(self, node: Any) -> Any:
         known = self.known.of(node)
@@ -282,7 +282,7 @@ class Writer(Expressions):
         value = self._constant(node.args[0])
         if value is None:
             return None
-        return self.unit.to_mu(value) if node.func.t.find().info == "delay" else int(value)
+        return self.unit.to_whole_mu(value) if node.func.t.find().info == "delay" else int(value)
 
     def _managed(self, node: Any, items: list[Any]) -> list[ast.stmt]:
         """Enter and leave the program's context managers; a jump out leaves without `__exit__`, as ARTIQ does."""
@@ -302,7 +302,7 @@ class Writer(Expressions):
                 out.append(ast.Expr(value=enter))
             else:
                 out += self.assign_to(item.optional_vars, enter)
-            leaves.append(ast.Expr(value=leave))
+            leaves = [ast.Expr(value=leave)] * (len(leaves) + 1)  # of several, ARTIQ leaves the last one so often
         failed: list[ast.stmt] = [*leaves, ast.Raise(exc=None, cause=None)]
         handler = ast.ExceptHandler(type=self.helper("anything"), name=None, body=failed)
         out.append(ast.Try(body=self.block(node.body), handlers=[handler], orelse=leaves, finalbody=[]))

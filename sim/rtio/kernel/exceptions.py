@@ -32,9 +32,19 @@ def new_exception(cls: type[BaseException], message: str | None = None, *params:
     if message is None:
         known = cls in _LANGUAGE or cls is Exception
         message = cls.__qualname__ if known else f"{cls.__module__}.{cls.__qualname__}"
-    made = cls(message.format(*params, *[0] * (3 - len(params))) if _formattable(message) else message)
+    made = _made(cls, message.format(*params, *[0] * (3 - len(params))) if _formattable(message) else message)
     made._kernel = message, (*params, *[0] * (3 - len(params)))  # type: ignore[attr-defined]
     return made
+
+
+def _made(cls: type[BaseException], text: str) -> BaseException:
+    """Return an exception of a class that may want other arguments than a text; the host is told when it sees it."""
+    try:
+        return cls(text)
+    except Exception:  # noqa: BLE001 - whatever the class makes of one string
+        made = cls.__new__(cls)
+        made.args = (text,)
+        return made
 
 
 def _formattable(message: str) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from .errors import NameError
+from .errors import AssertionError, NameError
 from .functions import Function, nested
 from .infer_expr import UNSUPPORTED, Expressions
 from .scope import PRELUDE
-from .types import BOOL, BYTES, NONE, Exc, Func, Instance, Type, Var, is_, is_var, list_of, tuple_of
+from .types import BOOL, BYTES, NONE, Exc, Func, Instance, Type, Unmatched, Var, is_, is_var, list_of, tuple_of, unify
 
 
 class Inferer(Expressions):
@@ -256,10 +256,21 @@ class Inferer(Expressions):
             for param in leave.params[1:]:
                 self.same(item.context_expr, param.type, NONE)
             if target is not None:
-                self.same(item.optional_vars, target, enter.ret)
+                self.same(item.optional_vars, target, leave.ret)  # ARTIQ takes the type of the wrong method
+                self.solver.when(lambda: self._entered(item, enter.ret, leave.ret))
             return True
 
         self.solver.when(check)
+
+    def _entered(self, item: Any, value: Type, target: Type) -> bool:
+        if is_var(value) or is_var(target):
+            return False
+        try:
+            unify(value, target)
+        except Unmatched:
+            reason = f"'__enter__' returns {value}, which 'as' can only take where '__exit__' returns it, too"
+            raise AssertionError(reason, self.function.filename, item.context_expr.lineno) from None
+        return True
 
     def _manager_method(self, item: Any, typ: Instance, name: str) -> Function:
         found = self.embedding.attribute(typ, name, lambda reason: self.error(item.context_expr, reason))

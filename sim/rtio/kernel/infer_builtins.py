@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .embed import MATH, Embedding, annotation_type
-from .errors import KernelError
+from .errors import AssertionError, KernelError
 from .functions import Function
 from .solver import Solver
 from .types import (
@@ -151,6 +151,9 @@ class BuiltinCalls:
             return False
         if not (is_("list", typ) or is_("range", typ) or is_("array", typ)):
             raise self.error(node.func, "the argument of list() must be of an iterable type")
+        if is_("array", typ) and n_dims(typ) > 1:
+            reason = "list() of an array of more than one dimension"
+            raise AssertionError(reason, self.function.filename, node.lineno)
         self.same(node, result.find().args[0], typ.args[0])
         return True
 
@@ -267,6 +270,9 @@ class BuiltinCalls:
             return False
         if not is_("array", node.args[0].t):
             raise self.error(node.func, "the argument of numpy.transpose() must be an array")
+        if n_dims(node.args[0].t) > 2:
+            reason = "numpy.transpose() is currently only supported for up to two-dimensional arrays"
+            raise self.error(node.func, reason)
         self.same(node, result, node.args[0].t)
         return True
 

@@ -58,24 +58,27 @@ class Interleaving:
         self.function, self._mu, self._value = function, mu, value
         self._delays = Delays()
 
-    def merged(self, node: ast.With) -> tuple[list[tuple[int, Item]], int]:
-        """Return what happens in order of submission, with times after the block's start, and the block's length."""
+    def merged(self, node: ast.With) -> list[Item]:
+        """Return what happens in order of submission, and the delays between."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.Return | ast.Break | ast.Continue) and not _in_loop(node, inner):
                 raise self.error(node, "cannot interleave this 'with interleave:' statement")
         single = len(node.body) == 1
         branches = [self._items(stmt, single) for stmt in node.body]
         times = [0] * len(branches)
-        out: list[tuple[int, Item]] = []
+        out: list[Item] = []
+        done = 0
         while any(branches):
             ends = [times[i] + (b[0][1] if b[0][0] == "delay" else 0) if b else None for i, b in enumerate(branches)]
             chosen = min((end, i) for i, end in enumerate(ends) if end is not None)[1]
             item = branches[chosen].pop(0)
             if item[0] == "delay":
                 times[chosen] += item[1]
+                out.append(("delay", times[chosen] - done))
+                done = times[chosen]
             else:
-                out.append((times[chosen], item))
-        return out, max(times, default=0)
+                out.append(item)
+        return out
 
     def error(self, node: Any, reason: str) -> KernelError:
         """Return the error that refuses the source at `node`."""
@@ -104,8 +107,10 @@ class Interleaving:
                 return "code", stmt
             raise self.error(node, _UNPROVEN)
         duration = self._mu(node)
-        if duration is None:
+        if duration is None or any(isinstance(n, ast.UnaryOp) for n in ast.walk(node.args[0])):
             raise self.error(node, _ARGUMENT)
+        if duration == 0:  # less than a machine unit: nothing to interleave, but the cursor moves as it is rounded
+            return "code", stmt
         return "delay", duration
 
     def _unrolled(self, stmt: ast.For, single: bool) -> list[Item]:

@@ -84,6 +84,8 @@ def to_kernel(typ: Type) -> Convert:
         return lambda value: np.array(value, dtype=kind)
     if is_("range", typ):
         return lambda value: Range(value.start, value.stop, value.step)
+    if is_("str", typ):
+        return str
     return _same
 
 

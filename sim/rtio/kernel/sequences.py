@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .exceptions import new_exception
 from .numbers import floordiv
 
 
@@ -38,7 +39,7 @@ class Range:
         n = self.length()
         mapped = index + n if index < 0 else index
         if not 0 <= mapped < n:
-            raise IndexError(_out_of_bounds(index, n))
+            raise out_of_bounds(index, n)
         return self.start + mapped * self.step
 
     def __contains__(self, value: int) -> bool:
@@ -60,8 +61,9 @@ def length(items: Any) -> int:
     return items.length() if isinstance(items, Range) else len(items)
 
 
-def _out_of_bounds(index: int, n: int) -> str:
-    return f"index {index} out of bounds 0:{n}"
+def out_of_bounds(index: int, n: int) -> BaseException:
+    """Return what an index out of range raises."""
+    return new_exception(IndexError, "index {0} out of bounds 0:{1}", index, n)
 
 
 def get(items: Any, index: int) -> Any:
@@ -70,13 +72,13 @@ def get(items: Any, index: int) -> Any:
         return items[index]
     except IndexError:
         pass  # raised below, where no other exception is being handled
-    raise IndexError(_out_of_bounds(index, length(items)))
+    raise out_of_bounds(index, length(items))
 
 
 def put(value: Any, items: Any, index: int) -> None:
     """Set items[index]; the value comes first, because it is evaluated first."""
     if not -len(items) <= index < len(items):
-        raise IndexError(_out_of_bounds(index, len(items)))
+        raise out_of_bounds(index, len(items))
     items[index] = value
 
 
@@ -84,7 +86,7 @@ def _bound(n: int, index: int, end: bool) -> int:
     """Return a slice's bound counted from the start; the device refuses those out of range."""
     mapped = index + n if index < 0 else index
     if not (0 <= mapped <= n if end else 0 <= mapped < n):
-        raise IndexError(_out_of_bounds(index, n))
+        raise out_of_bounds(index, n)
     return mapped
 
 
@@ -116,7 +118,7 @@ def put_slice(value: Any, items: Any, lower: int | None, upper: int | None, step
 def unpack(items: list[Any], n: int) -> list[Any]:
     """Return the list, whose length must be `n`."""
     if len(items) != n:
-        raise ValueError(f"list must be {len(items)} elements long to decompose")
+        raise new_exception(ValueError, "list must be {0} elements long to decompose", len(items))
     return items
 
 

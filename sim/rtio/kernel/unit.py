@@ -145,6 +145,10 @@ class Unit:
         """Return a delay in machine units."""
         return int(self.engine.to_mu(seconds))
 
+    def to_whole_mu(self, seconds: float) -> int:
+        """Return a delay in machine units as interleaving has it: without what is left over."""
+        return int(seconds / self.engine.ref_period)
+
     def instance(self, value: Any) -> Instance:
         """Return the type of an object."""
         return self.program.embedding.instance(value)

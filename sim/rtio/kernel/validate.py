@@ -20,7 +20,7 @@ def monomorphic(function: Function) -> None:
         raise function.error(function.node, "the return type of this function cannot be fully inferred")
     for node in (node for stmt in function.node.body for node in ast.walk(stmt)):
         typ = getattr(node, "t", None)
-        if isinstance(typ, Type) and has_var(typ):
+        if isinstance(typ, Type) and (has_var(typ) or has_var(getattr(node, "co", None) or typ)):
             raise function.error(node, "the type of this expression cannot be fully inferred", f"it is {typ}")
         if isinstance(node, ast.Call) and _is_rpc(node):
             for arg in [*node.args, *(k.value for k in node.keywords)]:
@@ -57,9 +57,18 @@ def comparisons(function: Function) -> None:
                 if isinstance(op, ast.In | ast.NotIn):
                     if is_("range", other):
                         continue
+                    if _has_elements(left.t):
+                        reason = "'in' can only look for numbers, and tuples of them"
+                        raise AssertionError(reason, function.filename, left.lineno)
                     other = left.t
                 if not _comparable(getattr(left, "co", None) or left.t, getattr(right, "co", None) or other):
                     raise function.error(left, "Custom object comparison is not supported")
+
+
+def _has_elements(typ: Type) -> bool:
+    typ = typ.find()
+    listed = any(is_(kind, typ) for kind in ("list", "array", "str", "bytes", "bytearray"))
+    return listed or is_("tuple", typ) and any(map(_has_elements, typ.args))
 
 
 def _comparable(left: Type, right: Type) -> bool:
