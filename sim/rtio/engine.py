@@ -18,9 +18,9 @@ from .cache import Cache
 from .dma import Dma
 from .i2c import I2c
 from .kernel import numbers as nb
-from .kernel.exceptions import from_host, seen_by_host
+from .kernel.exceptions import HostFailure, from_host, left_behind, seen_by_host
 from .kernel.program import Program, signature
-from .kernel.rpc import HostFailure, RPCReturnValueError, to_host, to_kernel
+from .kernel.rpc import RPCReturnValueError, to_host, to_kernel
 from .kernel.types import NONE, Func, Instance, Module
 from .kernel.unit import Unit
 from .state import State
@@ -131,6 +131,7 @@ class Engine:
         bus, state = self.bus, compiled.state
         values = compiled.arguments(args, kwargs)
         before = sys.exc_info()[1]
+        left_behind.clear()
         bus.spend(bus.costs.kernel_start_mu)
         state.enter()
         self._running = compiled
@@ -152,6 +153,7 @@ class Engine:
         finally:
             state.leave(normally and write_back)
             self._running = self._failed = None
+            left_behind.clear()
             self._end_kernel()
         return compiled.result(result)
 

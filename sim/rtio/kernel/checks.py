@@ -10,6 +10,8 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from .errors import KernelError
 from .functions import Function
 from .scope import own_statements
@@ -287,6 +289,8 @@ class Escape:
     def region(self, node: Any) -> int | None:
         """Return the region of a value: FOREVER, or the depth of the function whose end frees it; None of a call's."""
         if isinstance(node, ast.Name):
+            if isinstance(getattr(node, "host", (None,))[0], list | np.ndarray):
+                return self.depth  # a list of the host's module is written out anew wherever it is named
             scope = self._scope(node.id)
             known = FOREVER if scope is None else scope.regions[node.id]
             return self.depth if known is None else known

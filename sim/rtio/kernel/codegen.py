@@ -9,6 +9,8 @@ measured.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .bursts import is_count, merged
@@ -199,26 +201,37 @@ class Writer(Expressions):
     def stmt_Try(self, node: ast.Try) -> list[ast.stmt]:
         handlers = []
         for handler in node.handlers:
-            handlers.append(
-                ast.ExceptHandler(
-                    type=self._filter(handler),
-                    name=self.local(handler.name) if handler.name else None,
-                    body=self._handled(handler),
-                )
-            )
-        last = [ast.Expr(value=self.helper("in_flight")), *self.block(node.finalbody)] if node.finalbody else []
+            caught = self._filter(handler)
+            with self._inside_handler():
+                body = self.block(handler.body)
+            name = self.local(handler.name) if handler.name else None
+            handlers.append(ast.ExceptHandler(type=caught, name=name, body=body))
+        last: list[ast.stmt] = []
+        if node.finalbody:
+            last = [ast.Expr(value=self.helper("in_flight", *self._place_of_handler()))]
+            with self._inside_handler():
+                last += self.block(node.finalbody)
         body, orelse = self.block(node.body), self.block(node.orelse)
         return [ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=last)]
 
-    def _handled(self, handler: Any) -> list[ast.stmt]:
-        """Return a handler's body; Python unbinds the exception's name at its end, ARTIQ does not."""
-        return self.block(handler.body)
+    @contextmanager
+    def _inside_handler(self) -> Iterator[None]:
+        """Write what is in the handler that was begun last."""
+        self.around.append(self.unit.handlers)
+        yield
+        self.around.pop()
+
+    def _place_of_handler(self) -> list[ast.expr]:
+        """Return the number of a new handler and those of the handlers around it."""
+        around = ast.Tuple(elts=[constant(number) for number in self.around], ctx=ast.Load())
+        self.unit.handlers += 1
+        return [constant(self.unit.handlers), around]
 
     def _filter(self, handler: Any) -> ast.expr:
         """Return what an `except` clause catches: exactly the class named, or every exception."""
         if handler.cls is None or handler.cls is Exception:
-            return self.helper("anything")
-        return self.catches(handler.cls)
+            return self.helper("anything", *self._place_of_handler())
+        return self.catches(handler.cls, self._place_of_handler())
 
     def stmt_FunctionDef(self, node: Any) -> list[ast.stmt]:
         inner: Function = node.function
@@ -304,7 +317,7 @@ class Writer(Expressions):
                 out += self.assign_to(item.optional_vars, enter)
             leaves = [ast.Expr(value=leave)] * (len(leaves) + 1)  # of several, ARTIQ leaves the last one so often
         failed: list[ast.stmt] = [*leaves, ast.Raise(exc=None, cause=None)]
-        handler = ast.ExceptHandler(type=self.helper("anything"), name=None, body=failed)
+        handler = ast.ExceptHandler(type=self.helper("anything", *self._place_of_handler()), name=None, body=failed)
         out.append(ast.Try(body=self.block(node.body), handlers=[handler], orelse=leaves, finalbody=[]))
         return out
 

@@ -23,6 +23,7 @@ class Calls:
     known: Knowledge
     expr: Callable[[Any], ast.expr]
     truth: Callable[[Any], ast.expr]
+    items: Callable[[Any], ast.expr]
     now: Callable[[], ast.expr]
     iterable: Callable[[Any], ast.expr]
     wrapped: Callable[..., ast.expr]
@@ -136,9 +137,9 @@ class Calls:
         """Return an exception that the kernel raises."""
         return self.helper("new_exception", self.unit.object(cls), *map(self.expr, args))
 
-    def catches(self, cls: type) -> ast.expr:
+    def catches(self, cls: type, place: list[ast.expr]) -> ast.expr:
         """Return what an `except` clause names to catch a class."""
-        return self.helper("exactly_own" if is_foreign(cls) else "exactly", self.unit.object(cls))
+        return self.helper("exactly_own" if is_foreign(cls) else "exactly", self.unit.object(cls), *place)
 
     def _rpc(self, node: Any, typ: Func) -> ast.expr:
         rpc = typ
@@ -214,7 +215,7 @@ class Calls:
 
     def call_len(self, node: Any) -> ast.expr:
         plain = is_("list", node.args[0].t) or is_("array", node.args[0].t)
-        return call(load("_Klen" if plain else "_Klength"), self.expr(node.args[0]))
+        return call(load("_Klen" if plain else "_Klength"), self.items(node.args[0]))
 
     def call_round(self, node: Any) -> ast.expr:
         return self.helper("round_away" if width(node.t) == 64 else "round_away32", self.expr(node.args[0]))

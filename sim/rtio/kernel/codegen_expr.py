@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+import numpy as np
+
 from .codegen_calls import Calls
 from .functions import Function
 from .known import Knowledge, arithmetic, limits
@@ -29,6 +31,7 @@ class Expressions(Calls):
         self.function, self.unit, self.outer = function, unit, outer
         self.known = Knowledge(function, given, unit.written)
         self.renamed = renamed or {}
+        self.around: list[int] = []  # the handlers that are being written
         self.site = site if outer is None or outer.site is None else outer.site
         self.depth = outer.depth + 1 if outer is not None and site is not None else 0
         self.counter: list[int] = outer.counter if outer is not None and site is not None else [0]
@@ -64,7 +67,8 @@ class Expressions(Calls):
         if known is not None:
             value = known[0]
             plain = value is None or isinstance(value, bool | int | float | str | bytes)
-            made = constant(value) if plain else self.unit.object(value)
+            anew = hasattr(node, "host") and isinstance(value, list | tuple | np.ndarray)  # wherever it is named
+            made = constant(value) if plain else self.unit.default(value, node.t) if anew else self.unit.object(value)
             if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
                 made = self.unit.object(value)
         else:
@@ -73,6 +77,11 @@ class Expressions(Calls):
                 made = self._widened(made, node)
         self.at(made, node)
         return made
+
+    def items(self, node: Any) -> ast.expr:
+        """Return what elements are read of, which needs no copy of a list of the host."""
+        value = node.host[0] if hasattr(node, "host") else None
+        return self.unit.shared(value, node.t) if isinstance(value, list | np.ndarray) else self.expr(node)
 
     def _widened(self, made: ast.expr, node: Any) -> ast.expr:
         if is_("float", node.co) and is_("int", node.t):
@@ -134,7 +143,7 @@ class Expressions(Calls):
     def iterable(self, node: Any) -> ast.expr:
         """Return what a loop runs over; array elements become plain numbers."""
         if is_("array", node.t) and n_dims(node.t) == 1:
-            return call(ast.Attribute(value=self.expr(node), attr="tolist", ctx=ast.Load()))
+            return call(ast.Attribute(value=self.items(node), attr="tolist", ctx=ast.Load()))
         if is_("range", node.t) and isinstance(node, ast.Call) and self.is_builtin(node, "range"):
             made = self.loop_range(node)
             self.at(made, node)
@@ -147,7 +156,7 @@ class Expressions(Calls):
         return [constant(None) if part is None else self.expr(part) for part in (node.lower, node.upper, node.step)]
 
     def expr_Subscript(self, node: Any) -> ast.expr:
-        items = self.expr(node.value)
+        items = self.items(node.value)
         if isinstance(node.slice, ast.Slice):
             return self.helper("get_slice", items, *self._bounds(node.slice))
         if is_("tuple", node.value.t):

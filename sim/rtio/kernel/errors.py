@@ -29,6 +29,10 @@ class AssertionError(CompilerFailure, builtins.AssertionError):
     """An assertion of ARTIQ's compiler."""
 
 
+class TypeError(CompilerFailure, builtins.TypeError):
+    """A value of another type in ARTIQ's compiler."""
+
+
 class NameError(CompilerFailure, builtins.NameError):
     """A missing name in ARTIQ's compiler."""
 

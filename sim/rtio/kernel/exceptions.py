@@ -9,17 +9,28 @@ of `coredevice/comm_kernel.py`.
 from __future__ import annotations
 
 import builtins
+import math
 import sys
+import time
 from typing import Any
 
 from atomlink.errors import LabError
 
+_MOST = 10  # exceptions at a time on the device
 _LANGUAGE = (IndexError, ValueError, ZeroDivisionError, RuntimeError)
 # The built-in exceptions that ARTIQ finds when a kernel ends with one that came from the host.
 _KNOWN = {
     "AssertionError", "AttributeError", "IndexError", "OSError", "KeyError", "NotImplementedError", "OverflowError",
     "RuntimeError", "TimeoutError", "TypeError", "ValueError", "ZeroDivisionError",
 }  # fmt: skip
+
+
+class HostFailure(BaseException):
+    """The host cannot go on with an RPC: the run ends with the exception `error`, which no kernel can catch."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 def is_foreign(cls: type) -> bool:
@@ -57,34 +68,77 @@ def _formattable(message: str) -> bool:
     return True
 
 
-def exactly(cls: type[BaseException]) -> Any:
-    """Return what an `except` clause must name to catch only exceptions of exactly this class."""
+left_behind: list[BaseException] = []  # of the run that goes on: exceptions that stay on the device's stack
+
+
+def exactly(cls: type[BaseException], here: int, around: tuple[int, ...]) -> Any:
+    """Return what an `except` clause must name to catch only exceptions of exactly this class.
+
+    `here` is the number of the handler, `around` those of the handlers that it is in.
+    """
     error = sys.exc_info()[1]
-    return _caught(error) if type(error) is cls else ()
+    return _caught(error, here, around) if type(error) is cls else ()
 
 
-def exactly_own(cls: type[BaseException]) -> Any:
+def exactly_own(cls: type[BaseException], here: int, around: tuple[int, ...]) -> Any:
     """Return the same for a built-in class that is not of the language: only what a kernel raised itself."""
     error = sys.exc_info()[1]
-    return _caught(error) if type(error) is cls and hasattr(error, "_kernel") else ()
+    return _caught(error, here, around) if type(error) is cls and hasattr(error, "_kernel") else ()
 
 
-def anything() -> Any:
+def anything(here: int, around: tuple[int, ...]) -> Any:
     """Return what an `except` clause must name to catch every exception."""
-    return _caught(sys.exc_info()[1]) if isinstance(sys.exc_info()[1], Exception) else ()
+    error = sys.exc_info()[1]
+    return _caught(error, here, around) if isinstance(error, Exception) else ()
 
 
-def _caught(error: Any) -> type:
-    """Note that the kernel handles an exception now, and return its class."""
-    error._caught = True
+def in_flight(here: int, around: tuple[int, ...]) -> None:
+    """Note that a `finally` runs because of an exception, if it does."""
+    error = sys.exc_info()[1]
+    if isinstance(error, Exception) and not hasattr(error, "_caught"):
+        _caught(error, here, around)
+
+
+def _caught(error: Any, here: int, around: tuple[int, ...]) -> type:
+    """Note where the kernel handles an exception, and return its class.
+
+    One that was replaced inside its handler stays behind where the replacement is caught in the same function.
+    """
+    frame = sys._getframe(2)
+    outer = _outer(error)
+    while outer is not None and hasattr(outer, "_caught"):
+        where, handler, _ = outer._caught
+        if where == id(frame) and handler not in around:
+            left_behind.append(outer)
+            if len(left_behind) == _MOST:
+                raise HostFailure(seen_by_host(_too_many(), None))
+        elif where == id(frame) or _is_running(where, frame):
+            break
+        outer = _outer(outer)
+    error._caught = id(frame), here, time.perf_counter_ns()
     return type(error)
 
 
-def in_flight() -> None:
-    """Note that a `finally` runs because of an exception, if it does."""
-    error = sys.exc_info()[1]
-    if isinstance(error, Exception):
-        _caught(error)
+def _too_many() -> Exception:
+    made = new_exception(RuntimeError, "too many nested exceptions")
+    assert isinstance(made, RuntimeError)
+    return made
+
+
+def _is_running(where: int, frame: Any) -> bool:
+    while frame is not None:
+        if id(frame) == where:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _outer(error: BaseException) -> BaseException | None:
+    """Return what was being handled when an exception was raised."""
+    if hasattr(error, "_handled"):
+        handled: BaseException | None = error._handled
+        return handled
+    return None if error.__suppress_context__ or error.__cause__ is not None else error.__context__
 
 
 def from_host(error: Exception, handled: BaseException | None) -> Exception:
@@ -98,8 +152,8 @@ def from_host(error: Exception, handled: BaseException | None) -> Exception:
 def seen_by_host(error: Exception, before: BaseException | None) -> Exception:
     """Return the exception that the host gets of a kernel that ended with `error`; `before` was there already."""
     chain = _chain(error, before)
-    first = chain[-1]
-    if isinstance(error, LabError) or len(chain) == 1 and not hasattr(error, "_kernel") and not _came_in(error):
+    first = min([*left_behind, *chain], key=_since)
+    if isinstance(error, LabError) or first is error and not hasattr(error, "_kernel") and not _came_in(error):
         return error  # the engine's own
     message, _ = getattr(error, "_kernel", (str(error), ()))
     _, params = getattr(first, "_kernel", ("", (0, 0, 0)))
@@ -126,13 +180,16 @@ def _because(made: Exception, error: Exception) -> Exception:
     return made
 
 
+def _since(error: BaseException) -> float:
+    """Return when the kernel began to handle an exception; one that nobody handled comes last."""
+    return float(error._caught[2]) if hasattr(error, "_caught") else math.inf
+
+
 def _chain(error: BaseException, before: BaseException | None) -> list[BaseException]:
     """Return an exception and those that the kernel still handled when it was raised, the last one first."""
     chain = [error]
     while True:
-        here = chain[-1]
-        quiet = here.__suppress_context__ or here.__cause__ is not None
-        outer = here._handled if hasattr(here, "_handled") else None if quiet else here.__context__
+        outer = _outer(chain[-1])
         if outer is None or outer is before or outer in chain or not hasattr(outer, "_caught"):
             return chain
         chain.append(outer)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from .errors import AssertionError, NameError
+import numpy as np
+
+from .errors import AssertionError, NameError, TypeError
 from .functions import Function, nested
 from .infer_expr import UNSUPPORTED, Expressions
 from .scope import PRELUDE
@@ -116,7 +118,16 @@ class Inferer(Expressions):
             self._check_assignable(node)
         if isinstance(node, ast.Subscript):
             self._check_mutable(node)
+            self._check_base(node)
         return typ
+
+    def _check_base(self, node: Any) -> None:
+        """Refuse to change an element of a list of the host's module."""
+        while isinstance(node, ast.Subscript):
+            node = node.value
+        if isinstance(getattr(node, "host", (None,))[0], list | np.ndarray):
+            reason = f"the elements of '{node.id}' cannot be set; copy the list, or make it an attribute"
+            raise TypeError(reason, self.function.filename, node.lineno)
 
     def _check_assignable(self, node: Any) -> None:
         def check() -> bool:
@@ -151,6 +162,7 @@ class Inferer(Expressions):
         self.expr(node.value)
         if isinstance(node.target, ast.Attribute):
             self._check_assignable(node.target)
+        self._check_base(node.target)
 
         def check() -> bool:
             if is_("list", node.target.t):

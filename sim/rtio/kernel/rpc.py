@@ -24,14 +24,6 @@ class RPCReturnValueError(ValueError):
     """A remote procedure returned a value of another type than it declares."""
 
 
-class HostFailure(BaseException):
-    """The host cannot go on with an RPC: the run ends with the exception `error`, which no kernel can catch."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
-
-
 def _same(value: Any) -> Any:
     return value
 

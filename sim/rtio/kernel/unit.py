@@ -110,6 +110,8 @@ class Unit:
         self.names = base_namespace() | engine.namespace() | {"_Kcallable": self.callable}
         self._functions: dict[tuple[int, int], str] = {}
         self._objects: dict[int, str] = {}
+        self._shared: dict[int, Any] = {}
+        self.handlers = 0
         self._rpcs = 0
 
     # What writers ask for
@@ -130,6 +132,13 @@ class Unit:
         if isinstance(value, list | tuple | np.ndarray):
             return ast.Call(func=self.object(partial(to_kernel(typ), value)), args=[], keywords=[])
         return self.object(value)
+
+    def shared(self, value: Any, typ: Type) -> ast.expr:
+        """Return an expression for a list or array of the host of which elements are only read."""
+        key = id(value)
+        if key not in self._shared:
+            self._shared[key] = to_kernel(typ)(value)
+        return self.object(self._shared[key])
 
     def callable(self, value: Any) -> Any:
         """Return the function that a kernel calls where a host function came to it as a value, as in a list."""
