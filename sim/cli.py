@@ -1,4 +1,4 @@
-"""The command `atomlink`: run, timeline, calibrate, params, lab, report, export, recover, validate, list, doctor.
+"""The command `atomlink`: what each of its words does.
 
 Bad input is one line on stderr and exit code 2; an experiment's own exception is one line with its place and code 1.
 Each command imports what it needs when it is called, so that a tiny experiment starts as fast as with `artiq_run`.
@@ -9,18 +9,17 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import atomlink
 from atomlink.errors import LabError, UsageError
 from sim.command.paths import short
+from sim.command.words import LAB, OneLineParser, add_run_options, run_parser, traceback_option
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from sim.command.lab import Lab
     from sim.runner import Run
 
@@ -35,21 +34,11 @@ USAGE = """usage: atomlink COMMAND …
   export [FILE.h5]         the tables of a run as CSV, or all of it as netCDF
   recover [PATH]           write the results file of a run that was killed, from its journal
   validate [ROW …]         published experiments against the twin, written to docs/validation.md
-  list                     experiments with their arguments, and scenarios
+  list [WORD …]            experiments and scenarios, a line each; what has WORD with its arguments
   doctor                   what is installed, what is missing and how to get it
+  completion SHELL         the script that completes commands and arguments: bash, zsh or fish
 
 atomlink COMMAND --help says more."""
-
-
-LAB = "127.0.0.1:3290"  # where `atomlink lab` listens unless told otherwise
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message instead of printing the usage before it."""
-        raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,30 +70,41 @@ def _say(message: str, code: int) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    commands = {"run": _run, "timeline": _timeline, "report": _report, "export": _export, "recover": _recover,
-                "validate": _validate,
-                "calibrate": _calibrate, "params": _params, "lab": _serve_lab, "list": _list, "doctor": _doctor}
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
         return 0 if words else 2
     if words[0] in ("-V", "--version"):
         print(f"atomlink {atomlink.__version__}")
         return 0
-    if words[0] not in commands:
-        raise UsageError(f"unknown command `{words[0]}`, must be one of: {', '.join(commands)}")
-    return commands[words[0]](words[1:])
+    if words[0] not in COMMANDS:
+        raise UsageError(f"unknown command `{words[0]}`, must be one of: {', '.join(COMMANDS)}")
+    return COMMANDS[words[0]](words[1:])
+
+
+def _of_results(name: str) -> Callable[[list[str]], int]:
+    """Return a command about results that are there; its module is imported when it is called."""
+
+    def command(words: list[str]) -> int:
+        from sim.command import of_results
+
+        return int(getattr(of_results, name)(words))
+
+    return command
 
 
 def _run(words: list[str]) -> int:
-    with _prepared(_run_parser("run", "Run an experiment and write its results file."), words) as (run, _args):
-        return _execute(run)
+    with _prepared(run_parser("run", "Run an experiment and write its results file."), words) as prepared:
+        return 0 if prepared is None else _execute(prepared[0])
 
 
 def _timeline(words: list[str]) -> int:
-    parser = _run_parser("timeline", "Run an experiment in the simulation, write what happened as a value change dump "
+    parser = run_parser("timeline", "Run an experiment in the simulation, write what happened as a value change dump "
                                      "(VCD), and print slack and time by source line.")  # fmt: skip
     parser.add_argument("--vcd", metavar="OUT.vcd", type=Path, help="where the VCD goes (default: beside the results)")
-    with _prepared(parser, words) as (run, args):
+    with _prepared(parser, words) as prepared:
+        if prepared is None:
+            return 0
+        run, args = prepared
         from sim.command.timeline import Timeline
 
         timeline = Timeline(run, None if args.vcd is None else args.vcd.resolve())
@@ -115,14 +115,27 @@ def _timeline(words: list[str]) -> int:
 
 
 @contextmanager
-def _prepared(parser: argparse.ArgumentParser, words: list[str]) -> "Iterator[tuple[Run, argparse.Namespace]]":
-    """Make ready what the words of a command describe, and the environment for as long as it runs."""
+def _prepared(parser: argparse.ArgumentParser, words: list[str]) -> "Iterator[tuple[Run, argparse.Namespace] | None]":
+    """Make ready what the words of a command describe, and the environment for as long as it runs.
+
+    None where only help was asked for, which is then given.
+    """
     args = parser.parse_intermixed_args(words)
+    if args.help:
+        parser.print_help()
     if args.file is None:
-        raise UsageError(f"FILE is missing: {parser.prog} FILE [ARG=VALUE …], see `atomlink list`")
-    lab, file = _lab_of(args.file)
-    with _run_of(args, lab, file) as run:
-        yield run, args
+        if not args.help:
+            raise UsageError(f"FILE is missing: {parser.prog} FILE [ARG=VALUE …], see `atomlink list`")
+        yield None
+        return
+    from sim.command.find_experiment import find_experiment
+
+    found = find_experiment(args.file, Path.cwd())
+    args.class_name = args.class_name or found.class_name
+    with _run_of(args, found.lab, found.file) as run:
+        if args.help:
+            run.print_arguments()
+        yield None if args.help else (run, args)
 
 
 @contextmanager
@@ -138,7 +151,7 @@ def _run_of(args: argparse.Namespace, lab: "Lab", file: Path) -> "Iterator[Run]"
 
         artiq_runtime.install()
         from sim import runner
-        from sim.command.arguments import parse
+        from sim.command.written import parse
 
         yield runner.Run(lab, file, args.class_name, parse(args.arguments), (args.results or lab.results).resolve(),
                          log_level=logging.getLogger().level, own_scenario=not chosen)
@@ -166,26 +179,6 @@ def _execute(run: "Run") -> int:
     return int(bool(run.others))
 
 
-def _run_parser(command: str, description: str) -> argparse.ArgumentParser:
-    parser = OneLineParser(prog=f"atomlink {command}", description=description)
-    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="file of the experiment")
-    parser.add_argument("arguments", metavar="ARG=VALUE", nargs="*", help="arguments, values in PYON as for artiq_run")
-    parser.add_argument("-c", "--class-name", metavar="CLASS", help="class, where the file has several")
-    _add_run_options(parser)
-    return parser
-
-
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scenario", metavar="NAME", help="simulated lab: a name (see `atomlink list`) or a TOML file")
-    parser.add_argument("--seed", metavar="N", help="seed of everything random in the simulated lab")
-    parser.add_argument("--costs", metavar="PRESET", help="what RTIO calls cost in time: ideal, kasli or kasli_soc")
-    parser.add_argument("--lab", metavar="HOST:PORT", nargs="?", const=LAB, help="run in the lab that `atomlink lab` "
-                        f"keeps (default {LAB})")
-    parser.add_argument("--results", metavar="DIR", type=Path, help="folder of results (default: results/ of the lab)")
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more, show the traceback of an error")
-    parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
-
-
 def _serve_lab(words: list[str]) -> int:
     parser = OneLineParser(prog="atomlink lab", description="Keep one simulated lab alive for runs, and serve its "
                            "instruments on loopback in their own protocols.")
@@ -197,7 +190,7 @@ def _serve_lab(words: list[str]) -> int:
     parser.add_argument("--realtime", action="store_true", help="lab time follows the wall clock between runs")
     parser.add_argument("--heartbeat", metavar="S", type=float, help="close the shutters and give others the timeline "
                         "when the run that holds it says nothing for S seconds (default: wait for ever)")
-    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
+    traceback_option(parser)
     args = parser.parse_args(words)
     from sim import artiq_runtime
 
@@ -210,14 +203,6 @@ def _serve_lab(words: list[str]) -> int:
                         {name: value for name, value in given.items() if value is not None})
     with _variables({"ATOMLINK_TARGET": "hardware"}):  # the instruments' rows as the real lab has them
         return serve(args, settings["ATOMLINK_SCENARIO"], int(settings["ATOMLINK_SEED"]))
-
-
-def _lab_of(file: Path) -> tuple["Lab", Path]:
-    from sim.command.lab import find_lab
-
-    if not file.is_file():
-        raise UsageError(f"no file {file}: name the file of an experiment, or see `atomlink list`")
-    return find_lab(file.parent, Path.cwd()), file.resolve()
 
 
 @contextmanager
@@ -249,94 +234,6 @@ def _kept(path: Path | None) -> str:
     return "nothing was written" if path is None else f"what there was by then is in {short(path)}"
 
 
-def _report(words: list[str]) -> int:
-    parser = OneLineParser(prog="atomlink report", description="Make the one-page HTML report of a results file, or of "
-                                                               "a day.")  # fmt: skip
-    parser.add_argument("file", metavar="FILE.h5", nargs="?", help="results file or run number (default: the newest)")
-    parser.add_argument("--day", metavar="YYYY-MM-DD", nargs="?", const="", help="report of a day (default: today)")
-    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
-    args = parser.parse_args(words)
-    from sim.command.lab import find_lab
-
-    if args.day is not None:
-        from analysis.report_day import report_day
-
-        print(f"report: {short(report_day(find_lab(Path.cwd()).results, _day(args.day)))}")
-        return 0
-    from analysis.report import main_report
-
-    print("\n".join(main_report(_result(args.file))))
-    return 0
-
-
-def _export(words: list[str]) -> int:
-    parser = OneLineParser(prog="atomlink export", description="Write the tables of a run as CSV, or all of it as "
-                                                               "netCDF.")  # fmt: skip
-    parser.add_argument("file", metavar="FILE.h5", nargs="?", help="results file or run number (default: the newest)")
-    parser.add_argument("--netcdf", action="store_true", help="one netCDF file instead (needs xarray)")
-    parser.add_argument("--to", metavar="DIR", type=Path, help="folder (default: that of the results file)")
-    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
-    args = parser.parse_args(words)
-    from analysis import export, load
-
-    if args.to is not None and not args.to.is_dir():
-        raise UsageError(f"--to is {str(args.to)!r}, must be a folder that exists")
-    run = load(_result(args.file))
-    folder = args.to or run.path.parent
-    for path in [export.to_netcdf(run, folder)] if args.netcdf else export.to_csv(run, folder):
-        print(short(path))
-    return 0
-
-
-def _result(given: str | None) -> Path:
-    """Return the results file that a command is about: a file, a run's number, or the newest."""
-    from sim.command.lab import find_lab, newest_result
-
-    if given is None:
-        return newest_result(find_lab(Path.cwd()).results)
-    if given.isascii() and given.isdigit() and not Path(given).exists():
-        from analysis.load import find
-
-        return find(int(given), find_lab(Path.cwd()).results)
-    return Path(given)
-
-
-def _day(text: str) -> "date":
-    from datetime import date
-
-    try:
-        return date.fromisoformat(text) if text else date.today()
-    except ValueError:
-        raise UsageError(f"--day is {text!r}, must be a date as YYYY-MM-DD") from None
-
-
-def _recover(words: list[str]) -> int:
-    parser = OneLineParser(prog="atomlink recover", description="Write the results files of killed runs from journals.")
-    parser.add_argument("path", metavar="PATH", type=Path, nargs="?", help="journal or folder (default: all results)")
-    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
-    args = parser.parse_args(words)
-    from sim.command.lab import find_lab
-    from sim.command.recover import print_recovered
-
-    return print_recovered(args.path, find_lab(Path.cwd()).results)
-
-
-def _validate(words: list[str]) -> int:
-    parser = OneLineParser(prog="atomlink validate", description="Compare the twin with published experiments.")
-    parser.add_argument("rows", metavar="ROW", nargs="*", help="rows of the table, as V12 (default: all)")
-    parser.add_argument("--seed", metavar="N", type=int, default=1, help="seed of the simulated clicks (default: 1)")
-    parser.add_argument("--output", metavar="FILE", type=Path,
-                        help="page to write (default: docs/validation.md of the lab, for all rows; else none)")
-    parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
-    args = parser.parse_args(words)
-    from sim.command.lab import find_lab
-    from sim.command.validate import validate
-
-    output = args.output or (None if args.rows else find_lab(Path.cwd()).root / "docs" / "validation.md")
-    print("\n".join(validate(args.rows, args.seed, output)))
-    return 0
-
-
 def _params(words: list[str]) -> int:
     from sim import artiq_runtime
     from sim.command.lab import find_lab
@@ -358,7 +255,7 @@ def _calibrate(words: list[str]) -> int:
     parser.add_argument("target", metavar="TARGET", nargs="?", default="all", help="a node (default: all)")
     parser.add_argument("--dry-run", action="store_true", help="say what is stale and would be checked; touch nothing")
     parser.add_argument("--recheck", action="store_true", help="check what is fresh, too: something has changed")
-    _add_run_options(parser)
+    add_run_options(parser)
     args = parser.parse_args(words)
     given = (f'target="{args.target}"', f"recheck={args.recheck}", f"dry_run={args.dry_run}")
     args.class_name, args.arguments = None, [*given]
@@ -371,14 +268,24 @@ def _calibrate(words: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
-    OneLineParser(prog="atomlink list", description="List experiments and scenarios.").parse_args(words)
+    parser = OneLineParser(prog="atomlink list", description="List experiments and scenarios, a line each; those with "
+                           "a WORD in name or description with all their arguments.")  # fmt: skip
+    parser.add_argument("words", metavar="WORD", nargs="*", help="only what has this in its name or description")
+    parser.add_argument("-v", "--verbose", action="store_true", help="every experiment with its arguments")
+    args = parser.parse_args(words)
     from sim import artiq_runtime
     from sim.command.lab import find_lab
 
     artiq_runtime.install()
     from sim.command.catalog import print_catalog
 
-    return print_catalog(find_lab(Path.cwd()))
+    return print_catalog(find_lab(Path.cwd()), args.words, args.verbose)
+
+
+def _completion(words: list[str]) -> int:
+    from sim.command.completion import completion
+
+    return completion(words, COMMANDS)
 
 
 def _doctor(words: list[str]) -> int:
@@ -386,6 +293,13 @@ def _doctor(words: list[str]) -> int:
     from sim.command.doctor import print_findings
 
     return print_findings()
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "lab": _serve_lab,
+    "report": _of_results("report"), "export": _of_results("export"), "recover": _of_results("recover"),
+    "validate": _of_results("validate"), "list": _list, "doctor": _doctor, "completion": _completion,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -144,6 +144,13 @@ class Run:
                     logger.error("%s", session.unsaved)
         self._raise_failure()
 
+    def print_arguments(self) -> None:
+        """Print what the experiment is and which arguments it takes; nothing is made."""
+        from sim.command.catalog import print_arguments
+
+        module = load_module(self.file)
+        print_arguments(self.lab, self.file, module, find_class(module, self.file, self.class_name))
+
     def _raise_failure(self) -> None:
         """Raise what ended the run; note how those went that it submitted."""
         session = self._session
@@ -211,7 +218,7 @@ class Run:
         session = self._session
         self._experiment = experiment
         with self._rows_explained():
-            examine(experiment, self.arguments, session.device_db, session.dataset_db)
+            self.arguments = examine(experiment, self.arguments, session.device_db, session.dataset_db)
 
     def _share_core(self) -> None:
         """Give all runs of the command one lab: what is submitted finds it as the others left it."""

@@ -1,19 +1,14 @@
-"""Arguments of an experiment from the command line: PYON, checked against what the experiment's `build` asks for.
+"""Arguments of an experiment from the command line, checked against what the experiment's `build` asks for.
 
 ARTIQ itself does not enforce the range of a NumberValue, truncates 2.7 where an integer is asked for, and reports a
 bare word as a JSON error. Here each of these is one line that names the argument, before any device exists.
 """
 
-import ast
-import inspect
-import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from artiq.language import scan, units
 from artiq.language.environment import (
     BooleanValue,
     DefaultMissing,
@@ -27,58 +22,10 @@ from artiq.language.scan import Scannable
 
 from atomlink.errors import UsageError, brief
 from sim.artiq_runtime import pyon
+from sim.command.written import EXAMPLE, Written
 from sim.suggest import closest
 
-EXAMPLE = '{"ty": "RangeScan", "start": 0.0, "stop": 1.0, "npoints": 11}'
-SCAN_IN_PYTHON = re.compile(r"\s*(RangeScan|CenterScan|ExplicitScan|NoScan)\s*\(.*\)\s*")
-WITH_UNIT = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*\*?\s*([A-Za-z]+)")
 MOST_POINTS = 1_000_000  # of a scan; more are a slip, and fill the memory
-
-
-def parse(texts: Sequence[str]) -> dict[str, Any]:
-    """Decode `ARG=VALUE` words: VALUE is PYON of either dialect, whichever of them the installed ARTIQ reads."""
-    arguments: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"argument `{text[:60]}` must be written ARG=VALUE")
-        if name in arguments:
-            raise UsageError(f"argument `{name}` is given twice")
-        try:
-            arguments[name] = pyon.decode(value)
-        except ValueError as error:
-            raise UsageError(f"argument `{name}`: {brief(value)} is not PYON; {_instead(name, value)}") from error
-    return arguments
-
-
-def _instead(name: str, value: str) -> str:
-    """Say how a value that is not PYON is written."""
-    written = _scan_in_pyon(value)
-    if written is not None:
-        return f"a scan is written {name}='{written}'"
-    match = WITH_UNIT.fullmatch(value)
-    if match is None:
-        return f"""text needs its own quotes: write '{name}="{value if len(value) < 60 else '…'}"'"""
-    scale = getattr(units, match.group(2), None)
-    if scale is None:
-        return f"unknown unit `{match.group(2)}`, and numbers are written in SI units without one"
-    return f"numbers are written in SI units: write {name}={float(match.group(1)) * scale:.12g}"
-
-
-def _scan_in_pyon(text: str) -> str | None:
-    """Return in PYON what is written as a scan in Python, an example where its numbers cannot be read; else None."""
-    made = SCAN_IN_PYTHON.fullmatch(text)
-    if made is None:
-        return None
-    kind: Any = getattr(scan, made.group(1))
-    try:
-        call: Any = ast.parse(text.strip(), mode="eval").body
-        values = [ast.literal_eval(each) for each in call.args]
-        named = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
-        described = inspect.signature(kind).bind(*values, **named).arguments  # not made: its points may be too many
-        return json.dumps({"ty": made.group(1), **described})
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return EXAMPLE
 
 
 _SCAN_PARTS: dict[Any, tuple[str, ...]] = {
@@ -100,11 +47,17 @@ class CheckedArguments(ProcessArgumentManager):
         """Return an argument's value, given or default."""
         self.requested[key] = processor, group, tooltip
         if key in self.unprocessed_arguments:
+            self.unprocessed_arguments[key] = plain(key, processor, self.unprocessed_arguments[key])
             check(key, processor, self.unprocessed_arguments[key])
         try:
             return super().get(key, processor, group, tooltip)
         except DefaultMissing:
             raise UsageError(f"argument `{key}` has no default: give {key}=VALUE ({describe(processor)})") from None
+
+    def plain(self) -> dict[str, Any]:
+        """Return what was given, as ARTIQ takes it, where the experiment has asked for it or not."""
+        return {key: value.plain(key) if isinstance(value, Written) else value
+                for key, value in self.unprocessed_arguments.items()}  # fmt: skip
 
     def check_all_used(self, class_name: str) -> None:
         """Refuse arguments that the experiment did not ask for."""
@@ -117,6 +70,17 @@ class CheckedArguments(ProcessArgumentManager):
     def get_interactive(self, interactive_arglist: Any, title: str) -> Any:
         """Refuse: nobody is there to answer."""
         raise UsageError(f"interactive arguments ({title!r}) need ARTIQ's dashboard or artiq_run")
+
+
+def plain(name: str, processor: Any, value: Any) -> Any:
+    """Return a value as ARTIQ takes it: with units worked out; a number or a list of numbers is a scan of these."""
+    if isinstance(value, Written):
+        return value.value(name, processor)
+    if isinstance(processor, Scannable) and _is_number(value):
+        return {"ty": "NoScan", "value": value, "repetitions": 1}
+    if isinstance(processor, Scannable) and isinstance(value, (list, tuple)) and value and all(map(_is_number, value)):
+        return {"ty": "ExplicitScan", "sequence": list(value)}
+    return value
 
 
 def check(name: str, processor: Any, value: Any) -> None:
@@ -161,14 +125,14 @@ def _is_number(value: Any) -> bool:
 def _check_number(name: str, processor: NumberValue, value: Any) -> None:
     if not _is_number(value):
         raise UsageError(f"argument `{name}` is {brief(value)}, must be a number ({describe(processor)})")
-    if _is_integer(processor) and value != int(value):
+    if is_integer(processor) and value != int(value):
         raise UsageError(f"argument `{name}` is {value}, must be an integer")
-    if _is_integer(processor) and abs(value) >= 2**63:
+    if is_integer(processor) and abs(value) >= 2**63:
         raise UsageError(f"argument `{name}` is {brief(value)}, must be an integer of 64 bits")
     _check_range(name, float(value), processor, processor.min, processor.max)
 
 
-def _is_integer(processor: NumberValue) -> bool:
+def is_integer(processor: NumberValue) -> bool:
     """Say whether a NumberValue yields an int: ARTIQ's rule, which has no public name there."""
     whole = processor.precision == 0 and processor.scale == 1 and int(processor.step) == processor.step
     return processor.type == "int" or (processor.type == "auto" and whole)
@@ -177,11 +141,11 @@ def _is_integer(processor: NumberValue) -> bool:
 def _check_scan(name: str, processor: Scannable, value: Any) -> None:
     parts = _SCAN_PARTS.get(value.get("ty")) if isinstance(value, dict) and isinstance(value.get("ty"), str) else None
     if parts is None:
-        raise UsageError(f"argument `{name}` is {brief(value)}, must be a scan such as '{EXAMPLE}'")
+        raise UsageError(f"argument `{name}` is {brief(value)}, must be a scan: {EXAMPLE}")
     for part in parts:
         if part not in value:
             what = f"a {value['ty']} without `{part}`"
-            raise UsageError(f"argument `{name}` is {what}, must be a scan such as '{EXAMPLE}'")
+            raise UsageError(f"argument `{name}` is {what}, must be a scan: {EXAMPLE}")
     points = [value[key] for key in ("value", "start", "stop", "center") if key in parts]
     if "sequence" in parts:
         if not isinstance(value["sequence"], (list, tuple, np.ndarray)):
@@ -196,7 +160,7 @@ def _check_scan(name: str, processor: Scannable, value: Any) -> None:
     try:
         processor.process(value)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UsageError(f"argument `{name}` is {brief(value)}, must be a scan such as '{EXAMPLE}'") from error
+        raise UsageError(f"argument `{name}` is {brief(value)}, must be a scan: {EXAMPLE}") from error
 
 
 def _check_size(name: str, value: Mapping[str, Any]) -> None:
@@ -234,7 +198,7 @@ def shown(value: Any, processor: Any) -> str:
 def describe(processor: Any) -> str:
     """Return what an argument may be, in a few words."""
     if isinstance(processor, NumberValue):
-        kind = "integer" if _is_integer(processor) else "number"
+        kind = "integer" if is_integer(processor) else "number"
         low = "" if processor.min is None else f", >= {shown(processor.min, processor)}"
         high = "" if processor.max is None else f", <= {shown(processor.max, processor)}"
         return kind + low + high

@@ -132,8 +132,10 @@ class ExaminedDatasets:
         return self.dataset_db.get_metadata(key)
 
 
-def examine(experiment: type, given: Mapping[str, Any], device_db: DeviceDB, dataset_db: DatasetDB) -> None:
+def examine(experiment: type, given: Mapping[str, Any], device_db: DeviceDB, dataset_db: DatasetDB) -> dict[str, Any]:
     """Build an experiment with dummy devices to check its arguments and device names before anything is made.
+
+    Return the arguments as ARTIQ takes them, units worked out.
 
     An experiment that uses its devices in `build` fails here for that reason alone; it is then checked as it is built.
     """
@@ -146,5 +148,6 @@ def examine(experiment: type, given: Mapping[str, Any], device_db: DeviceDB, dat
         raise
     except Exception as error:  # noqa: BLE001 - the real build meets it again, with real devices, and reports it
         logger.debug("examination of %s ended early: %r", experiment.__name__, error)
-        return
+        return arguments.plain()
     arguments.check_all_used(experiment.__name__)
+    return arguments.plain()

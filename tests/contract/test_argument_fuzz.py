@@ -21,7 +21,8 @@ from test_experiments import built, experiments
 
 from atomlink.errors import LabError, UsageError
 from experiments.sequences.scan import Axis, Scan, check_values
-from sim.command.arguments import CheckedArguments, parse
+from sim.command.arguments import CheckedArguments
+from sim.command.written import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 12

@@ -1,7 +1,11 @@
 """`atomlink list` and `atomlink doctor` tell what there is and what is missing."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
+import h5py
 import pytest
 from cli_lab import make_lab
 
@@ -18,29 +22,68 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def test_list_shows_experiments_with_first_line_arguments_and_units(
-    lab: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_list_is_a_line_for_each_experiment_and_scenario(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list"]) == 0
     text = capsys.readouterr().out
-    assert "experiments/some.py  Count\n      Count to a number.\n" in text and "More about it" not in text
-    assert "n = 3  [integer, >= 1, <= 10]  how far" in text
-    assert "t_gate = 10 us (1e-05)  [number, >= 1 us (1e-06), <= 100 us (0.0001)]" in text
-    assert "stage = …  [one of build, prepare, run, analyze]" in text
-    assert "arguments unknown: Unit parsec is unknown" in text
+    assert "experiments/\n  Count                      Count to a number.\n" in text and "More about it" not in text
+    assert "t_gate" not in text and "  default " in text
+    assert max(map(len, text.splitlines()[1:])) <= 120
+
+
+@pytest.mark.parametrize("words", [["list", "-v"], ["list", "count"], ["run", "count", "--help"]])
+def test_details_have_arguments_with_default_unit_range_and_meaning(
+    lab: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert cli.main(words) == 0
+    text = capsys.readouterr().out
+    assert "  (experiments/some.py, class Count)\n  Count to a number.\n" in text
+    assert "n = 3                          [integer, 1 … 10]  how far" in text
+    assert "t_gate = 10us                  [us, 1us … 100us]" in text
+    assert "scan = 0:1:5                   [scan, 0 … 10]" in text
+    assert "mode = fast                    [one of fast, slow]" in text
+    assert ("stage = …                      [one of build, prepare, run, analyze]" in text) is (words == ["list", "-v"])
+    assert ("arguments unknown: Unit parsec is unknown" in text) is (words == ["list", "-v"])
+    assert not (lab / "results").exists()
+
+
+@pytest.mark.parametrize("name", ["Count", "count", "experiments/some.py", "some"])
+def test_an_experiment_is_found_by_class_or_file(lab: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert cli.main(["run", name, "-c", "Count", "t_gate=20us", "mode=slow", "scan=0:10:3"]) == 0
+    (file,) = (lab / "results").rglob("*.h5")
+    assert file.name == "000000000-Count.h5"
+    with h5py.File(file) as written:
+        expid = json.loads(written["expid"][()])
+    assert expid["arguments"] == {
+        "t_gate": pytest.approx(2e-5), "mode": "slow",
+        "scan": {"ty": "RangeScan", "start": 0.0, "stop": 10.0, "npoints": 3},
+    }  # fmt: skip
+
+
+def test_a_name_that_two_files_have_is_refused_with_both(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (lab / "experiments" / "other").mkdir()
+    (lab / "experiments" / "other" / "some.py").write_text((lab / "experiments" / "some.py").read_text())
+    for name in ("some", "Count"):
+        assert cli.main(["run", name]) == 2
+        assert "experiments/other/some.py, experiments/some.py" in capsys.readouterr().err
+
+
+def test_the_command_runs_as_a_module() -> None:
+    said = subprocess.run([sys.executable, "-m", "atomlink", "--version"], capture_output=True, text=True, check=True,
+                          cwd=Path(cli.__file__).resolve().parents[1])  # fmt: skip
+    assert said.stdout.startswith("atomlink ")
 
 
 def test_a_broken_file_is_named_and_does_not_hide_the_others(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (lab / "experiments" / "broken.py").write_text("import no_such_module\n")
     assert cli.main(["list"]) == 1
     text = capsys.readouterr().out
-    assert "experiments/broken.py  skipped: ModuleNotFoundError" in text and "experiments/some.py  Count" in text
+    assert "experiments/broken.py  skipped: ModuleNotFoundError" in text and "Count to a number." in text
 
 
 def test_list_also_looks_where_artiq_keeps_experiments(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (lab / "experiments").rename(lab / "repository")
     assert cli.main(["list"]) == 0
-    assert "  repository/some.py  Count\n" in capsys.readouterr().out
+    assert "repository/\n  Count " in capsys.readouterr().out
 
 
 def test_list_says_where_it_looked_and_found_nothing(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
