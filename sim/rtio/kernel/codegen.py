@@ -9,23 +9,21 @@ measured.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from .bursts import is_count, merged
-from .codegen_expr import Expressions
+from .codegen_try import Trying
 from .functions import Function, Param
 from .interleave import Interleaving
 from .known import limits, plain
 from .made import assign, call, constant, load, store
-from .types import Exc, Func, is_
+from .types import Func, is_
 
 _INLINE_STATEMENTS = 8
 _INLINE_DEPTH = 4
 
 
-class Writer(Expressions):
+class Writer(Trying):
     """Write one function; `unit` hands out names for objects, functions and RPCs."""
 
     def function_def(self, name: str) -> ast.FunctionDef:
@@ -184,54 +182,6 @@ class Writer(Expressions):
             target=target, iter=self.iterable(node.iter), body=body, orelse=self.block(node.orelse), type_comment=None
         )
         return [loop]
-
-    def stmt_Assert(self, node: Any) -> list[ast.stmt]:
-        text = node.msg.value if node.msg is not None else "AssertionError"
-        raised = ast.Raise(exc=self.helper("assertion", constant(text)), cause=None)
-        return [ast.If(test=ast.UnaryOp(op=ast.Not(), operand=self.truth(node.test)), body=[raised], orelse=[])]
-
-    def stmt_Raise(self, node: ast.Raise) -> list[ast.stmt]:
-        if node.exc is None:
-            return [ast.Raise(exc=None, cause=None)]
-        typ: Any = node.exc.t.find()  # type: ignore[attr-defined]
-        if isinstance(typ, Exc) and typ.constructor:
-            return [ast.Raise(exc=self.new_exception(typ.cls, []), cause=None)]
-        return [ast.Raise(exc=self.expr(node.exc), cause=None)]
-
-    def stmt_Try(self, node: ast.Try) -> list[ast.stmt]:
-        handlers = []
-        for handler in node.handlers:
-            caught = self._filter(handler)
-            with self._inside_handler():
-                body = self.block(handler.body)
-            name = self.local(handler.name) if handler.name else None
-            handlers.append(ast.ExceptHandler(type=caught, name=name, body=body))
-        last: list[ast.stmt] = []
-        if node.finalbody:
-            last = [ast.Expr(value=self.helper("in_flight", *self._place_of_handler()))]
-            with self._inside_handler():
-                last += self.block(node.finalbody)
-        body, orelse = self.block(node.body), self.block(node.orelse)
-        return [ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=last)]
-
-    @contextmanager
-    def _inside_handler(self) -> Iterator[None]:
-        """Write what is in the handler that was begun last."""
-        self.around.append(self.unit.handlers)
-        yield
-        self.around.pop()
-
-    def _place_of_handler(self) -> list[ast.expr]:
-        """Return the number of a new handler and those of the handlers around it."""
-        around = ast.Tuple(elts=[constant(number) for number in self.around], ctx=ast.Load())
-        self.unit.handlers += 1
-        return [constant(self.unit.handlers), around]
-
-    def _filter(self, handler: Any) -> ast.expr:
-        """Return what an `except` clause catches: exactly the class named, or every exception."""
-        if handler.cls is None or handler.cls is Exception:
-            return self.helper("anything", *self._place_of_handler())
-        return self.catches(handler.cls, self._place_of_handler())
 
     def stmt_FunctionDef(self, node: Any) -> list[ast.stmt]:
         inner: Function = node.function

@@ -32,6 +32,8 @@ class Expressions(Calls):
         self.known = Knowledge(function, given, unit.written)
         self.renamed = renamed or {}
         self.around: list[int] = []  # the handlers that are being written
+        self.trying: list[int | list[Any]] = []  # in whose bodies: the number of a `finally`, or a try's classes
+        self.passed: set[int] = set()  # the `finally` that some exception passes by
         self.site = site if outer is None or outer.site is None else outer.site
         self.depth = outer.depth + 1 if outer is not None and site is not None else 0
         self.counter: list[int] = outer.counter if outer is not None and site is not None else [0]

@@ -99,6 +99,20 @@ def in_flight(here: int, around: tuple[int, ...]) -> None:
         _caught(error, here, around)
 
 
+def passing(cls: type[BaseException] | None, finals: tuple[int, ...]) -> Any:
+    """Return what an `except` clause must name to note which `finally` an exception of a class passes by."""
+    error: Any = sys.exc_info()[1]
+    if not isinstance(error, Exception) or cls is not None and type(error) is not cls:
+        return ()
+    error._passes = finals  # type: ignore[attr-defined]
+    return type(error)
+
+
+def passed_by(final: int) -> bool:
+    """Say whether the exception in flight passes by a `finally`."""
+    return final in getattr(sys.exc_info()[1], "_passes", ())
+
+
 def _caught(error: Any, here: int, around: tuple[int, ...]) -> type:
     """Note where the kernel handles an exception, and return its class.
 

@@ -74,7 +74,7 @@ def base_namespace() -> dict[str, Any]:
         sq.get_slice, sq.put_slice, sq.unpack, sq.repeat, sq.compare, ar.get_number, ar.get_row, ar.put_number,
         ar.new_array, ar.array_op, ar.array_negative, ar.matmul, ar.as_floats, core_log, reordered,
         exceptions.new_exception, exceptions.exactly, exceptions.exactly_own, exceptions.anything,
-        exceptions.in_flight, exceptions.assertion,
+        exceptions.in_flight, exceptions.passing, exceptions.passed_by, exceptions.assertion,
     ]  # fmt: skip
     names: dict[str, Any] = {"_K" + helper.__name__: helper for helper in helpers}
     python: list[Any] = [bool, float, list, range, len, abs, min, max]
