@@ -45,6 +45,8 @@ def plain(value: Any) -> Any:
         return [f"np.{type(value).__name__}", str(value)]
     if type(value) in (int, float):
         return [type(value).__name__, repr(value)]
+    if isinstance(value, bytes):
+        return ["bytes", repr(value)]
     return repr(value) if isinstance(value, str) else f"<{type(value).__name__}>"
 
 
@@ -59,9 +61,14 @@ def state(host: Any, names: list[str]) -> dict[str, Any]:
 
 
 def run(name: str, folder: Path, capture: Any) -> dict[str, Any]:
+    """Return what one probe of the data does on the engine."""
+    return run_probe(name, PROBES[name], folder, capture)
+
+
+def run_probe(name: str, probe: dict[str, Any], folder: Path, capture: Any) -> dict[str, Any]:
     """Return what one probe does on the engine."""
     devices = Devices()
-    host = load_module(folder / f"pr_{name}.py", source(PROBES[name])).Probes(devices)
+    host = load_module(folder / f"pr_{name}.py", source(probe)).Probes(devices)
     kind, text, returned = None, None, None
     try:
         returned = host.probe()
@@ -72,7 +79,7 @@ def run(name: str, folder: Path, capture: Any) -> dict[str, Any]:
     except Exception as e:
         kind, text = type(e).__name__, str(e)
     found = {"kind": kind, "err": text, "out": plain(host.out), "ret": plain(returned), "events": devices.bus.events}
-    names = list(PROBES[name]["truth"]["state"])
+    names = list(probe["truth"]["state"]) if "truth" in probe else []
     return found | {"now": devices.bus.now, "state": state(host, names), "std": capture()}
 
 
