@@ -7,6 +7,7 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from analysis import figures
 
@@ -34,7 +35,7 @@ header p { margin: 2px 0 0; color: var(--soft); } .target { text-align: right; w
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; font-size: 12px; color: var(--soft); border-bottom: 1px solid var(--ink); }
 th, td { padding: 3px 10px 3px 0; vertical-align: top; } td { border-bottom: 1px solid var(--line); }
-tr.strong td { font-weight: 600; }
+a { color: var(--blue); } tr.strong td { font-weight: 600; }
 td:not(:last-child):not(.long) { white-space: nowrap; } td.long { overflow-wrap: anywhere; }
 .pair td:first-child { color: var(--soft); }
 figure { margin: 4px 0; } figure img { width: 100%; display: block; }
@@ -63,6 +64,14 @@ class Section:
     blocks: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Link:
+    """A cell of a table that leads elsewhere; `target` is relative to the page."""
+
+    text: str
+    target: str
+
+
 def escape(text: object) -> str:
     """Return text for HTML."""
     return html.escape(str(text))
@@ -85,12 +94,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], strong: Sequenc
     """Return a table; the rows whose index is in `strong` stand out."""
     lines = [f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>"] if head else []
     for k, row in enumerate(rows):
-        cells = "".join(_cell(str(cell)) for cell in row)
+        cells = "".join(_cell(cell) for cell in row)
         lines.append(f'<tr class="strong">{cells}</tr>' if k in strong else f"<tr>{cells}</tr>")
     return f"<table>{''.join(lines)}</table>"
 
 
-def _cell(text: str) -> str:
+def _cell(cell: object) -> str:
+    if isinstance(cell, Link):
+        return f'<td><a href="{escape(quote(cell.target))}">{escape(cell.text)}</a></td>'
+    text = str(cell)
     return f'<td class="long">{escape(text)}</td>' if len(text) > LONGEST else f"<td>{escape(text)}</td>"
 
 

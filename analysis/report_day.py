@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from analysis import calibrate, hom, link, page
+from analysis import page
 from analysis.estimates import Estimate
 from analysis.figures import ACCENT, INK, PALE, canvas, styled
 from analysis.load import Run, load, whole_of
+from analysis.summary import found, said
 from atomlink.errors import DataError
 from atomlink.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PREVIOUS, APPLIED, ESTIMATE = "fit.previous.", "fit.applied.", "fit."
+APPLIED = "fit.applied."
 CHANGED = re.compile(r"(?P<part>calibration\..+\.)?fit\.previous\.(?P<name>param\..+)")
 
 
@@ -50,17 +50,17 @@ def runs_of(results: Path, day: date) -> list[Run]:
 
 def _read(results: Path, day: date) -> tuple[list[Run], list[str]]:
     """Return the runs of a day, and what is wrong with the files that cannot be read."""
-    found, damaged = [], []
+    runs, damaged = [], []
     for path in sorted((results / day.isoformat()).glob("*/*.h5")):
         if whole_of(path) is not None:
             continue  # a part of a calibration pass, which has it in its own file
         try:
-            found.append(load(path))
+            runs.append(load(path))
         except DataError as error:
             damaged.append(str(error))
-    if not found and not damaged:
+    if not runs and not damaged:
         raise DataError(f"There is no run of {day.isoformat()} in {results}: choose another day, as YYYY-MM-DD.")
-    return sorted(found, key=lambda run: run.rid), damaged
+    return sorted(runs, key=lambda run: run.rid), damaged
 
 
 def report_day(results: Path, day: date) -> Path:
@@ -73,9 +73,10 @@ def report_day(results: Path, day: date) -> Path:
         page.tiles(_tiles(rows, len(changes), len(damaged))),
         page.heading("Runs"),
         page.table(("RID", "Started", "Experiment", "Complete", "Found"), [row.cells for row in rows]),
+        page.small("A number leads to the run's page where `atomlink report RID` has made it, else to its file."),
         page.heading("Beliefs changed"),
         page.table(("RID", "By", "Parameter", "Before", "After"),
-                   [(run.rid, change.part or run.class_name, change.name, _value(change.before, change.unit),
+                   [(_rid(run), change.part or run.class_name, change.name, _value(change.before, change.unit),
                      _value(change.after, change.unit)) for run, change in changes])
         if changes else page.small("None."),
         page.small("What was set by hand or rolled back is in `atomlink params log`."),
@@ -99,16 +100,16 @@ def _link_over_the_day(runs: list[Run]) -> list[str]:
 
 def changes_of(run: Run) -> list[Change]:
     """Return the beliefs that a run changed, the parts of a calibration pass included."""
-    found = []
+    changed = []
     for key, before in run.datasets.items():
         match = CHANGED.fullmatch(key)
         if match:
             part = match["part"] or ""
             after = run.datasets.get(f"{part}{APPLIED}{match['name']}", np.nan)
             unit = str(run.metadata.get(key, {}).get("unit", ""))
-            found.append(Change(part.removeprefix("calibration.").rstrip("."), match["name"], float(before),
-                                float(after), unit))  # fmt: skip
-    return found
+            changed.append(Change(part.removeprefix("calibration.").rstrip("."), match["name"], float(before),
+                                  float(after), unit))  # fmt: skip
+    return changed
 
 
 def _value(value: float, unit: str) -> str:
@@ -140,70 +141,18 @@ def _tiles(rows: list[Row], changes: int, damaged: int) -> tuple[tuple[str, str,
     )
 
 
+def _rid(run: Run) -> page.Link:
+    """Return the run's number, which leads to its page where that has been made, else to its file."""
+    made = run.path.with_suffix(".html")
+    target = made if made.is_file() else run.path
+    return page.Link(str(run.rid), f"{target.parent.name}/{target.name}")
+
+
 def _row(run: Run) -> Row:
     """Return what is said of a run; one whose datasets make no sense is named, and does not cost the others' page."""
     try:
-        cells = (run.rid, run.date.partition(" ")[2], run.class_name, _said(run), _found(run))
-        return Row(run, cells, changes_of(run), _complete(run))
+        cells = (_rid(run), run.date.partition(" ")[2], run.class_name, said(run), found(run))
+        return Row(run, cells, changes_of(run), said(run) == "yes")
     except Exception as error:  # noqa: BLE001 - a file that nobody has checked may hold anything
         odd = f"odd datasets ({type(error).__name__}: {error}), {run.integrity}"
-        return Row(run, (run.rid, "", run.class_name, "not said", odd), [], False)
-
-
-def _found(run: Run) -> str:
-    """Return the estimates that the run stored, or those of its own analysis; else why there are none."""
-    names = [key.removeprefix(ESTIMATE).removesuffix(".error") for key in run.datasets
-             if key.startswith(ESTIMATE) and key.endswith(".error")]  # fmt: skip
-    if names:
-        return "; ".join(_estimates(run, names))
-    for key, summary in SUMMARIES:
-        if key in run.datasets:
-            try:
-                return summary(run)
-            except DataError as error:
-                return f"no estimate: {error}"
-    return f"no estimate: {run.text('fit.refused')}" if "fit.refused" in run.datasets else ""
-
-
-def _link(run: Run) -> str:
-    found = link.analyse(run)
-    numbers = {"F": found.total.raw.fidelity, "S": found.total.raw.chsh, "heralds per s in the lab": found.rate_lab}
-    said = [f"{name} {value.number()}" for name, value in numbers.items() if value is not None]
-    return "; ".join([f"{found.heralds} heralds", *said])
-
-
-def _hom(run: Run) -> str:
-    found = hom.analyse(run)
-    fits = {"V raw": found.raw.fit, "V less accidentals": found.subtracted.fit}
-    said = [f"{name} {fit.visibility.number()}" for name, fit in fits.items() if fit is not None]
-    return "; ".join([f"{found.coincidences} coincidences", *(said or ["too few delays to fit"])])
-
-
-def _pass(run: Run) -> str:
-    found = calibrate.analyse(run)
-    return "; ".join(f"{name} {estimate.quantity()}" for name, estimate in found.estimates.items())
-
-
-SUMMARIES: tuple[tuple[str, Callable[[Run], str]], ...] = (
-    ("shots.pattern", _link),
-    ("hom.delay_s", _hom),
-    ("calibration.visits", _pass),
-)
-
-
-def _estimates(run: Run, names: Iterable[str]) -> Iterable[str]:
-    for name in names:
-        value, error = run.datasets.get(ESTIMATE + name), run.datasets[f"{ESTIMATE}{name}.error"]
-        if value is not None:
-            unit = str(run.metadata.get(ESTIMATE + name, {}).get("unit", ""))
-            yield f"{name} {Estimate(float(value), float(error), unit=unit).quantity()}"
-
-
-def _complete(run: Run) -> bool:
-    return _said(run) == "yes"
-
-
-def _said(run: Run) -> str:
-    """Return whether the run ended regularly; one that failed before it could say so has no `run.complete`."""
-    said = run.datasets.get("run.complete")
-    return "not said" if said is None else "yes" if int(said) == 1 else "no"
+        return Row(run, (_rid(run), "", run.class_name, "not said", odd), [], False)

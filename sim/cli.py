@@ -7,6 +7,7 @@ Each command imports what it needs when it is called, so that a tiny experiment 
 import argparse
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ USAGE = """usage: atomlink COMMAND …
   calibrate [TARGET]       bring what is stale or drifted back, in the order of the calibration graph
   params [COMMAND …]       what a lab believes: list, get, set, log, diff, rollback, adopt
   lab                      keep one simulated lab alive for runs, and serve its instruments on loopback
+  runs [WORD …]            earlier runs: search, compare two, carry one out again
   report [FILE.h5]         make the one-page report of a results file (default: the newest)
   export [FILE.h5]         the tables of a run as CSV, or all of it as netCDF
   recover [PATH]           write the results file of a run that was killed, from its journal
@@ -282,6 +284,17 @@ def _list(words: list[str]) -> int:
     return print_catalog(find_lab(Path.cwd()), args.words, args.verbose)
 
 
+def _runs(words: list[str]) -> int:
+    """Search among runs, compare two, or carry one out again."""
+    from sim.command import of_results
+
+    if words[:1] == ["again"]:
+        again = of_results.again(words[1:])
+        print(f"atomlink run {' '.join(shlex.quote(word) for word in again)}")
+        return _run(again)
+    return of_results.runs(words)
+
+
 def _completion(words: list[str]) -> int:
     from sim.command.completion import completion
 
@@ -296,7 +309,7 @@ def _doctor(words: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "lab": _serve_lab,
+    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "lab": _serve_lab, "runs": _runs,
     "report": _of_results("report"), "export": _of_results("export"), "recover": _of_results("recover"),
     "validate": _of_results("validate"), "list": _list, "doctor": _doctor, "completion": _completion,
 }  # fmt: skip

@@ -1,7 +1,9 @@
-"""Commands about results that are there: report, export, recover, validate."""
+"""Commands about results that are there: runs, report, export, recover, validate."""
 
+import argparse
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 from atomlink.errors import UsageError
@@ -9,6 +11,56 @@ from sim.command.paths import short
 from sim.command.words import OneLineParser, traceback_option
 
 RESULTS = "folder of results (default: results/ of the lab)"
+
+
+RUNS = """Search among earlier runs, the newest last.
+
+  atomlink runs WORD …              runs that have all the words: part of the name of a class or an estimate (ramsey),
+                                    a day or month (2026-01-31, 2026-01), or a condition on an argument, an estimate,
+                                    scenario, seed or rid: shots=30, 'F>0.95', 'f_offset<=40kHz', scenario=drifting
+  atomlink runs compare RID RID     what differs: arguments, beliefs, estimates and by how many standard errors
+  atomlink runs again RID [ARG=VALUE …] [OPTION …]   run it again, same arguments, scenario and seed but for these"""
+
+
+def runs(words: Sequence[str]) -> int:
+    """Search among earlier runs, or compare two."""
+    parser = OneLineParser(prog="atomlink runs", description=RUNS, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", metavar="WORD", nargs="*", help="what a run must have")
+    parser.add_argument("--most", metavar="N", type=int, default=20, help="so many of the newest (default: 20)")
+    parser.add_argument("--results", metavar="DIR", type=Path, help=RESULTS)
+    traceback_option(parser)
+    args = parser.parse_intermixed_args(words)
+    from sim import artiq_runtime
+
+    artiq_runtime.install()
+    from sim.command import runs as earlier
+
+    if args.most < 1:
+        raise UsageError(f"--most is {args.most}, must be 1 or more")
+    results = results_of(args.results)
+    if args.words[:1] != ["compare"]:
+        print("\n".join(earlier.search(results, args.words, args.most)))
+        return 0
+    if len(args.words) != 3:
+        raise UsageError(f"compare takes two runs, not {len(args.words) - 1}: atomlink runs compare RID RID")
+    a, b = (earlier.one(results, word) for word in args.words[1:])
+    print("\n".join(earlier.compare(a, b)))
+    return 0
+
+
+def again(words: Sequence[str]) -> list[str]:
+    """Return the words of `atomlink run` that carry a run out again."""
+    from sim import artiq_runtime
+    from sim.command.lab import find_lab
+
+    artiq_runtime.install()
+    from sim.command import runs as earlier
+
+    if not words or words[0].startswith("-"):
+        raise UsageError("RID is missing: atomlink runs again RID [ARG=VALUE …] [OPTION …]")
+    root = find_lab(Path.cwd()).root
+    results = results_of(next((Path(after) for word, after in pairwise(words) if word == "--results"), None))
+    return earlier.words_again(earlier.one(results, words[0]), root, words[1:])
 
 
 def report(words: Sequence[str]) -> int:

@@ -24,7 +24,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("words", "known"),
     [
-        (["ru"], ["run"]),
+        (["ru"], ["run", "runs"]),
         (["run", "rab"], ["rabi_scan"]),
         (["run", "C"], ["Count"]),
         (["run", "count", "t"], ["t_gate=", "twice="]),
