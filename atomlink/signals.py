@@ -35,6 +35,6 @@ class CycleResult(NamedTuple):
 
     cycles: int
     pattern: int
-    timestamps_mu: tuple[int, int, int, int]
+    timestamps_mu: tuple[int, ...]  # by input of the gateware
     t_end_mu: int
     triggers: int

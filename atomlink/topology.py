@@ -207,6 +207,13 @@ class Topology:
         return cls(nodes, tuple(stations), tuple(channels), switches)
 
 
+def topology_of(device_db: Mapping[str, Any]) -> Topology | None:
+    """Return what the rows of a lab say is connected to what; None where they are of no node (a bench, a test)."""
+    if ROW in device_db or any(name.endswith("_dds_cooling") for name in device_db):
+        return Topology.from_device_db(device_db)
+    return None
+
+
 def pair(nodes: Sequence[str], detectors: Sequence[str], heralder: str | None = None) -> Topology:
     """Return two nodes of one port each, and one station between them with four detectors."""
     specs = tuple(NodeSpec(name, (PortSpec(name, PORT),)) for name in nodes)

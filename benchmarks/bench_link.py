@@ -46,7 +46,7 @@ def default_model() -> tuple[World, AttemptModel]:
             world.output(f"{node}_dds_{role}", "tone")(100, Tone(80e6, 1.0, 0.0, 0.0, False))
         world.output(f"{node}_shutter", "level")(100, 1)
     world.advance(10_000_000)
-    return world, world.link.model(CYCLE, world.output("entangler", "entangler").outputs)[0]
+    return world, world.stations["midpoint"].model(CYCLE, world.output("entangler", "entangler").outputs)[0]
 
 
 def sequence_attempts(n: int) -> Callable[[], int] | None:

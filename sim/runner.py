@@ -49,7 +49,7 @@ class Session:
         self.device_db = load_device_db(lab)
         rows = self.device_db.get_device_db()
         self.core_row = rows.get(resolved(rows, "core"))
-        check_scenario(self.core_row)
+        check_scenario(self.core_row, self.device_db.get_device_db())
         self.dataset_db = open_dataset_db(lab)
         self.schedule = Schedule(self._submitted, lambda: next_rid(lab, results), self._failed)
         self.runs: list[Run] = []

@@ -16,6 +16,7 @@ from artiq.master.worker_db import DummyDevice
 from artiq.tools import file_import
 
 from atomlink.errors import DataError, LabError, ScenarioError, UsageError
+from atomlink.topology import topology_of
 from sim.artiq_runtime.dataset_db import DatasetDB
 from sim.command.arguments import CheckedArguments
 from sim.command.device_rows import check_row
@@ -73,7 +74,7 @@ def load_device_db(lab: Lab) -> DeviceDB:
     return device_db
 
 
-def check_scenario(core_row: Any) -> None:
+def check_scenario(core_row: Any, device_db: Mapping[str, Any] | None = None) -> None:
     """Refuse a scenario file that is not valid before anything is made; the shipped ones have their own test."""
     if isinstance(core_row, Mapping) and core_row.get("module") == "sim.rtio.core":
         scenario = core_row["arguments"]["scenario"]
@@ -81,7 +82,7 @@ def check_scenario(core_row: Any) -> None:
             from sim.world.scenario import load_scenario
 
             try:
-                load_scenario(scenario)
+                load_scenario(scenario, topology_of(device_db or {}))
             except ScenarioError as error:
                 raise ScenarioError(f"scenario {scenario}: {error}") from error
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from atomlink.errors import UsageError
+from atomlink.topology import topology_of
 from sim.command.examine import load_device_db
 from sim.command.lab import find_lab
 from sim.daemon.daemon import Daemon
@@ -24,8 +25,9 @@ from sim.world.world import World
 def serve(args: argparse.Namespace, scenario: str, seed: int) -> int:
     """Serve until stopped; return the exit code. The environment names the hardware, whose rows are wanted."""
     _check(args)
-    rows = instrument_rows(load_device_db(find_lab(Path.cwd())).get_device_db())
-    world = World(load_scenario(scenario), seed)
+    device_db = load_device_db(find_lab(Path.cwd())).get_device_db()
+    rows = instrument_rows(device_db)
+    world = World(load_scenario(scenario, topology_of(device_db)), seed)
     daemon = Daemon(Service(world, scenario), args.bind, args.port, rows, args.realtime, args.heartbeat)
     asyncio.run(daemon.serve_until_signal(lambda: _announce(daemon)))
     print("lab stopped; shutters closed")

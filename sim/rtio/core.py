@@ -16,6 +16,7 @@ from artiq.language.core import at_mu, kernel, now_mu, portable, syscall
 from artiq.language.types import TBool, TInt32, TInt64, TNone
 
 from atomlink.errors import UsageError
+from atomlink.topology import topology_of
 
 from .bus import Bus
 from .costs import Costs, preset
@@ -169,7 +170,7 @@ class Core:
         from sim.world.scenario import load_scenario
         from sim.world.world import World
 
-        return World(load_scenario(self.scenario), self.seed)
+        return World(load_scenario(self.scenario, topology_of(self.dmgr.get_device_db())), self.seed)
 
     def _build(self) -> Any:
         from sim.gateware.build import Gateware

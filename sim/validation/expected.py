@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atomlink.heralds import FOUR, patterns
 from atomlink.signals import Cycle, Tone
 from sim.world.atoms.labels import F1
+from sim.world.network.entangler_port import outputs_of
 from sim.world.world import World
 
 GRID_MU = 8  # clock of the heralding gateware
@@ -20,7 +22,7 @@ GAP_MU = 104  # between pumping and excitation, as drivers/rtio/photon_port.py h
 OUTPUT_DELAY_MU = 40  # of the gateware
 OVERHEAD_MU = 32
 LATEST_MU = 16
-PSI_PLUS, PSI_MINUS = (0b0011, 0b1100), (0b1001, 0b0110)
+PSI_PLUS, PSI_MINUS = (patterns("polarisation", FOUR, sign) for sign in (+1, -1))
 BEAMS = ("pumping", "repump", "excitation")
 
 
@@ -34,9 +36,9 @@ class Attempting(NamedTuple):
 def attempting(world: World, believed: Mapping[str, float], draws: int = 20_000, seed: int = 0) -> Attempting:
     """Return what attempts yield; the relative error is 1/sqrt(draws)."""
     _set_up(world, believed)
-    outputs = tuple(tuple(_beam(name) for name in names) for names in world.scenario.entangler_outputs)
-    cycle = _cycle(believed)
-    model, _ = world.link.model(cycle, outputs)
+    station = next(iter(world.stations.values()))
+    cycle = _cycle(believed, world.topology.nodes_at(station.name))
+    model, _ = station.model(cycle, outputs_of(world.scenario, 0))
     rng = np.random.default_rng(seed)
     cycles, found = model.heralds(rng, np.full((draws, 2), F1))
     sign = np.where(np.isin(found.pattern, PSI_PLUS), 1.0, -1.0)
@@ -53,22 +55,17 @@ def _set_up(world: World, believed: Mapping[str, float]) -> None:
             tone = Tone(mine[f"f_{role}_hz"], mine[f"a_{role}"], 0.0, mine[f"att_{role}_db"], False)
             node.beams[role].set_tone(0.0, tone)
             node.beams[role].set_shutter(True)
-        node.piezo_v = mine["v_piezo_v"]
-        node.set_paddle(0, mine["v_paddle_turn_v"])
-        node.set_paddle(1, mine["v_paddle_phase_v"])
+        node.port.set_piezo(mine["v_piezo_v"])
+        node.port.set_paddle(0, mine["v_paddle_turn_v"])
+        node.port.set_paddle(1, mine["v_paddle_phase_v"])
         node.set_field(2, mine["v_shim_z_v"])
 
 
-def _beam(name: str) -> tuple[int, str]:
-    node, _, role = name.partition(".")
-    return ("alice", "bob").index(node), role
-
-
-def _cycle(believed: Mapping[str, float]) -> Cycle:
+def _cycle(believed: Mapping[str, float], nodes: tuple[str, ...]) -> Cycle:
     """Return the attempt that `drivers.rtio.photon_port.believed_timing` and the gateware make of the beliefs."""
-    photon = [_mu(believed[f"param.link.t_photon_{node}_s"]) for node in ("alice", "bob")]
-    pulse = [_grid(_mu(believed[f"param.{node}.t_excitation_s"])) for node in ("alice", "bob")]
-    pump = max(_mu(believed[f"param.{node}.t_pump_s"]) for node in ("alice", "bob"))
+    photon = [_mu(believed[f"param.link.t_photon_{node}_s"]) for node in nodes]
+    pulse = [_grid(_mu(believed[f"param.{node}.t_excitation_s"])) for node in nodes]
+    pump = max(_mu(believed[f"param.{node}.t_pump_s"]) for node in nodes)
     arrival = pump + GAP_MU + max(photon)
     starts = [_grid(arrival - t) for t in photon]
     stop = arrival + _mu(believed["param.link.t_gate_s"])

@@ -61,7 +61,7 @@ def scenario_link(name: str, pulse_mu: int, gate_mu: int, patterns: tuple[int, .
     excite, light = 4104, 4653  # ns: switch edge, and the first light at the detectors (500 ns AOM, 10 m of fibre)
     cycle = Cycle(7200, ((0, 4000), (excite, excite + pulse_mu), (excite, excite + pulse_mu), None),
                   ((light, light + gate_mu),) * 4, patterns)
-    return world.link.model(cycle, world.output("entangler", "entangler").outputs)[0]
+    return next(iter(world.stations.values())).model(cycle, world.output("entangler", "entangler").outputs)[0]
 
 
 def scaled(model: AttemptModel, rng: np.random.Generator, wanted: float) -> tuple[AttemptModel, float]:

@@ -31,9 +31,9 @@ def best_parameters(world: World, believed: Mapping[str, float]) -> dict[str, fl
         mine = {key.removeprefix(f"param.{name}."): value for key, value in believed.items()}
         for key, value in _of_node(node, mine).items():
             out[f"param.{name}.{key}"] = value
-        out[f"param.link.t_photon_{name}_s"] = node.truth.aom.latency_s + node.flight_s
+        out[f"param.link.t_photon_{name}_s"] = node.truth.aom.latency_s + node.port.flight_s
     out["param.link.phase_rad"] = 0.0  # these compensators leave none
-    detectors = world.link.truth.detectors
+    detectors = [each for station in world.stations.values() for each in station.truth.detectors]
     out["param.link.dark_rate_hz"] = float(np.mean([detector.dark_rate_hz for detector in detectors]))
     return out
 
@@ -81,7 +81,7 @@ def _amplitude(node: Node, believed: Mapping[str, float]) -> float:
         port = replace(port, detuning_rad_s=0.0, lock_rms_rad_s=0.0)
 
     def efficiency(amplitude: float) -> float:
-        return node.photon(length_mu, truth.aom.diffraction(amplitude**2 * full), port).efficiency
+        return node.port.photon(length_mu, truth.aom.diffraction(amplitude**2 * full), port).efficiency
 
     return _highest(efficiency, 0.05, highest, steps=10)
 

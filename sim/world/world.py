@@ -7,29 +7,32 @@ the time at which they act; they are carried out when lab time passes them, whic
 from __future__ import annotations
 
 import heapq
+import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from atomlink.errors import LabError
+from atomlink.errors import LabError, ScenarioError
 from atomlink.signals import Cycle, CycleResult
+from atomlink.topology import NodeSpec, StationSpec
 from sim.physics.detector import Detector
-from sim.physics.species import species
+from sim.physics.species import Species, species
 from sim.world.atoms.array import Tweezers
 from sim.world.atoms.rydberg import RydbergGate
 from sim.world.detectors.counter import Counter
 from sim.world.elements import catalog
 from sim.world.elements.element import Element
 from sim.world.network import wiring
+from sim.world.network.entangler_port import EntanglerPort, outputs_of, run_together
+from sim.world.network.network import Network
 from sim.world.network.node import Node
-from sim.world.network.station import Link
+from sim.world.network.station import Station
 from sim.world.scenario.drifts import Course
-from sim.world.scenario.paths import DETECTORS, NODES
 from sim.world.scenario.quantities import Quantities
-from sim.world.scenario.truth import Scenario
+from sim.world.scenario.truth import NodeTruth, Scenario, StationTruth
 
 Sink = Callable[[int, Any], None]
 _NO_WIRE = wiring.Wire("", "")  # of what acts by itself
@@ -41,17 +44,15 @@ class World:
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario, self.seed = scenario, seed
         atom = species(scenario.species)
-        self.counters = {f"snspd_{key}": Counter(detector, self.rng(f"snspd_{key}"))
-                         for key, detector in zip(DETECTORS, scenario.midpoint.detectors, strict=True)}  # fmt: skip
-        for name in NODES:
-            # The imaging path's own counter; its dark clicks are part of the background, which the light makes.
-            self.counters[f"{name}_fluorescence"] = Counter(
-                Detector(1.0, 0.0, 0.0, 0.0), self.rng(f"{name}_fluorescence")
-            )
-        self.nodes = {name: Node(name, scenario.node(name), atom, self.rng(name), self.counters[f"{name}_fluorescence"])
-                      for name in NODES}  # fmt: skip
-        counters = tuple(self.counters[f"snspd_{key}"] for key in DETECTORS)
-        self.link = Link(scenario.midpoint, (self.nodes["alice"], self.nodes["bob"]), counters, self.rng("link"))
+        topology = self.topology = scenario.topology
+        self.counters: dict[str, Counter] = {}
+        self.nodes = {spec.name: self._node(spec, truth, atom)
+                      for spec, truth in zip(topology.nodes, scenario.nodes, strict=True)}  # fmt: skip
+        truths = zip(topology.stations, scenario.stations, strict=True)
+        self.stations = {spec.name: self._station(k, spec, truth) for k, (spec, truth) in enumerate(truths)}
+        self.network = Network(topology, self.nodes, self.stations)
+        self._gateware = {spec.name: EntanglerPort(self, self.stations[spec.name], outputs_of(scenario, k))
+                          for k, spec in enumerate(topology.stations)}  # fmt: skip
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
         self._order = 0
         for name, node in self.nodes.items():
@@ -70,6 +71,35 @@ class World:
         self._target_mu = 0  # how far the effects in hand are being carried out
         self._drift()
 
+    def _node(self, spec: NodeSpec, truth: NodeTruth, atom: Species) -> Node:
+        # The imaging path's own counter; its dark clicks are part of the background, which the light makes.
+        path = f"{spec.name}_fluorescence"
+        self.counters[path] = Counter(Detector(1.0, 0.0, 0.0, 0.0), self.rng(path))
+        return Node(spec, truth, atom, self.rng(spec.name), self.counters[path])
+
+    def _station(self, number: int, spec: StationSpec, truth: StationTruth) -> Station:
+        rows = [detector.row for detector in spec.detectors]
+        for row, detector in zip(rows, truth.detectors, strict=True):
+            self.counters[row] = Counter(detector, self.rng(row))
+        # The first station's stream has the name that the only one has always had.
+        rng = self.rng(f"link {spec.name}" if number else "link")
+        return Station(spec, truth, tuple(self.counters[row] for row in rows), rng)
+
+    def _heralder(self, row: str) -> EntanglerPort:
+        """Return the gateware of the station that a row belongs to; in a lab of one station any row's."""
+        for spec in self.topology.stations:
+            if spec.heralder == row or len(self.stations) == 1:
+                return self._gateware[spec.name]
+        known = [f"{spec.heralder} ({spec.name})" for spec in self.topology.stations if spec.heralder]
+        raise ScenarioError(f"Gateware {row!r} heralds for no station of the lab; it must be one of "
+                            f"{', '.join(known) or '(there is none)'}: name it in the row `network`.")
+
+    def run_together(self, t_start_mu: int, t_end_mu: int, cycles: Mapping[str, Cycle]) -> dict[str, CycleResult]:
+        """Repeat the cycles of several stations, by name, side by side until the first herald of any of them."""
+        ports = {self._gateware[name]: cycle for name, cycle in cycles.items()}
+        found = run_together(self, t_start_mu, t_end_mu, ports)
+        return {name: found[self._gateware[name]] for name in cycles}
+
     def rng(self, element: str) -> np.random.Generator:
         """Return the random numbers of one physical element: its own stream, whoever else draws."""
         return np.random.default_rng([self.seed, zlib.crc32(element.encode())])
@@ -77,16 +107,17 @@ class World:
     def output(self, port: str, kind: str) -> Any:
         """Return what gateware calls when the signal at a port changes; a spare port leads nowhere."""
         if kind == "entangler":
-            return EntanglerPort(self)
-        if port == wiring.PROBE:
-            return self._probe
-        wire = wiring.find(port)
+            return self._heralder(port)
+        station = self.stations.get(port.removesuffix("_probe"))
+        if station is not None and port.endswith("_probe"):
+            return partial(self._probe, station)
+        wire = wiring.find(port, self.topology)
         if wire is None:
             return _nothing
         node = self.nodes[wire.node]
         if wire.what in wiring.OF_AN_ARRAY and node.tweezers is None:
             return _nothing
-        latency, act = wiring.effect(node, self.link, wire, kind)
+        latency, act = wiring.effect(node, self.network, wire, kind)
         return self._sink(node, round(latency * 1e9), act, wire)
 
     def clicks(self, port: str) -> Callable[[int, int], list[int]]:
@@ -146,13 +177,14 @@ class World:
     def apply(self, truth: Scenario) -> None:
         """Let another truth hold from now on; photons in flight and atoms are brought up to now by the old one."""
         now = self.now_mu
-        self.link.settle()
+        self.network.settle()
         for name, node in self.nodes.items():
             node.evolve(now)
             node.apply(truth.node(name), now)
-        for key, detector in zip(DETECTORS, truth.midpoint.detectors, strict=True):
-            self.counters[f"snspd_{key}"].set_detector(detector, now)
-        self.link.apply(truth.midpoint)
+        for station, its_truth in zip(self.stations.values(), truth.stations, strict=True):
+            for counter, detector in zip(station.counters, its_truth.detectors, strict=True):
+                counter.set_detector(detector, now)
+            station.apply(its_truth)
         self.light_may_be_on()
 
     def _drift(self) -> None:
@@ -216,21 +248,22 @@ class World:
             return
         self._now_mu = t_mu
         self._cut_pulses(t_mu)
-        self.link.look(t_mu)
+        self.network.look(t_mu)
         for node in self.nodes.values():
             node.evolve(t_mu)
         self._quiet_until_mu = self._end_of_quiet()
 
     def _end_of_quiet(self) -> float:
         """Return when a signal acts or an atom is lost next; 0 while light acts on atoms or photons are in flight."""
+        next_mu = self._effects[0][0] if self._effects else math.inf
         for node in self.nodes.values():
-            if node.microwave_on or any(beam.power for beam in node.beams.values()):
+            if node.microwave_on:
                 return 0.0
-        if self.link.in_flight:
-            return 0.0
-        due = [effect[0] for effect in self._effects[:1]]
-        deaths = [node.register.next_death_mu for node in self.nodes.values()]
-        return min(*due, *deaths)
+            for beam in node.every_beam:
+                if beam.power:
+                    return 0.0
+            next_mu = min(next_mu, node.register.next_death_mu)
+        return 0.0 if self.network.in_flight else next_mu
 
     def _sink(self, node: Node, latency_mu: int, act: Callable[[int, Any], None], wire: wiring.Wire) -> Sink:
         def effect(t_mu: int, value: Any) -> None:
@@ -246,8 +279,8 @@ class World:
 
         return sink
 
-    def _probe(self, t_mu: int, level: int) -> None:
-        self._queue(t_mu, lambda when_mu, on: self.link.probe(when_mu, bool(on)), level, _NO_WIRE)
+    def _probe(self, station: Station, t_mu: int, level: int) -> None:
+        self._queue(t_mu, lambda when_mu, on: station.probe(when_mu, bool(on)), level, _NO_WIRE)
 
     def forget(self, what: str) -> None:
         """Take back the signals on wires of one kind (`wiring.Wire.what`) that have not acted yet."""
@@ -260,7 +293,7 @@ class World:
         """
         self.light_may_be_on()
         for node in self.nodes.values():
-            for beam in node.beams.values():
+            for beam in node.every_beam:
                 beam.set_shutter(False)
 
     def next_effect_mu(self) -> int | None:
@@ -284,47 +317,16 @@ class World:
         """Photons of a pulse that is still on may be at the detectors already: learn its end from the queue, or cut it
         here.
         """
-        for k, node in enumerate(self.nodes.values()):
-            start = node.pulse_start_mu
-            if start is None or start + node.flight_s * 1e9 > t_mu:
+        for port in self.network.ports.values():
+            start = port.pulse_start_mu
+            if start is None or start + port.flight_s * 1e9 > t_mu:
                 continue
-            switch = wiring.Wire(node.name, "switch", "excitation")
+            node, _, name = port.key.partition(".")
+            switch = wiring.Wire(node, "switch", "excitation", name)
             ends = [when for when, _, _, value, wire in self._effects if wire == switch and value == 0]
             stop = min(ends, default=t_mu)
-            self.link.emit(k, start, stop)
-            node.pulse_start_mu = None if ends else t_mu
-
-
-class EntanglerPort:
-    """The cables of the heralding gateware: which beams its outputs switch, and the detectors at its inputs."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        names = list(world.nodes)
-        self.outputs = tuple(
-            tuple((names.index(beam.split(".")[0]), beam.split(".")[1]) for beam in beams)
-            for beams in world.scenario.entangler_outputs
-        )
-
-    def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
-        """Repeat a cycle between two times; light that changes on the way does so between cycles (see `Link.run`).
-
-        What falls due within a cycle acts before it.
-        """
-        world, start, cycles = self._world, t_start_mu, 0
-        while start + cycle.length_mu <= t_end_mu:
-            world.advance(start)
-            due = world.next_effect_mu()
-            if due is not None and due < start + cycle.length_mu:
-                world.carry_out(due)
-                continue
-            stop = t_end_mu if due is None else min(t_end_mu, due)
-            world.light_may_be_on()
-            result = world.link.run(start, stop, cycle, self.outputs)
-            cycles, start = cycles + result.cycles, result.t_end_mu
-            if result.pattern:
-                return result._replace(cycles=cycles, triggers=cycles)
-        return CycleResult(cycles, 0, (-1, -1, -1, -1), start, cycles)
+            self.network.emit(port, start, stop)
+            port.pulse_start_mu = None if ends else t_mu
 
 
 def _nothing(_t_mu: int, _value: Any) -> None:

@@ -59,7 +59,8 @@ def peak(node: Node) -> float:
     truth, power = node.truth, node.truth.aom.diffraction(1.0)
     ready = float(transition(generator(truth.pumping, power, power), 4e-6)[READY, F1])
     port = replace(truth.port, detuning_rad_s=0.0)  # type: ignore[arg-type]
-    return ready * node.photon(504, power, port).efficiency * port.fibre_coupling * transmission(truth.fibre) * 0.88
+    photon = node.port.photon(504, power, port)
+    return ready * photon.efficiency * port.fibre_coupling * transmission(truth.fibre) * 0.88
 
 
 def test_alignment_finds_the_angles_of_both_fibres(tmp_path: Path) -> None:

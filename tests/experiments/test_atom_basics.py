@@ -13,7 +13,7 @@ from analysis.twins import twin_of
 from sim.physics.loading import stationary_filling
 from sim.world.scenario import NODES, load_scenario
 
-TRUTH = load_scenario("default").alice
+TRUTH = load_scenario("default").node("alice")
 
 
 def done(outcome: Outcome) -> tuple[Run, Result]:

@@ -52,7 +52,7 @@ def test_detectors_are_what_the_scenario_says(tmp_path: Path) -> None:
                    "repeats=2", "gates=100", "apply=True")  # fmt: skip
     assert done.code == 0 and done.run is not None, done.text
     result = detector_characterisation.analyse(done.run)
-    truths = dict(zip(DETECTORS, load_scenario(str(own)).midpoint.detectors, strict=True))
+    truths = dict(zip(DETECTORS, load_scenario(str(own)).station("midpoint").detectors, strict=True))
     found = result.estimates
     for name, truth in truths.items():
         after = truth.afterpulse_probability
@@ -72,7 +72,7 @@ def test_lock_leaves_what_the_scenario_says_and_catches_again(tmp_path: Path) ->
     done = execute(tmp_path, "setup/cavity_lock_quality.py", "--scenario", str(own), "--seed", str(SEED), "apply=True")
     assert done.code == 0 and done.run is not None, done.text
     result = cavity_lock_quality.analyse(done.run)
-    port = load_scenario(str(own)).alice.port
+    port = load_scenario(str(own)).node("alice").port
     slope_v = V_PER_W * pdh.slope_w_s(port, LIGHT) * port.kappa_rad_s  # type: ignore[union-attr, arg-type]
     for node in NODES:
         assert abs(result.estimates[f"{node}.v_per_kappa_v"].sigmas_from(slope_v)) < 4

@@ -35,9 +35,9 @@ def efficiency(node: str, amplitude: float) -> float:
     for role, level in (("pumping", 1.0), ("repump", 1.0), ("excitation", amplitude)):
         beams[role].set_shutter(True)
         beams[role].strength = truth.aom.diffraction(rf_fraction(level, 0.0))
-    midpoint = world.link.truth
+    midpoint = world.stations["midpoint"].truth
     throughput = midpoint.transmission * midpoint.detectors[0].efficiency
-    cycle = world.nodes[node].cycle((PUMP_S, 0.0), PULSE_MU, 0.0, throughput)
+    cycle = world.nodes[node].port.cycle((PUMP_S, 0.0), PULSE_MU, 0.0, throughput)
     step = cycle.transitions()[1:, :, 1:]  # an atom that is there
     values, vectors = np.linalg.eig(step.sum(axis=1).T)
     settled = np.real(vectors[:, np.argmax(np.real(values))])

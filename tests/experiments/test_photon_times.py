@@ -21,7 +21,7 @@ LONGER_M = 3.0
 
 def truth(node: str) -> tuple[float, float]:
     """Return mean and width of the photon after its first light, in s."""
-    emission = World(SCENARIO, 1).nodes[node].emission(504, 1.0, 0.0)
+    emission = World(SCENARIO, 1).nodes[node].port.emission(504, 1.0, 0.0)
     weights = np.diff(emission.cdf, prepend=0.0)
     mean = float(weights @ emission.t_s)
     return mean, float(np.sqrt(weights @ emission.t_s**2 - mean**2))
@@ -41,7 +41,7 @@ def test_photons_have_the_shape_of_the_cavity_and_arrive_after_the_fibre(tmp_pat
 
 
 def test_a_longer_fibre_shows_as_a_delay_and_becomes_the_belief(tmp_path: Path) -> None:
-    length = SCENARIO.bob.fibre.length_m + LONGER_M
+    length = SCENARIO.node("bob").fibre.length_m + LONGER_M
     scenario = tmp_path / "longer.toml"
     scenario.write_text(f'extends = "bright"\ndescription = "a longer fibre"\n[bob.fibre]\nlength_m = {length}\n')
     done = execute(tmp_path, "setup/fibre_delay.py", "--scenario", str(scenario), "--seed", "6", "shots=3000",

@@ -145,7 +145,7 @@ def enough_light(node: Any) -> float:
     at = np.linspace(0.4, 1.0, 31)
     length_mu, aom = round(BELIEVED[f"param.{node.name}.t_excitation_s"] * 1e9), node.truth.aom
     powers = [aom.diffraction(rf_fraction(float(a), BELIEVED[f"param.{node.name}.att_excitation_db"])) for a in at]
-    efficiency = np.array([node.photon(length_mu, power, node.truth.port).efficiency for power in powers])
+    efficiency = np.array([node.port.photon(length_mu, power, node.truth.port).efficiency for power in powers])
     top = int(np.argmax(efficiency))
     return float(np.interp(0.999 * efficiency[top], efficiency[: top + 1], at[: top + 1]))
 

@@ -15,7 +15,7 @@ from sim.physics.imaging import error_rates
 from sim.validation.optimum import best_parameters
 from sim.world import World, load_scenario
 from sim.world.elements.catalog import names
-from sim.world.scenario import DETECTORS, Scenario
+from sim.world.scenario import DETECTORS, PAIR, Scenario
 
 BELIEVED = {name: row.default for name, row in TABLE.items()}
 OU = 'process = "ornstein_uhlenbeck"\nrms = 2e-3\ncorrelation_s = 600.0\n'
@@ -117,7 +117,7 @@ def test_sine_line_and_offset_add_and_multiply(tmp_path: Path) -> None:
         (path, 'process = "linear"\nper_s = 1000.0'),
         (path, 'process = "sine"\namplitude = 5000.0\nperiod_s = 400.0'),
     )
-    rabi = load_scenario("default").alice.raman.rabi_rad_s
+    rabi = load_scenario("default").node("alice").raman.rabi_rad_s
     assert course(scenario, 1, [0.0, 100.0, 209.0], path) == pytest.approx(
         [0.9 * rabi, 0.9 * rabi + 105e3, 0.9 * rabi + 200e3], rel=1e-9
     )
@@ -163,8 +163,8 @@ def test_a_repetition_ends_at_a_knot(tmp_path: Path) -> None:
     """Cycles that began before it had the old truth: the model is built anew once per knot, not per cycle."""
     scenario = with_drifts(tmp_path, ("alice.fibre.insertion", 'process = "linear"\nper_s = -1e-3'), step_s=0.1)
     room, built = SignalLab(scenario), []
-    model = room.world.link.model
-    room.world.link.model = lambda *args: built.append(args) or model(*args)  # type: ignore[method-assign]
+    model = room.world.stations["midpoint"].model
+    room.world.stations["midpoint"].model = lambda *args: built.append(args) or model(*args)  # type: ignore[method-assign]
     for node in room.nodes:
         node.register.lose(node.site)
     room.entangler.run(room.t, 1_010_000_000, CYCLE)
@@ -210,7 +210,7 @@ def test_drifts_do_not_depend_on_the_order_of_their_tables() -> None:
 def test_to_ask_for_an_element_changes_nothing() -> None:
     """The truth of `drifting` after 100 s, touched, with every element made and with none."""
     labs = [World(load_scenario("drifting"), 7) for _ in range(2)]
-    for name in names():
+    for name in names(PAIR):
         labs[1].element(name)
     for lab in labs:
         lab.reach(100 * 10**9)
@@ -239,12 +239,12 @@ def test_the_drifting_lab_is_off_in_every_belief_and_its_optimum_undoes_that() -
                         "param.link.phase_rad"):  # fmt: skip
             assert abs(value - BELIEVED[name]) > 2e-3 * abs(BELIEVED[name])
     for name, node in world.nodes.items():
-        node.piezo_v = best[f"param.{name}.v_piezo_v"]
-        node.set_paddle(0, best[f"param.{name}.v_paddle_turn_v"])
-        node.set_paddle(1, best[f"param.{name}.v_paddle_phase_v"])
+        node.port.piezo_v = best[f"param.{name}.v_piezo_v"]
+        node.port.set_paddle(0, best[f"param.{name}.v_paddle_turn_v"])
+        node.port.set_paddle(1, best[f"param.{name}.v_paddle_phase_v"])
         drive, port = node.truth.excitation, node.truth.port
-        assert port.detuning_rad_s + node.piezo_v * drive.cavity_rad_s_per_v == pytest.approx(0.0, abs=1.0)
-        assert np.allclose(node.arm(500, 0.0).jones, np.eye(2))
+        assert port.detuning_rad_s + node.port.piezo_v * drive.cavity_rad_s_per_v == pytest.approx(0.0, abs=1.0)
+        assert np.allclose(node.port.arm(500, 0.0).jones, np.eye(2))
         light, threshold = node.truth.imaging, best[f"param.{name}.image_threshold"]
         assert sum(error_rates(20e-3, threshold, light)) < 0.02
 

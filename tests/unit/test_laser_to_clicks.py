@@ -33,7 +33,7 @@ def clicks(room: SignalLab) -> int:
 def expected(room: SignalLab) -> float:
     """Return the clicks that the truth of now predicts: photons that reach a detector, dark counts apart."""
     room.world.advance(room.t)
-    return TRIES * room.world.link.model(CYCLE, room.entangler.outputs)[0].nodes[0].detected
+    return TRIES * room.world.stations["midpoint"].model(CYCLE, room.entangler.outputs)[0].nodes[0].detected
 
 
 def agree(seen: int, wanted: float) -> bool:

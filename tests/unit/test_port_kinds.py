@@ -53,7 +53,7 @@ def test_a_scenario_may_name_every_kind(kind: str, tmp_path: Path) -> None:
     file.write_text("\n".join(['extends = "default"', "[nodes.port]", f'kind = "{kind}"', *lines]))
     node = next(iter(World(load_scenario(str(file)), 1).nodes.values()))
     assert node.truth.port == PORTS[kind]
-    assert 0 < node.photon(500, 1.0, node.truth.port).efficiency < 1
+    assert 0 < node.port.photon(500, 1.0, node.truth.port).efficiency < 1
 
 
 def test_no_other_file_of_the_world_asks_for_a_kind() -> None:

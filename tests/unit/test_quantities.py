@@ -14,7 +14,7 @@ from sim.world import World, load_scenario
 from sim.world.atoms.labels import QUBIT, READY
 from sim.world.detectors.counter import Counter
 from sim.world.elements.catalog import names
-from sim.world.scenario import DETECTORS
+from sim.world.scenario import DETECTORS, PAIR
 from sim.world.scenario.paths import paths, read, write
 
 EFFICIENCY = "midpoint.detectors.c_h.efficiency"
@@ -61,7 +61,8 @@ def test_an_effect_acts_from_the_next_touch_on() -> None:
     room.quantities.touch()
     assert room.quantities.value(EFFICIENCY) == 0.44
     assert room.quantities.base(EFFICIENCY) == 0.88
-    assert room.link.truth.detectors[0].efficiency == room.counters["snspd_c_h"].detector.efficiency == 0.44
+    assert room.stations["midpoint"].truth.detectors[0].efficiency == 0.44
+    assert room.counters["snspd_c_h"].detector.efficiency == 0.44
 
 
 def test_the_order_of_effects_is_drift_then_owners_by_name() -> None:
@@ -106,7 +107,7 @@ def test_everything_derived_follows_the_truth() -> None:
         quantities.attach(path, lambda _value, _t, new=new: new)
     quantities.touch()
     assert node.larmor_rad_s == pytest.approx(2 * math.pi * 1.4e6 * 2.1)
-    assert node.flight_s == pytest.approx(20 * 1.468 / 299_792_458)
+    assert node.port.flight_s == pytest.approx(20 * 1.468 / 299_792_458)
     assert node.beams["cooling"].available == pytest.approx(math.sin(math.pi / 4) ** 2)
     assert node.trap_k == pytest.approx(0.5e-3)
 
@@ -114,10 +115,10 @@ def test_everything_derived_follows_the_truth() -> None:
 def test_statistics_of_attempts_follow_the_truth() -> None:
     """Model efficiency is proportional to the fibre's transmission, also after the model was kept."""
     room = lab()
-    before = room.world.link.model(CYCLE, room.entangler.outputs)[0].nodes[0].detected
+    before = room.world.stations["midpoint"].model(CYCLE, room.entangler.outputs)[0].nodes[0].detected
     room.world.quantities.attach("alice.fibre.insertion", lambda value, _t: value / 3)
     room.world.quantities.touch()
-    after = room.world.link.model(CYCLE, room.entangler.outputs)[0].nodes[0].detected
+    after = room.world.stations["midpoint"].model(CYCLE, room.entangler.outputs)[0].nodes[0].detected
     assert after == pytest.approx(before / 3)
 
 
@@ -170,7 +171,7 @@ def test_precession_of_a_qubit_changes_at_the_change_and_not_before() -> None:
 def test_an_unknown_element_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ScenarioError, match=r"'alice_lasr' does not exist.*did you mean 'alice_laser'"):
         world().element("alice_lasr")
-    assert {"bob_cavity_lock", "fibre_switch", "snspd_electronics"} <= set(names())
+    assert {"bob_cavity_lock", "fibre_switch", "snspd_electronics"} <= set(names(PAIR))
 
 
 # -- counters ----------------------------------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ def test_a_latched_detector_heralds_nothing() -> None:
     assert patterns - {0} == {0b1100}
     for key in ("c_h", "c_v"):
         room.world.counters[f"snspd_{key}"].reset(room.t)
-    model = room.world.link.model(CYCLE, room.entangler.outputs)[0]
+    model = room.world.stations["midpoint"].model(CYCLE, room.entangler.outputs)[0]
     assert model.midpoint.efficiencies == (1.0,) * 4
 
 
@@ -254,11 +255,11 @@ def test_the_compensator_undoes_the_fibre() -> None:
                      "bob.polarisation.gamma_rad", -0.3)  # fmt: skip
     room = SignalLab(scenario)
     node = room.nodes[1]
-    assert abs(node.arm(500, 0.0).jones[0, 1]) > 0.2
+    assert abs(node.port.arm(500, 0.0).jones[0, 1]) > 0.2
     for channel, volts in ((5, -0.5 / 0.2), (6, 0.3 / 0.2)):
         room.world.output(f"bob_zotino/{channel}", "voltage")(room.t, volts)
     room.world.advance(room.t + 1)
-    assert np.allclose(node.arm(500, 0.0).jones, np.eye(2))
+    assert np.allclose(node.port.arm(500, 0.0).jones, np.eye(2))
 
 
 # -- an instrument's request -------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_every_number_of_a_scenario_names_its_source(path: Path) -> None:
         ("[nodes.memory]\nt1_s = -1\n", r"alice\.memory: Memory\.t1_s is -1\.0, but must be a number in \(0, inf\)"),
         # Probabilities above one.
         ("[bob.port]\nfibre_coupling = 1.3\n", r"bob\.port: CavityPort\.fibre_coupling is 1\.3, .* in \[0, 1\]"),
-        ("[midpoint]\noverlap = 1.01\n", r"midpoint: MidpointTruth\.overlap is 1\.01, .* in \[0, 1\]"),
+        ("[midpoint]\noverlap = 1.01\n", r"midpoint: StationTruth\.overlap is 1\.01, .* in \[0, 1\]"),
         # The output mirror's share above the whole, kappa_ext > kappa: then the rest is negative.
         ("[nodes.port]\nkappa_in_over_2pi_hz = -1e6\n", r"CavityPort\.kappa_in_rad_s is -6283185\.3\d*, .* "
          r"\[0, inf\): .* It was given as kappa_in_over_2pi_hz = -1000000\.0"),

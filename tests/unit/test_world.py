@@ -28,7 +28,7 @@ def test_loading_fills_as_the_birth_death_chain_says() -> None:
             node.register.lose(node.site)
             room.pulse(node.name, ("mot_coil", "cooling", "repump"), 100_000_000)
             filled += node.label != ABSENT
-    p = stationary_filling(room.scenario.alice.loading)
+    p = stationary_filling(room.scenario.node("alice").loading)
     assert abs(filled / 800 - p) < 4 * np.sqrt(p * (1 - p) / 800)
 
 
@@ -42,7 +42,7 @@ def test_fluorescence_tells_an_atom_from_none_as_the_imaging_model_says() -> Non
         counts = counts_in_image(room, "alice")
         if room.nodes[0].label != ABSENT:
             bright.append(counts)
-    light = room.scenario.alice.imaging
+    light = room.scenario.node("alice").imaging
     for seen, mean in ((dark, light.background_hz * 0.02), (bright, (light.background_hz + light.atom_hz) * 0.02)):
         assert abs(np.mean(seen) - mean) < 4 * np.sqrt(mean / 60)
     assert max(error_rates(0.02, 60, light)) < 0.02
@@ -126,10 +126,10 @@ def test_a_stored_pair_decays_as_two_memories() -> None:
     import dataclasses
 
     base = load_scenario("bright")
-    quiet = dataclasses.replace(base.alice.memory, t2_star_s=1e3)
+    quiet = dataclasses.replace(base.node("alice").memory, t2_star_s=1e3)
     nodes = {name: dataclasses.replace(base.node(name), memory=quiet) for name in ("alice", "bob")}
-    clean = dataclasses.replace(base.midpoint, overlap=1.0, detuning_rad_s=0.0)
-    room = SignalLab(dataclasses.replace(base, **nodes, midpoint=clean), 3)
+    clean = dataclasses.replace(base.station("midpoint"), overlap=1.0, detuning_rad_s=0.0)
+    room = SignalLab(base.changed(**nodes, midpoint=clean), 3)
     fresh, stored = [], []
     for _ in range(1000):
         pattern = herald(room)

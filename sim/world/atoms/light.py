@@ -28,19 +28,42 @@ from sim.world.atoms.rydberg import RydbergGate
 from sim.world.atoms.states import Part
 from sim.world.atoms.trap import TrappedAtoms
 from sim.world.detectors.counter import Counter
-from sim.world.scenario.paths import ROLES
+from sim.world.scenario.paths import PORT_ROLES, ROLES
 from sim.world.scenario.truth import NodeTruth
 
 
-class LitAtoms(TrappedAtoms):
-    """Atoms in the node's beams, at `port_sites` and others; fluorescence of the former falls on `counter`."""
+class PortLight:
+    """The light on the atom at one port: its site and its beams by role. Cooling and repump light is the node's."""
 
-    def __init__(self, name: str, truth: NodeTruth, species: Species, rng: np.random.Generator, counter: Counter,
-                 port_sites: tuple[int, ...]) -> None:  # fmt: skip
+    def __init__(self, site: int, beams: dict[str, Beam]) -> None:
+        self.site, self.beams = site, beams
+        self.pumping, self.pushout = beams["pumping"], beams["pushout"]
+        self.raman = beams["raman_a"], beams["raman_b"]
+
+    @property
+    def on(self) -> bool:
+        """Whether light of its own acts on its atom; excitation light is the stations' to follow."""
+        return bool(self.pumping.power or self.pushout.power or (self.raman[0].power and self.raman[1].power))
+
+
+class LitAtoms(TrappedAtoms):
+    """Atoms in the node's beams, those at ports and others; fluorescence of the former falls on `counter`. `beams` are
+    the node's, with those of its first port; `lights` those of each port.
+    """
+
+    def __init__(self, name: str, truth: NodeTruth, species: Species, rng: np.random.Generator,
+                 counter: Counter) -> None:  # fmt: skip
         super().__init__(name, truth, species, rng)
-        self.counter, self.port_sites = counter, port_sites
-        self._at_ports, self._everywhere = np.array(sorted(port_sites)), np.arange(len(self.register))
+        self.counter = counter
         self.beams = {role: Beam(truth.aom) for role in ROLES}
+        first, *others = truth.sites
+        self.lights = [PortLight(first, self.beams)]
+        for site in others:
+            own = {role: Beam(truth.aom) for role in PORT_ROLES}
+            self.lights.append(PortLight(site, self.beams | own))
+        more = (light.beams[role] for light in self.lights[1:] for role in PORT_ROLES)
+        self.every_beam = (*self.beams.values(), *more)
+        self._at_ports, self._everywhere = np.array(sorted(truth.sites)), np.arange(len(self.register))
         self.mot_coil = self.microwave_on = False
         self._microwave_mu = 0  # when it was switched on
         self.tweezers: Tweezers | None = None  # the array's camera, hiding light and AWG, if the node has one
@@ -60,7 +83,7 @@ class LitAtoms(TrappedAtoms):
         super().apply(truth, t_mu)
         if self.tweezers is not None:
             self.tweezers.apply()
-        for beam in self.beams.values():
+        for beam in self.every_beam:
             beam.set_aom(truth.aom)
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -87,6 +110,7 @@ class LitAtoms(TrappedAtoms):
             or self.microwave_on
             or (self.gate is not None and power["rydberg_420"].power and power["rydberg_1013"].power)
             or (power["raman_a"].power and power["raman_b"].power)
+            or (len(self.lights) > 1 and any(light.on for light in self.lights[1:]))
         )  # fmt: skip
 
     def _under_light(self, start_mu: int, stop_mu: int) -> None:
@@ -105,25 +129,59 @@ class LitAtoms(TrappedAtoms):
                 seen = self._at_ports if hidden else self._everywhere
                 (self._load if self.mot_coil else self._cool)(seen, start_mu, stop_mu, cooling)
         together = self.gate is not None and self.gate.global_drives
-        for site in self.gate.sites if self.gate is not None and together and not hidden else self.port_sites:
-            if self.register.label.item(site) != ABSENT:
-                self._drive(site, start_mu, stop_mu, together)
+        for k, light in enumerate(self.lights):
+            beside = self.gate is not None and together and not hidden and k == 0
+            for site in self.gate.sites if self.gate is not None and beside else (light.site,):
+                if self.register.label.item(site) != ABSENT:
+                    self._drive(light, site, start_mu, stop_mu, together)
+        if len(self.lights) > 1 and self.truth.crosstalk:
+            self._stray(start_mu, stop_mu)
 
-    def _drive(self, site: int, start_mu: int, stop_mu: int, together: bool) -> None:
-        """Let the light that is on few atoms act on one; `together`: READY is the qubit's |2>."""
+    def _drive(self, light: PortLight, site: int, start_mu: int, stop_mu: int, together: bool) -> None:
+        """Let a port's light act on one atom; `together`: READY is the qubit's |2>."""
         beams, dt = self.beams, (stop_mu - start_mu) * 1e-9
-        if beams["pumping"].power or (beams["repump"].power and not beams["cooling"].power):
-            self._pump(site, dt)
+        if light.pumping.power or (beams["repump"].power and not beams["cooling"].power):
+            self._pump(site, dt, light.pumping.power)
         label = self.register.label.item(site)
-        if label in (QUBIT, F1) and beams["raman_a"].power and beams["raman_b"].power:
-            self.register.qubit(site, start_mu).turn(self.raman_pulse, start_mu, dt)
+        if label in (QUBIT, F1) and light.raman[0].power and light.raman[1].power:
+            self._raman(light, site, start_mu, dt, 1.0)
             label = QUBIT
         if self.microwave_on and (label in (QUBIT, F1) or (together and label == READY)):
             if label == READY:
                 self.register.alone(site, 2, start_mu)
             self.register.qubit(site, start_mu).turn(self.microwave_pulse, start_mu, dt)
-        if beams["pushout"].power:
-            self._push_out(site, start_mu, dt * beams["pushout"].power)
+        if light.pushout.power:
+            self._push_out(site, start_mu, dt * light.pushout.power)
+
+    def _stray(self, start_mu: int, stop_mu: int) -> None:
+        """Let each port's light act on the atoms of the other ports, as weakly as the crosstalk says."""
+        part, dt = self.truth.crosstalk, (stop_mu - start_mu) * 1e-9
+        for light in self.lights:
+            for site in (other.site for other in self.lights if other is not light):
+                if light.pumping.power:
+                    self._stray_pump(site, dt, light.pumping.power * part)
+                if light.raman[0].power and light.raman[1].power and self.register.label.item(site) in (QUBIT, F1):
+                    self._raman(light, site, start_mu, dt, part)
+                if light.pushout.power and self.register.label.item(site) != ABSENT:
+                    self._push_out(site, start_mu, dt * light.pushout.power * part)
+
+    def _stray_pump(self, site: int, dt: float, power: float) -> None:
+        """Let a little pumping light act on one atom for dt seconds; a qubit in F = 1 is dark to it."""
+        label = self.register.label.item(site)
+        if label == QUBIT:
+            scatters = self.rng.random() < -math.expm1(-self.truth.pumping.pump_hz * power * dt)
+            if scatters and self.register.part(site).drop_level(2, self.rng):  # type: ignore[union-attr]
+                del self.register.handles[site]
+                self.register.label[site] = F2
+        elif label != ABSENT:
+            edges = self.pumping_edges(0.0, power, dt)[label - F1]
+            self.register.label[site] = F1 + bisect_right(edges, self.rng.random())
+
+    def _raman(self, light: PortLight, site: int, start_mu: int, dt: float, part: float) -> None:
+        def pulse(noise: Part, at_mu: int, length_s: float) -> Complexes:
+            return self.raman_pulse(noise, at_mu, length_s, light, part)
+
+        self.register.qubit(site, start_mu).turn(pulse, start_mu, dt)
 
     # -- light that is everywhere --------------------------------------------------------------------------------------
 
@@ -160,7 +218,7 @@ class LitAtoms(TrappedAtoms):
         bright_mu = np.minimum(lives_mu, dt_mu).astype(np.int64)
         if self.tweezers is not None:
             self.tweezers.camera.see(sites, np.asarray(bright_mu * (1e-9 * power)))
-        for site in self.port_sites:
+        for site in (each.site for each in self.lights):
             if register.label.item(site) != ABSENT:
                 stop = start_mu + bright_mu.item(sites.searchsorted(site))
                 self.counter.shine(start_mu, min(stop_mu, stop), light.atom_hz * power)
@@ -172,12 +230,12 @@ class LitAtoms(TrappedAtoms):
 
     # -- light that moves single atoms between labels, or takes them away ----------------------------------------------
 
-    def _pump(self, site: int, dt: float) -> None:
-        beams, register = self.beams, self.register
+    def _pump(self, site: int, dt: float, power: float) -> None:
+        register = self.register
         register.leave(site)
-        edges = self.pumping_edges(beams["repump"].power, beams["pumping"].power, dt)[register.label.item(site) - F1]
+        edges = self.pumping_edges(self.beams["repump"].power, power, dt)[register.label.item(site) - F1]
         register.label[site] = F1 + bisect_right(edges, self.rng.random())
-        register.heat(site, dt * self.truth.atom.pump_heating_k_s * beams["pumping"].power)
+        register.heat(site, dt * self.truth.atom.pump_heating_k_s * power)
 
     def _pumping_edges(self, repump: float, pump: float, dt: float) -> list[list[float]]:
         """Return, for each start F1, F2, READY, the cumulative chances of the first two ends."""
@@ -198,10 +256,10 @@ class LitAtoms(TrappedAtoms):
 
     # -- light that turns qubits ---------------------------------------------------------------------------------------
 
-    def raman_pulse(self, noise: Part, start_mu: int, dt: float) -> Complexes:
-        """Return what the Raman light does for dt seconds to an atom with this noise."""
-        a, b = self.beams["raman_a"], self.beams["raman_b"]
-        rabi = self.truth.raman.rabi_rad_s * math.sqrt(a.power * b.power) * noise.raman_scale
+    def raman_pulse(self, noise: Part, start_mu: int, dt: float, light: PortLight, part: float) -> Complexes:
+        """Return what a part of a port's Raman light does for dt seconds to an atom with this noise."""
+        a, b = light.raman
+        rabi = self.truth.raman.rabi_rad_s * math.sqrt(a.power * b.power) * noise.raman_scale * part
         drive = 2 * math.pi * (b.tone.frequency_hz - a.tone.frequency_hz)
         detuning = self.larmor_rad_s + noise.detuning_rad_s - drive + self.truth.raman.detuning_rad_s
         pulse = raman(rabi, detuning, b.phase_rad(start_mu) - a.phase_rad(start_mu), dt)

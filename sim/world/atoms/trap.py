@@ -36,8 +36,7 @@ class TrappedAtoms:
     def __init__(self, name: str, truth: NodeTruth, species: Species, rng: np.random.Generator) -> None:
         self.name, self.species, self.rng = name, species, rng
         self.now_mu = 0
-        shape = (1, 1) if truth.array is None else (truth.array.rows, truth.array.columns)
-        self.register = Register(truth, shape, rng)
+        self.register = Register(truth, truth.shape, rng)
         self._trap_v: float | None = None
         self._flight: Flight | None = None
         self.shim_v = (0.0, 0.0, 0.0)

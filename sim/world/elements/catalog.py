@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable
 
 from atomlink.errors import ScenarioError
+from atomlink.topology import Topology
 from sim.world.elements.cavity_lock import CavityLock
 from sim.world.elements.element import Element, Lab
 from sim.world.elements.fibre_switch import FibreSwitch
@@ -16,7 +17,6 @@ from sim.world.elements.piezo import Piezo
 from sim.world.elements.snspd_electronics import SnspdElectronics
 from sim.world.elements.tagger import Tagger
 from sim.world.elements.wavemeter import Wavemeter
-from sim.world.scenario.paths import NODES
 
 Kind = Callable[[Lab, str, str], Element]
 # Kinds that each node has one of ("alice_laser"), and kinds that the lab has one of.
@@ -28,21 +28,22 @@ OF_THE_LAB: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def names() -> list[str]:
+def names(topology: Topology) -> list[str]:
     """Return the names of all elements that a lab has."""
-    return [f"{node}_{kind}" for kind in OF_A_NODE for node in NODES] + list(OF_THE_LAB)
+    return [f"{node}_{kind}" for kind in OF_A_NODE for node in topology.node_names] + list(OF_THE_LAB)
 
 
 def make(world: Lab, name: str) -> Element:
     """Make an element of a lab; ScenarioError if the lab has no such thing."""
     if name in OF_THE_LAB:
         return OF_THE_LAB[name](world, name, "")
-    for node in NODES:
+    topology = world.scenario.topology
+    for node in topology.node_names:
         kind = OF_A_NODE.get(name.removeprefix(f"{node}_"))
         if kind is not None:
             return kind(world, name, node)
-    near = difflib.get_close_matches(name, names(), 1)
+    near = difflib.get_close_matches(name, names(topology), 1)
     raise ScenarioError(
-        f"Element {name!r} does not exist; it must be one of {', '.join(names())}"
+        f"Element {name!r} does not exist; it must be one of {', '.join(names(topology))}"
         + (f"; did you mean {near[0]!r}?" if near else ".")
     )

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sim.world.detectors.counter import Counter
+from sim.world.network.network import Network
 from sim.world.scenario.quantities import Quantities
 from sim.world.scenario.truth import Scenario
 
@@ -34,6 +35,10 @@ class Lab(Protocol):
     @property
     def now_s(self) -> float:
         """Lab time reached, s."""
+
+    @property
+    def network(self) -> Network:
+        """Return the ways from ports to stations, for the switch."""
 
     def rng(self, element: str) -> np.random.Generator:
         """Return the random numbers of one physical element."""

@@ -1,9 +1,11 @@
-"""The optical switch at the midpoint: which node's fibre reaches which input of the beam splitter.
+"""The optical switch between ports and stations: whose fibre reaches which input of a beam splitter.
 
-A node whose fibre ends at neither input sends nothing; which of the two it reaches does not matter to a symmetrical
-splitter. The scenario's insertion loss is that of the connections as they are when the lab is first looked at; one that
-is made anew couples a little worse, by REPEATABILITY_DB in rms. Source: Polatis series 6000 data sheet: 25 ms at most
-to switch, repeatability within 0.1 dB.
+A port whose fibre ends at no input sends nothing. Which terminals are which the topology's switch of this name says,
+and then another connection is another way (`Network.reroute`); without one the ports are at inputs 1, 2, ..., the
+stations' inputs at 17, 18, ..., each port has the way it has, and which of the two inputs of a splitter it reaches does
+not matter. The scenario's insertion loss is that of the connections as they are when the lab is first looked at; one
+that is made anew couples a little worse, by REPEATABILITY_DB in rms. Source: Polatis series 6000 data sheet: 25 ms at
+most to switch, repeatability within 0.1 dB.
 """
 
 from __future__ import annotations
@@ -11,11 +13,8 @@ from __future__ import annotations
 from functools import partial
 
 from sim.world.elements.element import Element, Lab
-from sim.world.scenario.paths import NODES
 
 PORTS = 16  # inputs 1 to 16, outputs 17 to 32
-FIBRES = dict(zip(NODES, (1, 2), strict=True))  # node -> input of the switch
-INPUTS = (17, 18)  # outputs of the switch that lead to the two inputs of the beam splitter
 SWITCHING_S = 25e-3
 REPEATABILITY_DB = 0.03
 _HALF_MU_S = 0.5e-9  # lab time is in whole nanoseconds
@@ -26,12 +25,22 @@ class FibreSwitch(Element):
 
     def __init__(self, world: Lab, name: str, node: str = "") -> None:
         super().__init__(world, name, node)
-        self.connections = dict(zip(FIBRES.values(), INPUTS, strict=True))
+        topology = world.scenario.topology
+        spec = next((switch for switch in topology.switches if switch.name == name), None)
+        ends = [f"{station.name}.{end}" for station in topology.stations for end in station.inputs]
+        self._reroutes = spec is not None
+        self._ports = dict(spec.sources) if spec else dict(zip(topology.ports, range(1, PORTS + 1), strict=False))
+        self._ends = dict(spec.sinks) if spec else dict(zip(ends, range(PORTS + 1, 2 * PORTS + 1), strict=False))
+        routes = world.network.routes
+        self.connections = {terminal: self._ends[routes[port].end] for port, terminal in self._ports.items()
+                            if port in routes and routes[port].end in self._ends}  # fmt: skip
         self.stuck = False
-        self._loss_db = dict.fromkeys(self.connections, 0.0)
-        self._settled_s = dict.fromkeys(self.connections, 0.0)
-        for n, port in FIBRES.items():
-            self.attach(f"{n}.fibre.insertion", partial(self._through, port))
+        self._loss_db = dict.fromkeys(self._ports.values(), 0.0)
+        self._settled_s = dict.fromkeys(self._ports.values(), 0.0)
+        for port, terminal in self._ports.items():
+            node, _, its = port.partition(".")
+            first = topology.node(node).ports[0].name == its
+            self.attach(f"{node if first else port}.fibre.insertion", partial(self._through, terminal))
 
     def connect(self, source: int, sink: int) -> None:
         """Lead an input (1 to 16) to an output (17 to 32); what either was connected to is let go."""
@@ -41,15 +50,29 @@ class FibreSwitch(Element):
         self.connections[source] = sink
         self._loss_db[source] = abs(float(self.rng.normal(0.0, REPEATABILITY_DB)))
         self._settled_s[source] = self.now_s + SWITCHING_S
+        self._reroute()
         self.touch()
         self.world.quantities.touch_at(self._settled_s[source])
 
     def disconnect(self, source: int) -> None:
         """Let an input end nowhere."""
         if not self.stuck and self.connections.pop(source, None) is not None:
+            self._reroute()
             self.touch()
 
+    def _reroute(self) -> None:
+        """Let the ports have the ways that the mirrors give them; what goes through no switch stays."""
+        if not self._reroutes:
+            return
+        network = self.world.network
+        routes = {port: route for port, route in network.routes.items() if route.switch != self.name}
+        for channel in network.topology.channels:
+            ours = channel.switch == self.name
+            if ours and self.connections.get(self._ports[channel.port]) == self._ends[channel.end]:
+                routes[channel.port] = channel
+        network.reroute(routes)
+
     def _through(self, port: int, insertion: float, t_s: float) -> float:
-        if self.connections.get(port) not in INPUTS or t_s < self._settled_s[port] - _HALF_MU_S:
+        if self.connections.get(port) not in self._ends.values() or t_s < self._settled_s[port] - _HALF_MU_S:
             return 0.0
         return insertion * float(10 ** (-self._loss_db[port] / 10))

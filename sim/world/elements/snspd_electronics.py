@@ -1,4 +1,4 @@
-"""The electronics of the midpoint's four nanowire detectors: bias current, trigger level, counts, latched wires.
+"""The electronics of the stations' nanowire detectors: bias current, trigger level, counts, latched wires.
 
 At the nominal bias and trigger level the detectors are what the scenario says. Below, the efficiency falls as a
 logistic curve of the bias and the dark counts exponentially; a pulse is as high as the bias makes it and counts if it
@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 
 from sim.world.elements.element import Element, Lab
-from sim.world.scenario.paths import DETECTORS
 from sim.world.scenario.quantities import Effect
 
 NOMINAL_UA, NOMINAL_MV, NOMINAL_MS = 20.0, 20.0, 100.0
@@ -50,16 +49,18 @@ def _step(bias_ua: float) -> float:
 
 
 class SnspdElectronics(Element):
-    """Set points per detector 0…3 (c_h, c_v, d_h, d_v), all at lab time reached."""
+    """Set points per detector, of all stations in their order, all at lab time reached."""
 
     def __init__(self, world: Lab, name: str, node: str = "") -> None:
         super().__init__(world, name, node)
-        self.bias_ua = [NOMINAL_UA] * len(DETECTORS)
-        self.trigger_mv = [NOMINAL_MV] * len(DETECTORS)
+        detectors = [(f"{station.name}.detectors.{detector.role}", detector.row)
+                     for station in world.scenario.topology.stations for detector in station.detectors]  # fmt: skip
+        self.bias_ua = [NOMINAL_UA] * len(detectors)
+        self.trigger_mv = [NOMINAL_MV] * len(detectors)
         self.enabled, self.period_ms = True, NOMINAL_MS
-        self._counters = [world.counters[f"snspd_{key}"] for key in DETECTORS]
-        for k, key in enumerate(DETECTORS):
-            path = f"midpoint.detectors.{key}"
+        self._rows = [row for _, row in detectors]
+        self._counters = [world.counters[row] for row in self._rows]
+        for k, (path, _) in enumerate(detectors):
             self.attach(f"{path}.efficiency", self._efficiency_effect(k))
             self.attach(f"{path}.dark_rate_hz", self._dark_effect(k))
 
@@ -108,7 +109,7 @@ class SnspdElectronics(Element):
         """Return the clicks of each detector in the last period."""
         now = self.world.now_mu
         start = max(0, now - round(self.period_ms * 1e6))
-        return [len(self.world.clicks(f"snspd_{key}")(start, now)) for key in DETECTORS]
+        return [len(self.world.clicks(row)(start, now)) for row in self._rows]
 
     def relative_efficiency(self, k: int) -> float:
         """Return the efficiency of a detector relative to what the scenario says."""

@@ -1,4 +1,4 @@
-"""A time tagger on the midpoint's four detectors, parallel to the RTIO inputs: the same clicks, with its own delays.
+"""A time tagger on the first four detectors of the stations, parallel to the RTIO inputs: same clicks, own delays.
 
 Its inputs take the detectors' pulses; a threshold above their height, or not above 0, sees none. Clicks of the world
 are whole mu, so a time stamp has a resolution of 1 ns: the delay adds picoseconds, nothing else does. Everything since
@@ -13,9 +13,8 @@ import heapq
 from dataclasses import dataclass, field
 
 from sim.world.elements.element import Element, Lab
-from sim.world.scenario.paths import DETECTORS
 
-INPUTS = len(DETECTORS)
+INPUTS = 4
 PULSE_V = 0.5  # height of the pulses at its inputs (design: the detectors' comparator into 50 Ohm)
 RESOLUTION_PS = 1000
 KEPT_S = 100.0
@@ -65,7 +64,7 @@ class Coincidences:
 
 
 class Tagger(Element):
-    """Four inputs 0…3 (c_h, c_v, d_h, d_v), one recording, coincidence counters by name."""
+    """Four inputs, one recording, coincidence counters by name."""
 
     def __init__(self, world: Lab, name: str, node: str = "") -> None:
         super().__init__(world, name, node)
@@ -74,8 +73,10 @@ class Tagger(Element):
         self.start_mu: int | None = None  # of the recording
         self.stop_mu: int | None = None  # where it ends or ended; None: when it is told to
         self._taken_mu = world.now_mu
-        for key in DETECTORS:
-            world.counters[f"snspd_{key}"].kept_mu = round(KEPT_S * 1e9)
+        detectors = [detector for station in world.scenario.topology.stations for detector in station.detectors]
+        self._rows = [detector.row for detector in detectors[:INPUTS]]
+        for row in self._rows:
+            world.counters[row].kept_mu = round(KEPT_S * 1e9)
 
     @property
     def recording(self) -> bool:
@@ -113,9 +114,9 @@ class Tagger(Element):
             return
         self._taken_mu = now
         times = []
-        for key, one in zip(DETECTORS, self.inputs, strict=True):
+        for row, one in zip(self._rows + [""] * INPUTS, self.inputs, strict=False):
             one.lost += now - since > KEPT_S * 1e9
-            clicks = self.world.clicks(f"snspd_{key}")(since, now) if one.sees else []
+            clicks = self.world.clicks(row)(since, now) if one.sees else []
             one.counts += len(clicks)
             times.append([t * MU_PS + one.delay_ps for t in clicks])
             if self.start_mu is not None and one.streamed:

@@ -1,4 +1,4 @@
-"""A wavemeter behind a fibre switch: channel 1 sees alice's laser, channel 2 bob's, the others nothing.
+"""A wavemeter behind a fibre switch: channel k sees the laser of the lab's node k, the others nothing.
 
 It reads the true frequency with a calibration error of its own and noise, and needs light within its exposure range.
 Numbers are the design's, of a mid-range instrument: absolute accuracy 10 MHz, repeatability 0.5 MHz, light from 4 to 90
@@ -8,7 +8,6 @@ uW in the fibre, to which a laser's pick-off sends 1/1000 of its power.
 from __future__ import annotations
 
 from sim.world.elements.element import Element, Lab
-from sim.world.scenario.paths import NODES
 
 ACCURACY_HZ, NOISE_HZ = 10e6, 0.5e6
 PICK_OFF = 1e-3
@@ -22,7 +21,8 @@ class Wavemeter(Element):
 
     def __init__(self, world: Lab, name: str, node: str) -> None:
         super().__init__(world, name, node)
-        self._lasers = {channel: world.element(f"{laser}_laser") for channel, laser in enumerate(NODES, start=1)}
+        nodes = world.scenario.topology.node_names[:CHANNELS]
+        self._lasers = {channel: world.element(f"{node}_laser") for channel, node in enumerate(nodes, start=1)}
         self._error_hz = ACCURACY_HZ * self.rng.uniform(-1, 1)
 
     def frequency_hz(self, channel: int) -> float:

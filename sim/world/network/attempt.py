@@ -26,10 +26,10 @@ from sim.physics.interference import (
     states,
 )
 from sim.world.atoms.labels import CHAIN
+from sim.world.network.detection import Detection
 from sim.world.network.first_passage import FirstPassage
 from sim.world.network.node_cycle import NodeCycle
 
-_H_INPUTS, _V_INPUTS = 0b0101, 0b1010
 # Photons at the detectors in a candidate: none, alice's, bob's, both of different polarisation, both of the same.
 _PHOTONS = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [1, 1]], dtype=bool)
 _CHANCES = (1.0, 1.0, 1.0, 0.5, 0.5)
@@ -39,16 +39,18 @@ _DARKS = 12  # more dark clicks in one attempt than this are not distinguished
 
 @dataclass(frozen=True)
 class Gates:
-    """Gate windows of the four inputs in seconds from the cycle's start (a closed gate is (0, 0)), dark rates, and what
-    heralds.
+    """Gate windows of the inputs in seconds from the cycle's start (a closed gate is (0, 0)), dark rates, what heralds,
+    and which inputs have detectors of which polarisation.
     """
 
     windows_s: tuple[tuple[float, float], ...]
     dark_rates_hz: tuple[float, ...]
     patterns: tuple[int, ...]
+    h_inputs: int = 0b0101
+    v_inputs: int = 0b1010
 
     def darks(self) -> Floats:
-        """Return the mean number of dark clicks (4,) in each gate."""
+        """Return the mean number of dark clicks (n,) in each gate."""
         return np.array(
             [rate * (stop - start) for (start, stop), rate in zip(self.windows_s, self.dark_rates_hz, strict=True)]
         )
@@ -58,14 +60,14 @@ class Gates:
         herald of it.
         """
         fewest = min((pattern.bit_count() for pattern in self.patterns), default=5)
-        both = all(pattern & _H_INPUTS and pattern & _V_INPUTS for pattern in self.patterns)
+        both = all(pattern & self.h_inputs and pattern & self.v_inputs for pattern in self.patterns)
         # A pair of equal polarisation cannot make a pattern that wants H and V.
         return fewest, fewest - 1, fewest - 1, fewest - 2, max(fewest - 2, 1 if both else 0)
 
 
 class Attempts(NamedTuple):
-    """n attempts: `ends` (n, 2) labels, `first_s` (n, 4) first click in each gate or inf, `pattern` (n,), `seen` (n, 2)
-    photon reached the detectors, `rows` (r,) the attempts that `photons` belong to.
+    """n attempts: `ends` (n, 2) labels, `first_s` (n, detectors) first click in each gate or inf, `pattern` (n,),
+    `seen` (n, 2) photon reached the detectors, `rows` (r,) the attempts that `photons` belong to.
     """
 
     ends: Ints
@@ -94,15 +96,16 @@ class Candidates(NamedTuple):
 class AttemptModel:
     """The statistics of one kind of cycle; build once per hash of signal edges and drift state."""
 
-    def __init__(self, nodes: tuple[NodeCycle, NodeCycle], midpoint: Midpoint, gates: Gates) -> None:
-        self.nodes, self.midpoint, self.gates = nodes, midpoint, gates
+    def __init__(self, nodes: tuple[NodeCycle, NodeCycle], midpoint: Midpoint, gates: Gates,
+                 detection: Detection | None = None) -> None:  # fmt: skip
+        self.nodes, self.midpoint, self.gates, self._detection = nodes, midpoint, gates, detection or Detection()
         self.arms = (nodes[0].arm, nodes[1].arm)
         self._local = [node.transitions() for node in nodes]
         self._darks = gates.darks()
         self._dark_pmf = _poisson(float(self._darks.sum()))
         self._passages: dict[int, FirstPassage] = {}
         self._windows = np.array(gates.windows_s)
-        self._heralds = np.zeros(16, dtype=bool)
+        self._heralds = np.zeros(1 << len(gates.windows_s), dtype=bool)
         self._heralds[list(gates.patterns)] = True
         self._needed = np.maximum(gates.darks_needed(), 0)
         self._stay, self._event = self._chain()
@@ -120,7 +123,7 @@ class AttemptModel:
             rng.poisson(self._darks.sum(), len(labels)) if self._darks.sum() else np.zeros(len(labels), dtype=np.int64)
         )
         rows = np.flatnonzero(seen.any(axis=1) | (n_dark > 0))
-        first = np.full((len(labels), 4), np.inf)
+        first = np.full((len(labels), len(self._windows)), np.inf)
         photons, first[rows] = self._clicks(rng, seen[rows], n_dark[rows])
         return Attempts(ends, first, _patterns(first), seen, rows, photons)
 
@@ -211,15 +214,16 @@ class AttemptModel:
     def _clicks(
         self, rng: np.random.Generator, seen: Bools, n_dark: Ints, same_polarisation: Bools | None = None
     ) -> tuple[Photons, Floats]:
-        """Play out the clicks of n attempts; return the photons and the first click (n, 4) in each gate."""
+        """Play out the clicks of n attempts; return the photons and the first click in each gate, (n, detectors)."""
         n = len(seen)
         photons = draw_photons(rng, self.arms, self.midpoint, seen, same_polarisation)
-        first = np.full((n, 4), np.inf)
+        photons = photons._replace(detector=self._detection.assigned(rng, photons.detector))
+        first = np.full((n, len(self._windows)), np.inf)
         for k in (0, 1):
             _record(first, self._windows, np.arange(n), photons.detector[:, k], photons.time_s[:, k])
         for order in range(int(n_dark.max(initial=0))):
             rows = np.flatnonzero(n_dark > order)
-            detector = rng.choice(4, len(rows), p=self._darks / self._darks.sum())
+            detector = rng.choice(len(self._darks), len(rows), p=self._darks / self._darks.sum())
             start, stop = self._windows[detector, 0], self._windows[detector, 1]
             _record(first, self._windows, rows, detector, start + rng.random(len(rows)) * (stop - start))
         return photons, first
@@ -233,7 +237,7 @@ def _record(first: Floats, windows: Floats, rows: Ints, detector: Ints, time_s: 
 
 
 def _patterns(first: Floats) -> Ints:
-    return np.asarray(np.isfinite(first) @ np.array([1, 2, 4, 8]))
+    return np.asarray(np.isfinite(first) @ (1 << np.arange(first.shape[1])))
 
 
 def _distinct(values: Ints, limit: int) -> Ints:

@@ -1,4 +1,4 @@
-"""One cycle of the heralding gateware as a node's atom sees it, and candidates for a herald one after the other."""
+"""One cycle of the heralding gateware as the atom at a port sees it, and candidates for a herald one by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import NamedTuple
 from atomlink.signals import Cycle
 from sim.world.network.attempt import Candidates
 from sim.world.network.flights import BLOCK
-from sim.world.network.node import Node
+from sim.world.network.photon_port import PhotonPort
+
+Outputs = tuple[frozenset[tuple[str, str]], ...]  # by output of the gateware: the beams (port, role) that it switches
 
 
 class Plan(NamedTuple):
@@ -18,20 +20,20 @@ class Plan(NamedTuple):
     length_mu: int
 
 
-def schedule(node: Node, index: int, cycle: Cycle, outputs: tuple) -> Plan:
-    """Work out what one cycle's light does to a node: pump seconds before and after the excitation, the pulse, the
-    heating.
+def schedule(port: PhotonPort, cycle: Cycle, outputs: Outputs) -> Plan:
+    """Work out what one cycle's light does to the atom at a port: pump seconds before and after the excitation, the
+    pulse, the heating.
 
     All times are those of the light at the atom. Pumping needs both of its beams; light that is on anyway counts for
     the whole cycle.
     """
-    latency = round(node.truth.aom.latency_s * 1e9)
+    latency = round(port.node.truth.aom.latency_s * 1e9)
 
     def window(role: str) -> tuple[int, int] | None:
-        if node.beams[role].power > 0:
+        if port.beams[role].power > 0:
             return 0, cycle.length_mu
         for lines, span in zip(outputs, cycle.outputs, strict=False):
-            if (index, role) in lines and span is not None and node.beams[role].available > 0:
+            if (port.key, role) in lines and span is not None and port.beams[role].available > 0:
                 return span[0] + latency, span[1] + latency
         return None
 
@@ -43,7 +45,7 @@ def schedule(node: Node, index: int, cycle: Cycle, outputs: tuple) -> Plan:
         lit = pumping[1] - pumping[0]
         before = max(0, min(pumping[1], start) - pumping[0]) if pulse else lit
         after = max(0, pumping[1] - max(pumping[0], stop)) if pulse else 0
-    heating = lit * 1e-9 * node.truth.atom.pump_heating_k_s * node.beams["pumping"].available
+    heating = lit * 1e-9 * port.node.truth.atom.pump_heating_k_s * port.beams["pumping"].available
     return Plan((before * 1e-9, after * 1e-9), heating, start * 1e-9, stop - start)
 
 

@@ -16,15 +16,15 @@ BLOCK = 256  # outcomes drawn at a time; they are independent: what is not used 
 
 @dataclass
 class Pulse:
-    """Excitation light at one node's atom, from start to stop, in mu."""
+    """Excitation light on the atom at one input of a station, from start to stop, in mu."""
 
-    node: int
+    input: int
     start_mu: int
     stop_mu: int
 
 
 class Flight(NamedTuple):
-    """What became of the emissions of one attempt, by node; arrays have one row."""
+    """What became of the emissions of one attempt, by input; arrays have one row."""
 
     ends: tuple[int, int]
     clicks: tuple[tuple[int, float], ...]  # (detector, seconds)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim.physics.emission import from_amplitude
 from sim.physics.interference import Arm, Floats
 from sim.world.atoms.labels import ABSENT, CHAIN, F1, F2, READY
 
@@ -33,3 +34,10 @@ class NodeCycle:
         excite[READY, 0, F1] = self.transferred - self.detected
         excite[READY, 0, READY] = 1.0 - self.transferred
         return np.einsum("ab,bdc,ce->ade", self.pump_before, excite, self.pump_after)
+
+
+def nobody() -> NodeCycle:
+    """Return the cycle of an input that nothing is connected to: no atom, no photon."""
+    grid = np.arange(4) * 1e-9
+    flat = from_amplitude(np.asarray(grid, dtype=np.float64), np.ones(4, dtype=complex), 1.0, 0.0)
+    return NodeCycle(np.eye(CHAIN), np.eye(CHAIN), 0.0, 0.0, Arm(flat, 0.0, np.eye(2, dtype=complex), 0.0))

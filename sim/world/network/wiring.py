@@ -1,4 +1,8 @@
-"""Which signal feeds which element: the cables of the lab, by the names of docs/contracts.md, section 7."""
+"""Which signal feeds which element: the cables of the lab, by the names of docs/contracts.md, section 7.
+
+A node's signals begin with its name; those of a port beyond its first with the port's name after it
+(`charlie_east_sw_excitation`).
+"""
 
 from __future__ import annotations
 
@@ -6,51 +10,61 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from atomlink.signals import Tone
+from atomlink.topology import NodeSpec, Topology
+from sim.world.network.network import Network
 from sim.world.network.node import Node
-from sim.world.network.station import Link
-from sim.world.scenario.paths import NODES, ROLES
+from sim.world.network.photon_port import PhotonPort
+from sim.world.scenario.paths import PORT_ROLES, ROLES
 
 ZOTINO = {0: "shim_x", 1: "shim_y", 2: "shim_z", 3: "trap", 4: "piezo", 5: "paddle_turn", 6: "paddle_phase"}
 _SHIMS = ("shim_x", "shim_y", "shim_z")
 _PADDLES = ("paddle_turn", "paddle_phase")
-
-
-PROBE = "midpoint_probe"  # level: the calibration light on the midpoint's detectors
+_OF_A_PORT = ("piezo", *_PADDLES)
 OF_AN_ARRAY = ("awg_trigger", "camera_trigger", "hiding")  # spare where a node has none
 
 
 class Wire(NamedTuple):
-    """Where a port leads: node, what ("switch", "dds", "mot_coil", "mw_switch", "shutter", "awg_trigger",
-    "camera_trigger", "hiding", or a Zotino role) and, for beams, the role.
+    """Where a port of the gateware leads: node, what ("switch", "dds", "mot_coil", "mw_switch", "shutter",
+    "awg_trigger", "camera_trigger", "hiding", or a Zotino role), for beams the role, and the photon port it belongs to.
     """
 
     node: str
     what: str
     role: str = ""
+    port: str = ""
 
 
-def find(port: str) -> Wire | None:
-    """Return where a port leads; None for a spare channel."""
-    for node in NODES:
-        if not port.startswith(f"{node}_"):
-            continue
-        rest = port.removeprefix(f"{node}_")
-        if rest in ("mot_coil", "mw_switch", "shutter", *OF_AN_ARRAY):
-            return Wire(node, rest)
-        if rest.startswith("zotino/"):
-            what = ZOTINO.get(int(rest.removeprefix("zotino/")))
-            return Wire(node, what) if what else None
-        kind, _, role = rest.partition("_")
-        if kind in ("sw", "dds") and role in ROLES:
-            return Wire(node, "switch" if kind == "sw" else "dds", role)
+def find(signal: str, topology: Topology) -> Wire | None:
+    """Return where a signal leads; None for a spare channel."""
+    for node in sorted(topology.nodes, key=lambda spec: -len(spec.name)):
+        if signal.startswith(f"{node.name}_"):
+            return _of_node(node, signal.removeprefix(f"{node.name}_"))
     return None
 
 
-def effect(node: Node, link: Link, wire: Wire, kind: str) -> tuple[float, Callable[[int, Any], None]]:
+def _of_node(node: NodeSpec, rest: str) -> Wire | None:
+    roles: tuple[str, ...] = ROLES
+    port = node.ports[0].name
+    for other in sorted(node.ports[1:], key=lambda spec: -len(spec.name)):
+        if rest.startswith(f"{other.name}_"):
+            port, roles, rest = other.name, PORT_ROLES, rest.removeprefix(f"{other.name}_")
+            break
+    if rest in ("mot_coil", "mw_switch", "shutter", *OF_AN_ARRAY) and roles is ROLES:
+        return Wire(node.name, rest)
+    if rest.startswith("zotino/"):
+        what = ZOTINO.get(int(rest.removeprefix("zotino/")))
+        return Wire(node.name, what, port=port) if what and (roles is ROLES or what in _OF_A_PORT) else None
+    kind, _, role = rest.partition("_")
+    if kind in ("sw", "dds") and role in roles:
+        return Wire(node.name, "switch" if kind == "sw" else "dds", role, port)
+    return None
+
+
+def effect(node: Node, network: Network, wire: Wire, kind: str) -> tuple[float, Callable[[int, Any], None]]:
     """Return how long (s) a signal on this wire takes to act, and what it does then."""
-    index = NODES.index(wire.node)
+    settled = network.settle
     if wire.what in ("switch", "dds"):
-        return node.truth.aom.latency_s, _beam(node, link, index, wire)
+        return node.truth.aom.latency_s, _beam(node.ports[wire.port], network, wire)
     if wire.what == "mot_coil":
         return 0.0, lambda _t, level: setattr(node, "mot_coil", bool(level))
     if wire.what == "mw_switch":
@@ -58,14 +72,15 @@ def effect(node: Node, link: Link, wire: Wire, kind: str) -> tuple[float, Callab
     if wire.what in OF_AN_ARRAY:
         return 0.0, lambda t, level: _array(node, wire.what, t, bool(level))
     if wire.what == "shutter":
-        return node.truth.shutter_s, lambda t, level: _shutter(node, link, index, t, bool(level))
+        return node.truth.shutter_s, lambda t, level: _shutter(node, network, t, bool(level))
     if wire.what in _SHIMS:
-        return 0.0, lambda _t, volts: _settled(link, node.set_field, _SHIMS.index(wire.what), volts)
+        return 0.0, lambda _t, volts: _after(settled, node.set_field, _SHIMS.index(wire.what), volts)
     if wire.what in _PADDLES:
-        return 0.0, lambda _t, volts: _settled(link, node.set_paddle, _PADDLES.index(wire.what), volts)
+        port = node.ports[wire.port]
+        return 0.0, lambda _t, volts: _after(settled, port.set_paddle, _PADDLES.index(wire.what), volts)
     if wire.what == "trap":
-        return 0.0, lambda _t, volts: _settled(link, node.set_trap, volts)
-    return 0.0, lambda _t, volts: _settled(link, setattr, node, "piezo_v", volts)
+        return 0.0, lambda _t, volts: _after(settled, node.set_trap, volts)
+    return 0.0, lambda _t, volts: _after(settled, node.ports[wire.port].set_piezo, volts)
 
 
 def _array(node: Node, what: str, t_mu: int, level: bool) -> None:
@@ -79,8 +94,8 @@ def _array(node: Node, what: str, t_mu: int, level: bool) -> None:
         tweezers.trigger(t_mu) if what == "awg_trigger" else tweezers.camera.trigger(t_mu)
 
 
-def _beam(node: Node, link: Link, index: int, wire: Wire) -> Callable[[int, Any], None]:
-    beam = node.beams[wire.role]
+def _beam(port: PhotonPort, network: Network, wire: Wire) -> Callable[[int, Any], None]:
+    beam = port.beams[wire.role]
 
     def act(t_mu: int, value: int | Tone) -> None:
         before = beam.power
@@ -89,28 +104,29 @@ def _beam(node: Node, link: Link, index: int, wire: Wire) -> Callable[[int, Any]
         else:
             beam.set_switch(bool(value))
         if wire.role == "excitation":
-            _excitation(node, link, index, t_mu, before)
+            _excitation(port, network, t_mu, before)
 
     return act
 
 
-def _shutter(node: Node, link: Link, index: int, t_mu: int, is_open: bool) -> None:
-    before = node.beams["excitation"].power
-    for beam in node.beams.values():
+def _shutter(node: Node, network: Network, t_mu: int, is_open: bool) -> None:
+    before = [port.beams["excitation"].power for port in node.ports.values()]
+    for beam in node.every_beam:
         beam.set_shutter(is_open)
-    _excitation(node, link, index, t_mu, before)
+    for port, power in zip(node.ports.values(), before, strict=True):
+        _excitation(port, network, t_mu, power)
 
 
-def _excitation(node: Node, link: Link, index: int, t_mu: int, before: float) -> None:
+def _excitation(port: PhotonPort, network: Network, t_mu: int, before: float) -> None:
     """Edges of the excitation light delimit pulses."""
-    lit = node.beams["excitation"].power > 0
+    lit = port.beams["excitation"].power > 0
     if lit and before == 0:
-        node.pulse_start_mu = t_mu
-    elif not lit and before > 0 and node.pulse_start_mu is not None:
-        link.emit(index, node.pulse_start_mu, t_mu)
-        node.pulse_start_mu = None
+        port.pulse_start_mu = t_mu
+    elif not lit and before > 0 and port.pulse_start_mu is not None:
+        network.emit(port, port.pulse_start_mu, t_mu)
+        port.pulse_start_mu = None
 
 
-def _settled(link: Link, act: Callable[..., None], *arguments: Any) -> None:
-    link.settle()
+def _after(settle: Callable[[], None], act: Callable[..., None], *arguments: Any) -> None:
+    settle()
     act(*arguments)

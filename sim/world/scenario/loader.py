@@ -1,33 +1,37 @@
-"""A scenario: the hidden truth of a simulated lab, read from TOML into frozen parameters.
+"""Scenario files: the hidden truth of a simulated lab, read from TOML into frozen parameters.
 
-`[nodes]` holds what the nodes share, `[alice]` and `[bob]` what differs; `[midpoint]` and `[wiring]` the rest; `extends
-= "default"` starts from another shipped scenario, a table with a `kind` of its own replaces the one it extends. A field
-`x_rad_s` may be given as `x_over_2pi_hz`. Whatever is unknown, missing or out of range is refused with its path.
-Drivers, experiments and analysis never read this.
+`[nodes]` holds what the nodes share, `[node.NAME]` what differs, `[channel."NODE.PORT"]` what is a port's own (`port`,
+`excitation`, `fibre`, `polarisation`, and its site `row`, `column` in the array); `[stations]` what the stations share,
+`[station.NAME]` what differs; which there are is the lab's to say (`atomlink.topology`). `[NAME]` of a node or station
+is read, too. `extends = "default"` starts from another shipped scenario, a table with a `kind` of its own replaces the
+one it extends. A field `x_rad_s` may be given as `x_over_2pi_hz`. Whatever is unknown, missing or out of range is
+refused with its path. Drivers, experiments and analysis never read this.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-import math
 import tomllib
-import types
 import typing
 from pathlib import Path
 from typing import Any
 
 from atomlink.errors import ScenarioError, brief
+from atomlink.topology import NodeSpec, StationSpec, Topology, pair
 from sim.physics.detector import Detector
-from sim.world.ports import KINDS
+from sim.world.ports import KINDS, Port
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
+from sim.world.scenario.build import build, unknown
 from sim.world.scenario.drifts import PROCESSES, DriftTable
-from sim.world.scenario.paths import DETECTORS, NODES, ROLES, read
+from sim.world.scenario.paths import PORT_ROLES, ROLES, read
 from sim.world.scenario.toml_tables import check_nesting, merged, take_table
-from sim.world.scenario.truth import MidpointTruth, NodeTruth, Scenario
+from sim.world.scenario.truth import NodeTruth, PortTruth, Scenario, StationTruth
 
+NODES = ("alice", "bob")
+DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 FOLDER = Path(__file__).parents[2] / "scenarios"
-_KINDS: dict[Any, str] = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
+# The lab of whoever opens a world without a device_db.
+PAIR = pair(NODES, tuple(f"snspd_{role}" for role in DETECTORS), "entangler")
 
 
 def scenario_names() -> list[str]:
@@ -35,10 +39,12 @@ def scenario_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load_scenario(name_or_path: str) -> Scenario:
-    """Read a shipped scenario by name, or a file by path; ScenarioError names what is wrong in it."""
+def load_scenario(name_or_path: str, topology: Topology | None = None) -> Scenario:
+    """Read a shipped scenario by name, or a file by path, for the lab that a topology describes; without one for the
+    two nodes of `PAIR`. ScenarioError names what is wrong in it.
+    """
     path, table = _read(name_or_path)
-    return _scenario(path.stem, table)
+    return _scenario(path.stem, table, PAIR if topology is None else topology)
 
 
 def _read(name_or_path: str) -> tuple[Path, dict[str, Any]]:
@@ -62,25 +68,66 @@ def _read(name_or_path: str) -> tuple[Path, dict[str, Any]]:
     return path, merged(_read(base)[1], table) if base else table
 
 
-def _scenario(name: str, table: dict[str, Any]) -> Scenario:
-    shared = take_table(table, "nodes", "nodes")
-    for node in NODES:
-        table[node] = _node(merged(shared, take_table(table, node, node)), node)
-    midpoint = take_table(table, "midpoint", "midpoint")
-    detector, each = (take_table(midpoint, key, f"midpoint.{key}") for key in ("detector", "detectors"))
-    unknown = set(each) - set(DETECTORS)
-    if unknown:
-        raise ScenarioError(
-            f"midpoint.detectors.{unknown.pop()} does not exist; it must be one of {', '.join(DETECTORS)}."
-        )
-    where = [(key, f"midpoint.detectors.{key}") for key in DETECTORS]
-    midpoint["detectors"] = tuple(
-        _build(Detector, merged(detector, take_table(each, key, path)), path) for key, path in where
-    )
-    table["midpoint"] = _build(MidpointTruth, midpoint, "midpoint")
+def _scenario(name: str, table: dict[str, Any], topology: Topology) -> Scenario:
+    tables = _Tables(table, topology)
+    nodes = tuple(_node(tables, spec) for spec in topology.nodes)
+    stations = tuple(_station(tables, spec) for spec in topology.stations)
+    tables.refuse_the_rest()
+    table["topology"], table["nodes"], table["stations"] = topology, nodes, stations
     table["drift"] = _drifts(table.get("drift", []))
-    table["entangler_outputs"] = _entangler_outputs(take_table(table, "wiring", "wiring"))
-    return _with_known_drifts(typing.cast(Scenario, _build(Scenario, {"name": name, **table}, "")))
+    table["entangler_outputs"] = entangler_outputs(take_table(table, "wiring", "wiring"), topology)
+    return _with_known_drifts(typing.cast(Scenario, build(Scenario, {"name": name, **table}, "")))
+
+
+class _Tables:
+    """What a file says of nodes, stations and channels: shared tables, and those of one name over them."""
+
+    def __init__(self, table: dict[str, Any], topology: Topology) -> None:
+        self._rest, self._topology = table, topology
+        self._shared = {what: take_table(table, what, what) for what in ("nodes", "stations")}
+        self._own = {what: take_table(table, what, what) for what in ("node", "station", "channel")}
+
+    def of(self, what: str, name: str) -> dict[str, Any]:
+        """Take what is said of the "node" or "station" `name`: [node.NAME], and, as older files have it, [NAME]."""
+        own = take_table(self._own[what], name, f"{what}.{name}")
+        return merged(merged(self._shared[f"{what}s"], take_table(self._rest, name, name)), own)
+
+    def channel(self, port: str) -> dict[str, Any]:
+        """Take what is said of the way behind a port ("node.port")."""
+        return take_table(self._own["channel"], port, f'channel."{port}"')
+
+    def refuse_the_rest(self) -> None:
+        """Refuse tables of names that the lab does not have."""
+        topology = self._topology
+        names = {"node": topology.node_names, "station": tuple(spec.name for spec in topology.stations),
+                 "channel": topology.ports}  # fmt: skip
+        for what, left in self._own.items():
+            for name in left:
+                raise ScenarioError(f"[{what}.{name}] is of no {what} of this lab; it must be one of "
+                                    f"{', '.join(names[what]) or '(there is none)'}: rename the table, or take it out.")
+        known = ("name", "description", "species", "wiring", "drift", "drift_step_s")
+        for name, value in self._rest.items():
+            if isinstance(value, dict) and name not in known:
+                near = difflib.get_close_matches(name, [*names["node"], *names["station"], *known], 1)
+                raise ScenarioError(
+                    f"[{name}] is no node or station of this lab and no table of a scenario; "
+                    + (f"did you mean {near[0]!r}?" if near else f"nodes are {', '.join(names['node'])}, stations "
+                       f"{', '.join(names['station']) or '(none)'}; [nodes] and [stations] hold what they share.")
+                )  # fmt: skip
+
+
+def _station(tables: _Tables, spec: StationSpec) -> StationTruth:
+    table, name = tables.of("station", spec.name), spec.name
+    detector, each = (take_table(table, key, f"{name}.{key}") for key in ("detector", "detectors"))
+    unknown_role = set(each) - set(spec.roles)
+    if unknown_role:
+        raise ScenarioError(
+            f"{name}.detectors.{unknown_role.pop()} does not exist; it must be one of {', '.join(spec.roles)}."
+        )
+    where = [(role, f"{name}.detectors.{role}") for role in spec.roles]
+    table["detectors"] = tuple(build(Detector, merged(detector, take_table(each, role, path)), path)
+                               for role, path in where)  # fmt: skip
+    return typing.cast(StationTruth, build(StationTruth, {**table, "roles": spec.roles}, name))
 
 
 def _with_known_drifts(scenario: Scenario) -> Scenario:
@@ -93,13 +140,23 @@ def _with_known_drifts(scenario: Scenario) -> Scenario:
     return scenario
 
 
-def _entangler_outputs(wiring: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """Return which beams each output of the entangler switches."""
+def entangler_outputs(wiring: dict[str, Any], topology: Topology) -> tuple[tuple[tuple[str, ...], ...], ...]:
+    """Return which beams each output of each station's gateware switches.
+
+    As the driver has it: output 0 the pumping light of all nodes at the station, then one for each input's excitation
+    light, the rest spare. `entangler_outputs` of a file says otherwise for a lab of one station.
+    """
     if wiring.keys() - {"entangler_outputs"}:
         name = next(iter(wiring.keys() - {"entangler_outputs"}))
-        raise _unknown(f"wiring.{name}", name, wiring[name], {"entangler_outputs": tuple})
-    known = [f"{node}.{role}" for node in NODES for role in ROLES]
-    outputs = wiring.get("entangler_outputs", [])
+        raise unknown(f"wiring.{name}", name, wiring[name], {"entangler_outputs": tuple})
+    if "entangler_outputs" not in wiring:
+        return tuple(_usual_outputs(topology, station) for station in topology.stations)
+    known = [f"{node}.{role}" for node in topology.node_names for role in ROLES]
+    known += [f"{port}.{role}" for port in topology.ports for role in PORT_ROLES]
+    outputs = wiring["entangler_outputs"]
+    if len(topology.stations) != 1:
+        raise ScenarioError(f"wiring.entangler_outputs is for one station, but the lab has {len(topology.stations)}: "
+                            "take it out.")
     if not isinstance(outputs, list) or not all(isinstance(beams, list) for beams in outputs):
         raise ScenarioError(f"wiring.entangler_outputs is {brief(outputs)}, but must be a list of lists of beams.")
     for k, beams in enumerate(outputs):
@@ -108,19 +165,51 @@ def _entangler_outputs(wiring: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
                 raise ScenarioError(
                     f"wiring.entangler_outputs.{k} holds {beam!r}, but a beam must be one of {', '.join(known)}."
                 )
-    return tuple(tuple(beams) for beams in outputs)
+    return (tuple(tuple(beams) for beams in outputs),)
 
 
-def _node(table: dict[str, Any], path: str) -> NodeTruth:
+def _usual_outputs(topology: Topology, station: StationSpec) -> tuple[tuple[str, ...], ...]:
+    ports = [topology.reaches(station.name, end) for end in station.inputs]
+    pumping = tuple(f"{port}.{role}" for keys in ports for port in keys for role in ("pumping", "repump"))
+    return pumping, *(tuple(f"{port}.excitation" for port in keys) for keys in ports), ()
+
+
+def _node(tables: _Tables, spec: NodeSpec) -> NodeTruth:
+    table, path = tables.of("node", spec.name), spec.name
+    for key in ("array", "rydberg"):
+        if key in table:
+            table[key] = take_table(table, key, f"{path}.{key}")
+    first, *others = (tables.channel(port.key) for port in spec.ports)
+    of_a_port = ("port", "excitation", "fibre", "polarisation")
+    shared: dict[str, Any] = {key: table[key] for key in of_a_port if key in table}
+    table["more_ports"] = tuple(
+        _port(merged(shared, own), port.name, k, f"{path}.{port.name}", "array" in table)
+        for k, (own, port) in enumerate(zip(others, spec.ports[1:], strict=True), start=1)
+    )
+    place = {f"port_{axis}": first.pop(axis) for axis in ("row", "column") if axis in first}
+    table = merged(table, first)
+    if place:
+        table["array"] = merged(table.get("array", {}), place)
+    table["port"] = _port_of_a_kind(table, path)
+    for key, kind_of in (("array", ArrayTruth), ("rydberg", RydbergTruth)):
+        if key in table:
+            table[key] = build(kind_of, table[key], f"{path}.{key}")
+    return typing.cast(NodeTruth, build(NodeTruth, table, path))
+
+
+def _port(table: dict[str, Any], name: str, number: int, path: str, in_array: bool) -> PortTruth:
+    """Build a port beyond a node's first; without an array each has a tweezer of its own."""
+    table["port"] = _port_of_a_kind(table, path)
+    place = {} if in_array else {"column": number}
+    return typing.cast(PortTruth, build(PortTruth, {"polarisation": {}, **place, **table, "name": name}, path))
+
+
+def _port_of_a_kind(table: dict[str, Any], path: str) -> Port:
     port = take_table(table, "port", f"{path}.port")
     kind = port.pop("kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
         raise ScenarioError(f"{path}.port.kind is {brief(kind)}, but must be one of {', '.join(KINDS)}.")
-    table["port"] = _build(KINDS[kind], port, f"{path}.port")
-    for key, kind_of in (("array", ArrayTruth), ("rydberg", RydbergTruth)):
-        if key in table:
-            table[key] = _build(kind_of, take_table(table, key, f"{path}.{key}"), f"{path}.{key}")
-    return typing.cast(NodeTruth, _build(NodeTruth, table, path))
+    return typing.cast(Port, build(KINDS[kind], port, f"{path}.port"))
 
 
 def _drifts(tables: Any) -> tuple[DriftTable, ...]:
@@ -136,70 +225,7 @@ def _drift(table: dict[str, Any], where: str) -> DriftTable:
     if not isinstance(process, str) or process not in PROCESSES:
         raise ScenarioError(f"{where}.process is {brief(process)}, but must be one of {', '.join(PROCESSES)}.")
     own: dict[str, Any] = {key: rest.pop(key) for key in ("path", "mode", "source") if key in rest}
-    own["process"] = _build(PROCESSES[process], rest, where)
-    return typing.cast(DriftTable, _build(DriftTable, own, where))
+    own["process"] = build(PROCESSES[process], rest, where)
+    return typing.cast(DriftTable, build(DriftTable, own, where))
 
 
-def _build(cls: type, table: dict[str, Any], path: str) -> Any:
-    """Build a frozen dataclass from a table, nested ones too; refuse what it does not know and name what is missing."""
-    hints = typing.get_type_hints(cls)
-    values = {}
-    for key, value in table.items():
-        key, value = _angular(key, value, hints)
-        where = f"{path}.{key}" if path else key
-        if key not in hints:
-            raise _unknown(where, key, value, hints)
-        values[key] = _value(hints[key], value, where)
-    for item in dataclasses.fields(cls):
-        if (
-            item.name not in values
-            and item.default is dataclasses.MISSING
-            and item.default_factory is dataclasses.MISSING
-        ):
-            raise ScenarioError(
-                f"{path + '.' if path else ''}{item.name} is missing; it must be given in the scenario."
-            )
-    try:
-        return cls(**values)
-    except ScenarioError as error:
-        given = [f"{key} = {value!r}" for key, value in table.items()
-                 if key.endswith("_over_2pi_hz") and f".{_angular(key, value, hints)[0]} is " in str(error)]
-        note = f" It was given as {given[0]}." if given else ""
-        raise ScenarioError((f"{path}: " if path else "") + str(error) + note) from None
-
-
-def _unknown(where: str, key: str, value: Any, hints: dict[str, Any]) -> ScenarioError:
-    """Tell that a field does not exist, and which ones do: a wrong unit is a wrong name."""
-    known = [*hints, *(f"{name.removesuffix('_rad_s')}_over_2pi_hz" for name in hints if name.endswith("_rad_s"))]
-    near = difflib.get_close_matches(key, known, 1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"it must be one of {', '.join(known)}."
-    return ScenarioError(f"{where} does not exist in a scenario (its value is {brief(value)}); {remedy}")
-
-
-def _angular(key: str, value: Any, hints: dict[str, Any]) -> tuple[str, Any]:
-    angular = key.removesuffix("_over_2pi_hz") + "_rad_s"
-    if not key.endswith("_over_2pi_hz") or angular not in hints:
-        return key, value
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return angular, 2 * math.pi * value if number else value  # what is no number is refused with the other fields
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """Return a value as its field holds it; refuse one that is of another kind."""
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _build(typing.cast(type, hint), value, where)
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if hint in _KINDS:
-        if type(value) is not hint:
-            raise ScenarioError(f"{where} is {brief(value)}, but must be {_KINDS[hint]}.")
-        return value
-    if isinstance(value, list) and not dataclasses.is_dataclass(hint) and not isinstance(hint, types.UnionType):
-        return tuple(float(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in value)
-    if typing.get_origin(hint) is tuple and not isinstance(value, tuple):
-        raise ScenarioError(f"{where} is {brief(value)}, but must be a list.")
-    if dataclasses.is_dataclass(hint) and not isinstance(value, typing.cast(type, hint)):
-        raise ScenarioError(f"{where} is {brief(value)}, but must be a table of fields.")
-    if isinstance(hint, types.UnionType) and not isinstance(value, typing.get_args(hint)):
-        raise ScenarioError(f"{where} is {brief(value)}, but must be a table of fields.")
-    return value

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from atomlink.errors import ScenarioError
 from sim.world.scenario import paths
-from sim.world.scenario.paths import NODES, read, write
+from sim.world.scenario.paths import read, write
 from sim.world.scenario.truth import Scenario
 
 Effect = Callable[[float, float], float]
@@ -59,7 +59,7 @@ class Quantities:
         An effect must not ask for quantities: it knows the value it is given, the time, and its owner's set points.
         """
         read(self._base, path)
-        if any(path == f"{node}.{fixed}" for node in NODES for fixed in _FIXED):
+        if path.partition(".")[2] in _FIXED:
             raise ScenarioError(f"{path} is fixed when the lab is built and cannot change: leave it out of drifts.")
         acting = self._effects.setdefault(path, [])
         acting.append((owner, effect))

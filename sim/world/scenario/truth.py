@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from atomlink.errors import ScenarioError
+from atomlink.topology import Topology
 from sim.physics.aom import Aom
 from sim.physics.detector import Detector
 from sim.physics.fibre import Fibre
@@ -20,7 +22,6 @@ from sim.physics.validate import require
 from sim.world.ports import Port
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.drifts import DriftTable
-from sim.world.scenario.paths import NODES
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,25 @@ class Polarisation:
 
 
 @dataclass(frozen=True)
+class PortTruth:
+    """One photon port: what it is, the light that excites the atom there, the fibre behind it with what that does to
+    polarisation, and its site in the node's array.
+    """
+
+    name: str
+    port: Port
+    excitation: Excitation
+    fibre: Fibre
+    polarisation: Polarisation
+    row: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True)
 class NodeTruth:
-    """Everything that is true of one node."""
+    """Everything that is true of one node. `port`, `excitation`, `fibre`, `polarisation` are those of its first port,
+    `more_ports` the others; `crosstalk`: the part of one port's light that falls on the atoms of the others.
+    """
 
     trap: Trap
     atom: Atom
@@ -148,24 +166,52 @@ class NodeTruth:
     polarisation: Polarisation = field(default_factory=Polarisation)
     array: ArrayTruth | None = None
     rydberg: RydbergTruth | None = None
+    crosstalk: float = 0.0
+    more_ports: tuple[PortTruth, ...] = ()
 
     def __post_init__(self) -> None:
         require(self, "shutter_s", 0, 1)
+        require(self, "crosstalk", 0, 1)
+        rows, columns = self.shape
+        for port in self.more_ports:
+            if not (0 <= port.row < rows and 0 <= port.column < columns):
+                raise ScenarioError(f"port {port.name!r} is at ({port.row!r}, {port.column!r}), but must be a site of "
+                                    f"the array of {rows} x {columns}: give `row` and `column` in its channel.")
+        if len(set(self.sites)) < len(self.sites):
+            raise ScenarioError("two ports are at one site, but each must have its own: give `row` and `column` in "
+                                "their channels.")
         if self.rydberg is not None and self.array is None:
             raise ScenarioError("rydberg is given, but there is no array: this light acts on neighbours in an array.")
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return (rows, columns) of the tweezers: those of the array, or one at each port."""
+        return (1, 1 + len(self.more_ports)) if self.array is None else (self.array.rows, self.array.columns)
+
+    @property
+    def ports(self) -> tuple[PortTruth, ...]:
+        """Return all ports, in the topology's order."""
+        place = (0, 0) if self.array is None else (self.array.port_row, self.array.port_column)
+        return (PortTruth("", self.port, self.excitation, self.fibre, self.polarisation, *place), *self.more_ports)
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """Return each port's site, an index in order of row, then column."""
+        return tuple(port.row * self.shape[1] + port.column for port in self.ports)
+
 
 @dataclass(frozen=True)
-class MidpointTruth:
-    """Beam splitter and detectors. `overlap` |<m_A|m_B>|^2 of the spatial modes, `detuning_rad_s` rms frequency
-    difference of the photons, `probe_hz` photons per second that a calibration laser sends to each detector while it
-    is switched on.
+class StationTruth:
+    """Beam splitter and detectors of one station, in the order of its pattern's bits. `overlap` |<m_A|m_B>|^2 of the
+    spatial modes, `detuning_rad_s` rms frequency difference of the photons, `probe_hz` photons per second that a
+    calibration laser sends to each detector while it is switched on; `roles` the detectors' names.
     """
 
     transmission: float
     overlap: float
     detuning_rad_s: float
-    detectors: tuple[Detector, Detector, Detector, Detector]
+    detectors: tuple[Detector, ...]
+    roles: tuple[str, ...]
     probe_hz: float = 0.0
 
     def __post_init__(self) -> None:
@@ -177,28 +223,40 @@ class MidpointTruth:
 
 @dataclass(frozen=True)
 class Scenario:
-    """The truth of the lab. `entangler_outputs[k]`: the beams ("node.role") that output k of the entangler switches;
-    `drift` what changes by itself, every `drift_step_s` of lab time.
+    """The truth of a lab, for the nodes and stations of one topology, in its order. `entangler_outputs[k][j]`: the
+    beams ("node.role", "node.port.role") that output j of station k's gateware switches; `drift` what changes by
+    itself, every `drift_step_s` of lab time.
     """
 
     name: str
     description: str
     species: str
-    alice: NodeTruth
-    bob: NodeTruth
-    midpoint: MidpointTruth
-    entangler_outputs: tuple[tuple[str, ...], ...]
+    topology: Topology
+    nodes: tuple[NodeTruth, ...]
+    stations: tuple[StationTruth, ...]
+    entangler_outputs: tuple[tuple[tuple[str, ...], ...], ...]
     drift: tuple[DriftTable, ...] = ()
     drift_step_s: float = 1.0
 
     def __post_init__(self) -> None:
         species(self.species)
-        for name in NODES:
-            light = self.node(name).rydberg
-            if light is not None:
-                rydberg_state(self.species, light.n)
+        for node in self.nodes:
+            if node.rydberg is not None:
+                rydberg_state(self.species, node.rydberg.n)
         require(self, "drift_step_s", 1e-3, 86400)
 
     def node(self, name: str) -> NodeTruth:
-        """Return one node's truth."""
-        return self.alice if name == "alice" else self.bob
+        """Return one node's truth; UsageError if the lab has none of that name."""
+        return self.nodes[self.topology.nodes.index(self.topology.node(name))]
+
+    def station(self, name: str) -> StationTruth:
+        """Return one station's truth; UsageError if the lab has none of that name."""
+        return self.stations[self.topology.stations.index(self.topology.station(name))]
+
+    def changed(self, **truths: NodeTruth | StationTruth) -> Scenario:
+        """Return a scenario with other truths of some nodes and stations, by name."""
+        names = *self.topology.node_names, *(spec.name for spec in self.topology.stations)
+        parts: list[Any] = [*self.nodes, *self.stations]
+        found = [truths.get(name, part) for name, part in zip(names, parts, strict=True)]
+        n = len(self.nodes)
+        return replace(self, nodes=tuple(found[:n]), stations=tuple(found[n:]))

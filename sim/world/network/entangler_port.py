@@ -1,0 +1,84 @@
+"""The cables of the heralding gateware: which beams its outputs switch, and the station whose detectors it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from atomlink.signals import Cycle, CycleResult
+from sim.world.network.cycles import Outputs
+from sim.world.network.station import Station
+from sim.world.network.stretch import Stretch, play
+from sim.world.scenario.truth import Scenario
+
+
+class Clock(Protocol):
+    """What of the world repeated cycles need: time, and what acts on the way."""
+
+    def advance(self, t_mu: int) -> None:
+        """Let lab time reach t_mu."""
+
+    def next_effect_mu(self) -> int | None:
+        """Return when the next signal that is on its way acts."""
+
+    def carry_out(self, t_mu: int) -> None:
+        """Let every signal act that is due by t_mu."""
+
+    def light_may_be_on(self) -> None:
+        """Look at light and atoms afresh."""
+
+
+class EntanglerPort:
+    """The gateware of one station."""
+
+    def __init__(self, clock: Clock, station: Station, outputs: Outputs) -> None:
+        self._clock, self.station, self.outputs = clock, station, outputs
+
+    def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
+        """Repeat a cycle between two times until a pattern matches."""
+        return run_together(self._clock, t_start_mu, t_end_mu, {self: cycle})[self]
+
+
+def run_together(clock: Clock, t_start_mu: int, t_end_mu: int,
+                 cycles: Mapping[EntanglerPort, Cycle]) -> dict[EntanglerPort, CycleResult]:  # fmt: skip
+    """Repeat the cycles of several stations side by side until the first herald of any, or to the end.
+
+    Light that changes on the way does so between cycles; what falls due within a cycle acts before it. Each result
+    ends with its own station's last whole cycle; a next call goes on from there.
+    """
+    none = CycleResult(0, 0, (-1, -1, -1, -1), t_start_mu, 0)
+    results = dict.fromkeys(cycles, none)
+    left = list(cycles)
+    while True:
+        left = [port for port in left if results[port].t_end_mu + cycles[port].length_mu <= t_end_mu]
+        if not left:
+            return results
+        first = min(left, key=lambda port: results[port].t_end_mu)
+        start_mu = results[first].t_end_mu
+        clock.advance(start_mu)
+        due = clock.next_effect_mu()
+        if due is not None and due < start_mu + cycles[first].length_mu:
+            clock.carry_out(due)
+            continue
+        stop_mu = t_end_mu if due is None else min(t_end_mu, due)
+        clock.light_may_be_on()
+        stretches = {port: Stretch(port.station, results[port].t_end_mu, stop_mu, cycles[port], port.outputs)
+                     for port in left}  # fmt: skip
+        play(list(stretches.values()))
+        for port, stretch in stretches.items():
+            found, n = stretch.close(), results[port].cycles + stretch.done
+            results[port] = found._replace(cycles=n, triggers=n)
+        if any(results[port].pattern for port in left):
+            return results
+
+
+def outputs_of(scenario: Scenario, number: int) -> Outputs:
+    """Return the beams (port, role) that each output of a station's gateware switches, from "node[.port].role"."""
+    found = []
+    for beams in scenario.entangler_outputs[number]:
+        lines = set()
+        for beam in beams:
+            where, _, role = beam.rpartition(".")
+            lines.add((where if "." in where else scenario.topology.node(where).ports[0].key, role))
+        found.append(frozenset(lines))
+    return tuple(found)

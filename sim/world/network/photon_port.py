@@ -1,0 +1,158 @@
+"""One photon port of a node as a station sees it: the atom before it, its photon and its way, what an attempt does."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from sim.physics.aom import envelope
+from sim.physics.emission import Emission
+from sim.physics.fibre import delay_s, jones, transmission
+from sim.physics.interference import Arm, Complexes, Floats
+from sim.physics.pumping import generator, transition
+from sim.world.atoms.labels import ABSENT, CHAIN, F1
+from sim.world.atoms.light import LitAtoms, PortLight
+from sim.world.atoms.states import Handle, Part
+from sim.world.network.node_cycle import NodeCycle
+from sim.world.ports import Port
+from sim.world.scenario.truth import PortTruth
+
+_EMPTYING_S = (
+    1.2e-6  # the wavepacket is followed this long after the pulse: 15 cavity lifetimes and more in every scenario
+)
+_GRID_S = 1e-9
+
+
+class PhotonPort:
+    """A port (`key`: "node.port") of a node: a site of its register, the light on it, the fibre behind it."""
+
+    def __init__(self, key: str, node: LitAtoms, truth: PortTruth, light: PortLight) -> None:
+        self.key, self.node, self.register, self.site = key, node, node.register, light.site
+        self.truth, self.light, self.beams = truth, light, light.beams
+        self.piezo_v, self.paddle_v = 0.0, (0.0, 0.0)
+        self.flight_s = delay_s(truth.fibre)
+        self.epoch = 0  # counts the truths
+        self.pulse_start_mu: int | None = None  # while excitation light is on
+        self.emission = lru_cache(maxsize=64)(self._emission)
+
+    def set_piezo(self, volts: float) -> None:
+        """Set the cavity's piezo."""
+        self.piezo_v = volts
+
+    def set_paddle(self, index: int, volts: float) -> None:
+        """Set the polarisation compensator's rotator (0) or retarder (1)."""
+        self.paddle_v = (volts, self.paddle_v[1]) if index == 0 else (self.paddle_v[0], volts)
+        self.epoch += 1
+
+    def apply(self, truth: PortTruth, aom_changed: bool) -> None:
+        """Live by another truth from now on, of the port or of its node."""
+        old, self.truth = self.truth, truth
+        self.epoch, self.flight_s = self.epoch + 1, delay_s(truth.fibre)
+        if aom_changed or (truth.excitation, truth.port) != (old.excitation, old.port):
+            self.emission.cache_clear()
+
+    # -- the atom in front of it ---------------------------------------------------------------------------------------
+
+    @property
+    def label(self) -> int:
+        """Its label, ABSENT where there is none."""
+        return self.register.label.item(self.site)
+
+    @label.setter
+    def label(self, label: int) -> None:
+        self.register.label[self.site] = label
+
+    def chain_label(self) -> int:
+        """Return the label as the attempt's chain counts it."""
+        return self.register.chain_label(self.site)
+
+    def cycles_until_loss(self, rise_k: float) -> int | None:
+        """Draw after how many steps of heating by rise_k the atom leaves; None if it stays for good."""
+        return self.register.cycles_until_loss(self.site, rise_k)
+
+    def excited(self, end: int) -> None:
+        """An excitation has left the atom with this label, and warmer."""
+        self.label = end
+        self.register.heat(self.site, self.node.truth.atom.emission_heating_k)
+
+    def move(self, label: int, lost: bool = False) -> None:
+        """Attempts have left the atom, if there is one, with this label and outside any quantum state, or took it."""
+        self.register.leave(self.site)
+        if self.label != ABSENT:
+            self.label = label
+        if lost:
+            self.register.lose(self.site)
+
+    def warm(self, rise_k: float) -> None:
+        """Attempts have warmed the atom; whether this lost it was drawn before."""
+        if self.label != ABSENT:
+            self.register.temperature_k[self.site] += rise_k
+
+    def new_part(self, t_mu: float) -> Part:
+        """Draw this shot's noise of a qubit that was made at t_mu."""
+        return self.register.new_part(t_mu)
+
+    def become(self, handle: Handle) -> None:
+        """Make the atom a qubit."""
+        self.register.become(self.site, handle)
+
+    # -- attempts ------------------------------------------------------------------------------------------------------
+
+    @property
+    def statistics(self) -> tuple[object, ...]:
+        """What the statistics of an attempt depend on, besides the pulses: powers, field, cavity."""
+        beams = self.beams
+        return (self.key, beams["excitation"].available, beams["pumping"].available, beams["repump"].available,
+                self.register.larmor_rad_s, self.piezo_v, self.epoch)  # fmt: skip
+
+    def cycle(self, pump: tuple[float, float], length_mu: int, start_s: float, throughput: float) -> NodeCycle:
+        """Return what pumping for `pump` (before, after) seconds and one excitation pulse do; `throughput` fibre end to
+        click. A pulse of length 0 excites nothing.
+        """
+        arm = self.arm(length_mu, start_s)
+        emitted = arm.emission.transferred if length_mu else 0.0
+        truth = self.truth
+        collected = arm.emission.efficiency * truth.port.fibre_coupling * transmission(truth.fibre) * throughput
+        return NodeCycle(self._pumped(pump[0]), self._pumped(pump[1]), emitted, collected if length_mu else 0.0, arm)
+
+    def _pumped(self, t_s: float) -> Floats:
+        """Return the label transitions (4, 4), row-stochastic, of pumping at the beams' available powers for t_s."""
+        out = np.eye(CHAIN)
+        if t_s > 0:
+            beams = self.beams
+            rates = generator(self.node.truth.pumping, beams["repump"].available, beams["pumping"].available)
+            out[F1:, F1:] = transition(rates, t_s).T
+        return out
+
+    # -- the photon and its way ----------------------------------------------------------------------------------------
+
+    def arm(self, length_mu: int, start_s: float) -> Arm:
+        """Return the photon's way to the detectors for an excitation pulse of this length that begins at start_s."""
+        return Arm(
+            self.emission(length_mu, self.beams["excitation"].available, self.piezo_v),
+            start_s + self.flight_s,
+            self._jones(),
+            self.register.larmor_rad_s,
+            self.truth.excitation.jitter_s,
+        )
+
+    def photon(self, length_mu: int, power: float, port: Port) -> Emission:
+        """Integrate the photon of one excitation pulse; t = 0 is the moment its light reaches half its power."""
+        rise, length = self.node.truth.aom.rise_s, length_mu * 1e-9
+        t = np.arange(-3 * rise, length + _EMPTYING_S, _GRID_S)
+        drive = self.truth.excitation
+        rabi = drive.rabi_rad_s * math.sqrt(power) * np.sqrt(np.clip(envelope(t, 0.0, length, rise), 0, None))
+        return port.emit(t, rabi, drive.detuning_rad_s)
+
+    def _emission(self, length_mu: int, power: float, piezo_v: float) -> Emission:
+        moved_rad_s = piezo_v * self.truth.excitation.cavity_rad_s_per_v
+        return self.photon(length_mu, power, self.truth.port.tuned(moved_rad_s))
+
+    def _jones(self) -> Complexes:
+        """Return what the compensator and the fibre behind it do to polarisation."""
+        fibre = self.truth.polarisation
+        turn, phase = self.paddle_v[0] * fibre.turn_rad_per_v, self.paddle_v[1] * fibre.phase_rad_per_v
+        through = jones(fibre.alpha_rad, fibre.beta_rad, fibre.gamma_rad)
+        return through @ jones(phase, turn, 0.0) if turn or phase else through
