@@ -219,17 +219,29 @@ def verdict(fit: Fit, points: Points, relative_error: float = LARGEST_RELATIVE_E
     if not all(math.isfinite(e.value) and math.isfinite(e.error) for e in fit.estimates.values()):
         return "a parameter is not determined by these points; scan a wider range or more points."
     if fit.reduced_chi2 > WORST_REDUCED_CHI2 and fit.p_value < IMPROBABLE:
-        return f"chi2/dof is {fit.reduced_chi2:.1f}, must be below {WORST_REDUCED_CHI2:g}; another law is at work."
-    if fit.p_constant > (NO_SEARCHED_FEATURE if fit.model.searched else NO_FEATURE):
-        return f"nothing seen, a constant fits as well (p = {fit.p_constant:.2g}); take more shots or another range."
+        return (f"chi2/dof is {over(fit.reduced_chi2, WORST_REDUCED_CHI2)}, must be {WORST_REDUCED_CHI2:g} at most; "
+                "another law is at work.")
+    chance = NO_SEARCHED_FEATURE if fit.model.searched else NO_FEATURE
+    if fit.p_constant > chance:
+        searched = " (it was searched for at many frequencies)" if fit.model.searched else ""
+        return (f"nothing sure is seen: a constant looks like this with p = {over(fit.p_constant, chance)}, must be "
+                f"{chance:g} at most{searched}; take more shots or another range.")
     for name in fit.model.located:
         if name in fit.estimates and not low <= fit[name].value <= high:
             return f"{name} {fit[name].value:.6g} lies outside the scanned range {low:.6g} … {high:.6g}; move the scan."
     if key is not None:
         size = high - low if fit.model.key in fit.model.located else abs(key.value)
         if key.error > relative_error * size:
-            return f"{fit.model.key} = {key.number()} is too uncertain; take more shots or a wider range."
+            share = f"{100 * relative_error:g} % of {'the range' if fit.model.key in fit.model.located else 'it'}"
+            return (f"{fit.model.key} = {key.number()} is too uncertain, its error must be {share} at most; take more "
+                    "shots or a wider range.")
     return ""
+
+
+def over(value: float, limit: float) -> str:
+    """Return a value above a limit with the digits that show it to be above."""
+    texts = (f"{value:.{digits}g}" for digits in (2, 3, 4, 6, 9))
+    return next((text for text in texts if float(text) > limit), repr(value))
 
 
 def _minimise(

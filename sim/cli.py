@@ -103,13 +103,16 @@ def _timeline(words: list[str]) -> int:
     parser = run_parser("timeline", "Run an experiment in the simulation, write what happened as a value change dump "
                                      "(VCD), and print slack and time by source line.")  # fmt: skip
     parser.add_argument("--vcd", metavar="OUT.vcd", type=Path, help="where the VCD goes (default: beside the results)")
+    parser.add_argument("--figure", metavar="OUT.png", type=Path, help="draw the pulse diagram of the last shot there "
+                        "(.png, .svg or .pdf)")
     with _prepared(parser, words) as prepared:
         if prepared is None:
             return 0
         run, args = prepared
         from sim.command.timeline import Timeline
 
-        timeline = Timeline(run, None if args.vcd is None else args.vcd.resolve())
+        paths = [None if path is None else path.resolve() for path in (args.vcd, args.figure)]
+        timeline = Timeline(run, *paths)
         try:
             return _execute(run)
         finally:

@@ -186,7 +186,9 @@ def _check_range(name: str, value: float, processor: Any, low: float | None, hig
         allowed = f"{shown(low, processor)} … {shown(high, processor)}"
     else:
         allowed = f">= {shown(low, processor)}" if high is None else f"<= {shown(high, processor)}"
-    raise UsageError(f"argument `{name}` is {shown(value, processor)}, must be in the range {allowed}")
+    given = shown(value, processor)
+    given = repr(float(value)) if given in (shown(end, processor) for end in (low, high) if end is not None) else given
+    raise UsageError(f"argument `{name}` is {given}, must be in the range {allowed}")
 
 
 def shown(value: Any, processor: Any) -> str:

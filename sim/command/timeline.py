@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from atomlink.errors import UsageError
+from sim.command import diagram
 from sim.command.paths import short
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ class WatchedRun(Protocol):
 class Timeline:
     """What `atomlink timeline` sees of a run: it makes the bus, and looks at the world's ports."""
 
-    def __init__(self, run: WatchedRun, vcd: Path | None) -> None:
+    def __init__(self, run: WatchedRun, vcd: Path | None, figure: Path | None = None) -> None:
         from sim.rtio.slack import Ledger, Places
         from sim.rtio.vcd import Changes
 
         self._run, self._path = run, vcd
+        self._figure = None if figure is None else diagram.checked(figure)
+        self._wiring = diagram.Wiring()
         self._file = None if vcd is None else _opened(vcd)
         self._ledger = Ledger(Places(run.file, run.lab.root, ()))
         self._changes = Changes()
@@ -63,6 +66,9 @@ class Timeline:
         if not isinstance(core_row, dict) or core_row.get("module") != "sim.rtio.core":
             raise UsageError("timeline looks into the simulation, but the target is the hardware: set no target")
         packages = {str(row.get("module", "")).split(".")[0] for row in device_db.values() if isinstance(row, dict)}
+        inputs = next((row["arguments"].get("inputs", ()) for row in device_db.values()
+                       if isinstance(row, dict) and row.get("class") == "Entangler"), ())  # fmt: skip
+        self._wiring = diagram.Wiring(inputs=inputs)
         root = self._run.lab.root
         self._ledger.places = Places(self._run.file, root, [root / name for name in packages if name])
 
@@ -70,6 +76,8 @@ class Timeline:
         """Return the world with its ports seen."""
         from sim.rtio.vcd import SeenWorld
 
+        outputs = getattr(getattr(world, "scenario", None), "entangler_outputs", ())
+        self._wiring = replace(self._wiring, outputs=outputs)
         return SeenWorld(world, self._changes)
 
     def bus(self, gateware: Any, costs: Any, ref_multiplier: int) -> Bus:
@@ -95,6 +103,8 @@ class Timeline:
                 print(line)
             if path is not None:
                 self._write(path, self._bus.counter)
+            if self._figure is not None:
+                self._draw(self._figure)
         self._changes.close()
         if self._file is not None:
             self._file.close()
@@ -107,6 +117,14 @@ class Timeline:
         with file:
             n = self._changes.write(file, round(row.get("ref_period", 1e-9) * 1e12), comments, end_mu)
         print(f"VCD: {short(path)} ({n} changes; gtkwave opens it, {_pulseview(end_mu)})")
+
+    def _draw(self, path: Path) -> None:
+        row = self._run.core_row["arguments"]
+        about = {"name": self._run.file.stem, "rid": self._run.rid, **row}
+        ns_per_mu = row.get("ref_period", 1e-9) * 1e9
+        shot = diagram.write(path, self._changes, self._wiring, about, ns_per_mu)
+        since = diagram.duration(shot.start_mu * ns_per_mu)
+        print(f"pulse diagram: {short(path)} (the last shot, from {since} on)")
 
     # The report
 

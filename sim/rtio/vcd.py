@@ -101,6 +101,12 @@ class Changes:
             file.write(f"#{end_mu * factor}\n")
         return written
 
+    def in_order(self) -> Iterator[tuple[int, Variable, float]]:
+        """Yield every change in order of time: (mu, variable, value)."""
+        known = {number: variable for variable, number in self.variables.items()}
+        for t_mu, _, number, value in self._merged():
+            yield t_mu, known[number], float(value.strip("r "))
+
     def close(self) -> None:
         """Remove what lies on disk."""
         for run in self._runs:
@@ -233,13 +239,19 @@ class SeenWorld:
 
 
 class SeenEntangler:
-    """The entangler's port, seen: when it runs, the pattern that ended it, and the clicks of that cycle."""
+    """The entangler's port, seen: when it runs, its last cycle, the pattern that ended it, and the clicks in it.
+
+    A stretch of cycles is asked for in one or several calls; each shows its own last cycle.
+    """
 
     def __init__(self, port: Any, key: str, changes: Changes) -> None:
         self._port, self._changes = port, changes
         self._running = changes.variable(key, "running")
         self._pattern = [changes.variable(key, f"pattern_{i}") for i in range(4)]
         self._clicks = [changes.variable(key, f"input_{i}_click") for i in range(4)]
+        self._outputs = [changes.variable(key, f"output_{i}") for i in range(4)]
+        self._gates = [changes.variable(key, f"input_{i}_gate") for i in range(4)]
+        self._last = changes.variable(key, "last_cycle")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._port, name)
@@ -251,12 +263,21 @@ class SeenEntangler:
         self._show(t_start_mu, 0)
         changes.add(t_start_mu, self._running, "1")
         changes.add(result.t_end_mu, self._running, "0")
+        if result.cycles:
+            self._show_cycle(result.t_end_mu - cycle.length_mu, cycle)
         if result.pattern:
             self._show(result.t_end_mu, result.pattern)
             for t_mu, variable in zip(result.timestamps_mu, self._clicks, strict=True):
                 if t_mu >= 0:
                     _pulse(changes, t_mu, variable)
         return result
+
+    def _show_cycle(self, start_mu: int, cycle: Cycle) -> None:
+        windows = [*zip(self._outputs, cycle.outputs, strict=False), *zip(self._gates, cycle.gates, strict=False)]
+        for variable, window in [*windows, (self._last, (0, cycle.length_mu))]:
+            if window is not None:
+                self._changes.add(start_mu + window[0], variable, "1")
+                self._changes.add(start_mu + window[1], variable, "0")
 
     def _show(self, t_mu: int, pattern: int) -> None:
         for i, variable in enumerate(self._pattern):

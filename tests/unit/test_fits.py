@@ -114,6 +114,11 @@ def test_noise_without_a_feature_is_refused() -> None:
             assert refusal(model, fits.shares(x, rng.binomial(40, 0.5, 20), np.full(20, 40)))
 
 
+@pytest.mark.parametrize(("value", "limit", "text"), [(4.004, 4.0, "4.004"), (9e-4, 1e-5, "0.0009")])
+def test_a_value_is_shown_beyond_the_limit_that_it_exceeds(value: float, limit: float, text: str) -> None:
+    assert fits.over(value, limit) == text and float(text) > limit
+
+
 def test_a_peak_beyond_the_scan_is_refused() -> None:
     x = np.linspace(0, 1, 15)
     y = models.GAUSSIAN(x, offset=0.1, amplitude=0.8, centre=1.25, width=0.25)
