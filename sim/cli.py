@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import atomlink
 from atomlink.errors import LabError, UsageError
 from sim.command.paths import short
-from sim.command.words import LAB, OneLineParser, add_run_options, run_parser, traceback_option
+from sim.command.words import LAB, OneLineParser, add_run_options, run_parser, traceback_option, virtual_core_parser
 
 if TYPE_CHECKING:
     from sim.command.lab import Lab
@@ -31,6 +31,7 @@ USAGE = """usage: atomlink COMMAND …
   calibrate [TARGET]       bring what is stale or drifted back, in the order of the calibration graph
   params [COMMAND …]       what a lab believes: list, get, set, log, diff, rollback, adopt
   lab                      keep one simulated lab alive for runs, and serve its instruments on loopback
+  virtual-core             a core device that executes the kernels ARTIQ compiles, against the simulated lab
   runs [WORD …]            earlier runs: search, compare two, carry one out again
   report [FILE.h5]         make the one-page report of a results file (default: the newest)
   export [FILE.h5]         the tables of a run as CSV, or all of it as netCDF
@@ -210,6 +211,21 @@ def _serve_lab(words: list[str]) -> int:
         return serve(args, settings["ATOMLINK_SCENARIO"], int(settings["ATOMLINK_SEED"]))
 
 
+def _virtual_core(words: list[str]) -> int:
+    parser = virtual_core_parser()
+    args = parser.parse_args(words)
+    from sim import artiq_runtime
+
+    artiq_runtime.install()
+    from sim.command.virtual_core import facts_of, serve
+
+    with _variables({"ATOMLINK_TARGET": "simulation"}), _environment(args):
+        lab = os.environ.get("ATOMLINK_LAB", "")
+        facts = facts_of(lab, os.environ)
+        with _variables({"ATOMLINK_TARGET": "hardware"}):  # the rows as the real lab has them
+            return serve(args.bind, args.port, lab, facts)
+
+
 @contextmanager
 def _environment(args: argparse.Namespace) -> Iterator[None]:
     """Set what `device_db.py` reads from the environment, checked, for as long as the run lasts."""
@@ -312,7 +328,8 @@ def _doctor(words: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "lab": _serve_lab, "runs": _runs,
+    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "lab": _serve_lab,
+    "virtual-core": _virtual_core, "runs": _runs,
     "report": _of_results("report"), "export": _of_results("export"), "recover": _of_results("recover"),
     "validate": _of_results("validate"), "list": _list, "doctor": _doctor, "completion": _completion,
 }  # fmt: skip

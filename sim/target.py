@@ -15,13 +15,15 @@ from typing import Any
 
 from atomlink.errors import UsageError
 
-TARGETS = ("simulation", "hardware")
+TARGETS = ("simulation", "virtual", "hardware")
+VIRTUAL_PROCESSOR = "rv32g"  # what the virtual core executes
 COST_PRESETS = ("ideal", "kasli", "kasli_soc")
 DEFAULTS = {
     "ATOMLINK_TARGET": "simulation",
     "ATOMLINK_SCENARIO": "default",
     "ATOMLINK_SEED": "1",
     "ATOMLINK_COSTS": "kasli_soc",
+    "ATOMLINK_CORE": "127.0.0.1",
 }
 OPTIONS = {"ATOMLINK_SCENARIO": "--scenario", "ATOMLINK_SEED": "--seed", "ATOMLINK_COSTS": "--costs",
            "ATOMLINK_LAB": "--lab"}
@@ -35,13 +37,34 @@ CORE_CONTROLLERS = {
 
 
 def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
-    """Replace the `core` row by the simulated core, unless `ATOMLINK_TARGET` says `hardware`."""
+    """Replace the `core` row by the simulated core, unless `ATOMLINK_TARGET` says `hardware`.
+
+    With `virtual` it stays ARTIQ's, which compiles kernels, and gets the address and processor of the virtual core.
+    """
     environment = os.environ if environment is None else environment
-    if target(environment) == "hardware":
+    which = target(environment)
+    if which == "hardware":
         return
     _refuse_core_tools(sys.argv)
     lab = environment.get("ATOMLINK_LAB", "")
-    core = {
+    core = _virtual_core(device_db, environment) if which == "virtual" else _simulated_core(device_db, environment, lab)
+    from sim.gateware.build import inert
+    from sim.gateware.row import resolved
+
+    device_db.update(inert(device_db, resolved(device_db, "core")))
+    _put_core(device_db, core)
+    for name, instrument in device_db.items():
+        if isinstance(instrument, Mapping) and {"driver", "device"} <= instrument.keys():
+            if lab:
+                device_db[name] = _at_a_lab(instrument)
+            else:
+                device_db[name] = _in_process(name, instrument) if which == "simulation" else _nowhere(name, instrument)
+    _leave_out(device_db, [name for name, other in device_db.items() if _asks_the_core(name, other)])
+
+
+def _simulated_core(device_db: Mapping[str, Any], environment: Mapping[str, str], lab: str) -> dict[str, Any]:
+    """Return the row of the simulated core, which runs kernels on the host engine."""
+    return {
         "type": "local",
         "module": "sim.rtio.core",
         "class": "Core",
@@ -51,15 +74,29 @@ def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | 
             "costs": costs(environment),
         },
     }
-    from sim.gateware.build import inert
+
+
+def _virtual_core(device_db: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the row of ARTIQ's own core device with the virtual core's address and processor.
+
+    `simulated`, which ARTIQ does not look at, says to which lab it belongs: what the core at that address answers.
+    """
     from sim.gateware.row import resolved
 
-    device_db.update(inert(device_db, resolved(device_db, "core")))
-    _put_core(device_db, core)
-    for name, instrument in device_db.items():
-        if isinstance(instrument, Mapping) and {"driver", "device"} <= instrument.keys():
-            device_db[name] = _at_a_lab(instrument) if lab else _in_process(name, instrument)
-    _leave_out(device_db, [name for name, other in device_db.items() if _asks_the_core(name, other)])
+    _clock(device_db)
+    row = device_db[resolved(device_db, "core")]
+    host = _value("ATOMLINK_CORE", environment)
+    arguments = {**row["arguments"], "host": host, "target": VIRTUAL_PROCESSOR}
+    arguments.pop("analyzer_proxy", None)
+    return {**row, "arguments": arguments, "simulated": of_core(environment)}
+
+
+def _nowhere(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of an instrument for which there is no lab: it refuses once it is used."""
+    from sim.gateware.unmodelled import replaced
+
+    return replaced(name, {"module": "instrument", "class": row["driver"]}, "beside the virtual core it needs a "
+                    "lab: start `atomlink lab`, then `atomlink virtual-core --lab`, and set ATOMLINK_LAB")  # fmt: skip
 
 
 def _clock(device_db: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +151,7 @@ def _refuse_core_tools(argv: Sequence[str]) -> None:
 def without_controllers(device_db: MutableMapping[str, Any], environment: Mapping[str, str]) -> None:
     """Open the instruments of a kept lab over their own wires: `atomlink run` has no controller manager beside it."""
     lab = environment.get("ATOMLINK_LAB", "")
-    if not lab or target(environment) == "hardware":
+    if not lab or target(environment) != "simulation":
         return
     for name, row in device_db.items():
         if isinstance(row, Mapping) and {"driver", "device"} <= row.keys():
@@ -134,6 +171,13 @@ def _at_a_lab(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "command": f"{row['command']} --simulation"}
 
 
+def of_core(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return scenario, seed and costs of the virtual core."""
+    from sim.virtual_core.identity import ask
+
+    return ask(_value("ATOMLINK_CORE", environment))
+
+
 def of_lab(address: str) -> dict[str, Any]:
     """Return scenario and seed of a lab that `atomlink lab` keeps; a run in it has no say in them."""
     from sim.daemon.remote import Connection
@@ -144,7 +188,7 @@ def of_lab(address: str) -> dict[str, Any]:
 
 
 def target(environment: Mapping[str, str]) -> str:
-    """Return `simulation` or `hardware`."""
+    """Return `simulation`, `virtual` or `hardware`."""
     return _one_of("ATOMLINK_TARGET", environment, TARGETS)
 
 
@@ -178,7 +222,7 @@ def scenario(environment: Mapping[str, str]) -> str:
 def scenario_is_chosen(environment: Mapping[str, str]) -> bool:
     """Say whether the environment says in which lab to run: a scenario, a kept lab, the hardware."""
     return bool(environment.get("ATOMLINK_SCENARIO") or environment.get("ATOMLINK_LAB")) or (
-        target(environment) == "hardware"
+        target(environment) != "simulation"
     )
 
 
@@ -201,9 +245,10 @@ def scenario_files() -> dict[str, Path]:
 def resolved(environment: Mapping[str, str], options: Mapping[str, str]) -> dict[str, str]:
     """Return what a command sets in the environment for a run: its options, checked, paths absolute."""
     merged = {**environment, **options}
-    if target(merged) == "hardware":
+    if target(merged) != "simulation":
         for name in options:
-            raise UsageError(f"{OPTIONS[name]} is for a simulated lab, but ATOMLINK_TARGET is hardware: leave it out")
+            raise UsageError(f"{OPTIONS[name]} is for a simulated lab, but ATOMLINK_TARGET is {target(merged)}: leave "
+                             "it out")  # fmt: skip
         return {}
     if merged.get("ATOMLINK_LAB"):
         for name in options.keys() & {"ATOMLINK_SCENARIO", "ATOMLINK_SEED"}:

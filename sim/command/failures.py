@@ -101,7 +101,7 @@ def _deepest(error: BaseException) -> tuple[str, BaseException | None]:
 def _is_real_core(row: Any) -> bool:
     """Say whether a row is a core device that `sim.target.apply` has not replaced, though the target is the twin."""
     return (isinstance(row, Mapping) and row.get("type") == "local" and row.get("class") == "Core"
-            and row.get("module") != "sim.rtio.core" and target(os.environ) != "hardware")  # fmt: skip
+            and row.get("module") != "sim.rtio.core" and target(os.environ) == "simulation")  # fmt: skip
 
 
 def _is_missing_class(cause: BaseException, row: Any) -> bool:

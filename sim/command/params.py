@@ -19,7 +19,7 @@ from drivers.parameter_store import ParameterStore
 from sim.artiq_runtime.dataset_db import DatasetDB
 from sim.command.examine import open_dataset_db, save
 from sim.command.lab import Lab
-from sim.target import of_lab, resolved, scenario, target
+from sim.target import of_core, of_lab, resolved, scenario, target
 
 USAGE = """usage: atomlink params list [PATTERN]              every belief, its default, when and by whom it was set
        atomlink params get NAME
@@ -92,6 +92,8 @@ def believing(lab: Lab, environment: Mapping[str, str]) -> LabName:
     """Return the lab that runs with this environment would be in."""
     if target(environment) == "hardware":
         return labs.HARDWARE
+    if target(environment) == "virtual":
+        return labs.of_scenario(str(of_core(environment)["scenario"]), lab.root)
     address = environment.get("ATOMLINK_LAB")
     return labs.of_scenario(str(of_lab(address)["scenario"]) if address else scenario(environment), lab.root)
 

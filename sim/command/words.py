@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from atomlink.errors import UsageError
 
+CORE = "127.0.0.1"  # where `atomlink virtual-core` listens unless told otherwise
 LAB = "127.0.0.1:3290"  # where `atomlink lab` listens unless told otherwise
 
 
@@ -44,3 +45,18 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def traceback_option(parser: argparse.ArgumentParser) -> None:
     """Add the option of every command that `main` looks for."""
     parser.add_argument("-v", "--traceback", action="store_true", help="show the traceback of an error")
+
+
+def virtual_core_parser() -> argparse.ArgumentParser:
+    """Return the parser of `atomlink virtual-core`."""
+    parser = OneLineParser(prog="atomlink virtual-core", description="Serve a core device on loopback that executes "
+                           "the kernels ARTIQ compiles, against the simulated lab.")  # fmt: skip
+    parser.add_argument("--scenario", metavar="NAME", help="simulated lab: a name (see `atomlink list`) or a TOML file")
+    parser.add_argument("--seed", metavar="N", help="seed of everything random in the simulated lab")
+    parser.add_argument("--costs", metavar="PRESET", help="what RTIO calls cost in time: ideal, kasli or kasli_soc")
+    parser.add_argument("--lab", metavar="HOST:PORT", nargs="?", const=LAB, help="act on the lab that `atomlink lab` "
+                        f"keeps (default {LAB})")
+    parser.add_argument("--bind", metavar="HOST", default=CORE, help=f"loopback address (default: {CORE})")
+    parser.add_argument("--port", metavar="N", type=int, default=1381, help="port (default: 1381, which ARTIQ expects)")
+    traceback_option(parser)
+    return parser

@@ -118,6 +118,10 @@ class RemoteWorld:
     def close(self) -> None:
         """Release and hang up."""
         self.release()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection; the lab of a run that holds the timeline closes its shutters."""
         self._connection.close()
 
     def output(self, port: str, kind: str) -> Any:

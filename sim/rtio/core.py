@@ -7,7 +7,8 @@ device_db stays fast.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Protocol
 
@@ -150,6 +151,15 @@ class Core:
         """Take the timeline of a lab that is kept elsewhere; return its time, in whole coarse cycles."""
         return -(-self.comm.lab.lease() // self.ref_multiplier) * self.ref_multiplier
 
+    @contextmanager
+    def serving(self) -> Iterator[Engine]:
+        """Hold the timeline of the lab while a kernel runs, and let instruments be asked when it has ended."""
+        self._resume()
+        try:
+            yield self.engine
+        finally:
+            self._ended()
+
     def _resume(self) -> None:
         """Time has passed in a lab that is kept elsewhere while this run did not hold its timeline."""
         if self.comm.lab is not None and not self.comm.lab.leased:
@@ -196,12 +206,9 @@ class Core:
 
     def run(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a kernel, called from the host."""
-        self._resume()
-        self._refuse_faulty()
-        try:
-            return self.engine.run(function, tuple(args), kwargs)
-        finally:
-            self._ended()
+        with self.serving() as engine:
+            self._refuse_faulty()
+            return engine.run(function, tuple(args), kwargs)
 
     def compile(self, *call: Any, **options: Any) -> Any:
         """Refuse to compile, which `artiq_compile` asks for."""
@@ -224,12 +231,9 @@ class Core:
 
         @wraps(function)
         def run_precompiled() -> Any:
-            self._resume()
-            self._refuse_faulty()
-            try:
-                return self.engine.execute(compiled, values, kwargs, write_back=False)
-            finally:
-                self._ended()
+            with self.serving() as engine:
+                self._refuse_faulty()
+                return engine.execute(compiled, values, kwargs, write_back=False)
 
         return run_precompiled
 

@@ -47,6 +47,12 @@ def main(mode: str, file: str, class_name: str, arguments: list[str]) -> int:
         use_the_pip_only_runtime()
     buses = trace_every_bus()
     code = run(mode, file, class_name, arguments)
+    write_trace(buses)
+    return code
+
+
+def write_trace(buses: list[Any]) -> None:
+    """Write down what the buses had to do, and where cursor and counter are in the end."""
     import artiq
 
     with Path("trace.txt").open("w") as out:
@@ -56,7 +62,6 @@ def main(mode: str, file: str, class_name: str, arguments: list[str]) -> int:
             for event in bus.trace.events:
                 print(event.t_mu, event.target, event.data, file=out)
             print("cursor", int(bus.now), "counter", int(bus.counter), file=out)
-    return code
 
 
 def run(mode: str, file: str, class_name: str, arguments: list[str]) -> int:

@@ -101,7 +101,7 @@ def test_hardware_leaves_every_row_alone() -> None:
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"ATOMLINK_TARGET": "hardwear"}, "target is 'hardwear', must be one of: simulation, hardware"),
+        ({"ATOMLINK_TARGET": "hardwear"}, "target is 'hardwear', must be one of: simulation, virtual, hardware"),
         ({"ATOMLINK_SEED": "1.5"}, "seed is '1.5', must be an integer >= 0"),
         ({"ATOMLINK_COSTS": "cheap"}, "costs is 'cheap', must be one of: ideal, kasli, kasli_soc"),
         ({"ATOMLINK_SCENARIO": "no such"}, "unknown scenario `no such`"),

@@ -1,0 +1,37 @@
+"""Run an experiment as a compiled binary with every RTIO event written down: `virtual_run.py FILE CLASS [ARG …]`.
+
+Real ARTIQ's own `artiq_run` compiles its kernels and sends them to a virtual core in the same process, at a loopback
+address of its own: the port of a core device is fixed. FILE is in the working directory, beside device_db.py. Leaves
+`trace.txt`, as traced_run.py does.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from traced_run import run, trace_every_bus, write_trace
+
+
+def main(file: str, class_name: str, arguments: list[str]) -> int:
+    buses = trace_every_bus()
+    from sim.command.virtual_core import device_of, facts_of
+    from sim.target import resolved
+    from sim.virtual_core.server import Server
+
+    facts = facts_of("", resolved(os.environ, {}))
+    os.environ["ATOMLINK_TARGET"] = "hardware"
+    device = device_of(Path.cwd(), facts)
+    pid = os.getpid()
+    address = f"127.{10 + (pid >> 16 & 63)}.{pid >> 8 & 255}.{pid & 255 or 1}"
+    server = Server(device, address, 1381)
+    server.start()
+    os.environ |= {"ATOMLINK_TARGET": "virtual", "ATOMLINK_CORE": address}
+    try:
+        return run("artiq_run", file, class_name, arguments)
+    finally:
+        server.close()
+        write_trace(buses)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
