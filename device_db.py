@@ -2,7 +2,8 @@
 
 The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the
 simulated core in the place of `core` and opens the instruments over their twins; nothing else changes.
-docs/contracts.md says what each device (section 7) and instrument (section 16) is for.
+docs/contracts.md says what each device (section 7) and instrument (section 16) is for; the row `network` says what is
+connected to what (atomlink/topology.py).
 """
 
 from typing import Any
@@ -152,7 +153,19 @@ def add_instruments() -> None:
     add_instrument("tagger", "id900", "192.168.1.74:5555", 3323)
 
 
+def add_network() -> None:
+    """Say what is connected to what: each node's port to one input of the midpoint, whose detectors herald."""
+    first, second = (f"{node}.port" for node in NODES)
+    add(
+        "network", "drivers.network", "Network",
+        nodes={node: {"ports": ["port"]} for node in NODES},
+        stations={"midpoint": {"scheme": "polarisation", "inputs": {"a": [first], "b": [second]},
+                               "detectors": list(DETECTORS), "entangler": "entangler"}},
+    )  # fmt: skip
+
+
 add_midpoint()
+add_network()
 add_instruments()
 for node_name, node_base in NODES.items():
     add_node(node_name, node_base)

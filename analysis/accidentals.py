@@ -18,13 +18,13 @@ from scipy.optimize import brentq
 
 from analysis.estimates import Estimate, ratio
 from analysis.load import Run
+from atomlink.heralds import same_polarisation
 from sim.physics.heralding import HeraldPrediction, TwoPhoton, two_photon_polarisation
 
-SAME_POLARISATION = (0b0101, 0b1010)  # c_h & d_h, c_v & d_v: interfering photons never make them
 BELIEFS = (
-    ("link.dark_rate_belief_hz", "param.link.dark_rate_hz"),
-    ("link.t_gate_s", "param.link.t_gate_s"),
-    ("link.visibility_belief", "param.link.visibility"),
+    ("link.dark_rate_belief_hz", "dark_rate_hz"),
+    ("link.t_gate_s", "t_gate_s"),
+    ("link.visibility_belief", "visibility"),
 )
 
 
@@ -44,7 +44,7 @@ def estimate_accidentals(run: Run, probability: Estimate, accepted: tuple[int, .
 
 
 def _predict(run: Run, probability: Estimate) -> tuple[Estimate | None, Estimate | None]:
-    beliefs = [run.belief(*keys) for keys in BELIEFS]
+    beliefs = [run.belief(key, run.link.of_station(belief)) for key, belief in BELIEFS]
     if any(belief is None for belief in beliefs):
         return None, None
     rate_hz, gate_s, visibility = (float(np.mean(belief)) for belief in beliefs)
@@ -78,11 +78,12 @@ def _measure(run: Run, accepted: tuple[int, ...]) -> Estimate | None:
     counts, attempts = (run.datasets.get(f"link.pattern_{name}") for name in ("counts", "attempts"))
     if counts is None:
         return None
-    same, heralds = int(np.sum(counts[list(SAME_POLARISATION)])), int(np.sum(counts[list(accepted)]))
+    alike = list(same_polarisation(run.detectors))  # interfering photons never make them
+    same, heralds = int(np.sum(counts[alike])), int(np.sum(counts[list(accepted)]))
     source = "upper bound: 2 x patterns of one polarisation, which imperfect interference fills too"
     looked = 1.0
     if attempts is not None:  # the gateware looked for them in attempts of their own
-        others, heralding = (max(attempts[list(which)]) for which in (SAME_POLARISATION, accepted))
+        others, heralding = (max(attempts[list(which)]) for which in (alike, accepted))
         if not others:
             return None
         looked = float(heralding) / float(others)

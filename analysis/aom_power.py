@@ -24,15 +24,14 @@ from atomlink.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 FEWEST = 4  # readings of a point: fewer do not tell their spread
 
 
 def points(run: Run) -> dict[str, fits.Points]:
     """Return the power at the meter against the amplitude, by node."""
     found = {}
-    for node in NODES:
-        amplitude, power = columns(run, "amplitude", f"p_{node}_w")
+    for node in run.nodes:
+        amplitude, power = columns(run, "amplitude", ("p_w", node))
         if power.ndim != 2 or power.shape[1] < FEWEST:
             raise DataError(f"Run {run.label} has {np.shape(power)[1:]} readings at a point, must be {FEWEST} at "
                             "least: raise `shots`.")  # fmt: skip

@@ -17,7 +17,6 @@ from analysis.load import Run
 from analysis.result import columns
 from atomlink.errors import DataError
 
-NODES = ("alice", "bob")
 FEWEST = 50  # clicks of a node
 
 
@@ -83,12 +82,12 @@ def _crossing(edges: npt.NDArray[np.float64], risen: npt.NDArray[np.float64], le
 
 def arrivals(run: Run, node: str) -> Arrivals:
     """Return the arrivals of one node's photons; DataError where there are too few."""
-    histogram, attempts, first, width = columns(run, f"h_{node}", f"n_{node}", f"t_first_{node}_s", "t_bin_s")
+    histogram, attempts, first, width = columns(run, ("h", node), ("n", node), ("t_first_s", node), "t_bin_s")
     counts = np.asarray(histogram, dtype=np.int64).reshape(-1, *np.shape(histogram)[-2:]).sum(axis=0)
     if counts.sum() < FEWEST:
         raise DataError(f"Run {run.label} has {counts.sum()} photons of {node}, must be {FEWEST}: take more attempts, "
                         "and look at light, cavity and switch.")
     time_s = float(first) + float(width) * (np.arange(counts.shape[1], dtype=np.float64) + 0.5)
-    rate_hz = run.belief("param.link.dark_rate_hz") or 0.0
+    rate_hz = run.belief(run.link.of_station("dark_rate_hz")) or 0.0
     n = int(np.sum(attempts))
     return Arrivals(time_s, counts, n, n * counts.shape[0] * float(rate_hz) * float(width))

@@ -21,26 +21,26 @@ from analysis.figures import ACCENT, PALE, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+from atomlink.heralds import Role
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 AXES = ("x", "y", "z")
 NOTES = (
     "The photon is measured in one basis alone: classical pairs can be correlated as well, so this does not show "
     "entanglement. The link's pairs do.",
     "An angle between two directions is never negative: one of a few of its errors is compatible with 0.",
 )
-H_DETECTORS, V_DETECTORS = [0, 2], [1, 3]
 
 
 def correlation(run: Run, node: str, axis: str) -> Estimate:
     """Return <atom along the axis x photon>; DataError where nothing clicked."""
-    counts = np.asarray(columns(run, f"{node}_{axis}")[0], dtype=int).reshape(-1, 4, 2).sum(axis=0)
+    roles = [Role.of(name).polarisation for name in run.detectors]
+    counts = np.asarray(columns(run, (axis, node))[0], dtype=int).reshape(-1, len(roles), 2).sum(axis=0)
     if not counts.sum():
         raise DataError(f"Run {run.label} has no click of {node}: look at light, cavity and switch.")
-    agree = int(counts[H_DETECTORS, 1].sum() + counts[V_DETECTORS, 0].sum())
+    agree = sum(int(counts[k, 1 if role == "h" else 0]) for k, role in enumerate(roles))
     share = binomial(agree, int(counts.sum()), f"atom along {axis} and photon agree, binomial")
     return 2 * share - 1
 
@@ -48,7 +48,7 @@ def correlation(run: Run, node: str, axis: str) -> Estimate:
 def analyse(run: Run) -> Result:
     """Return the correlations of each node, the length of their vector, and its angle to z."""
     estimates: dict[str, Estimate] = {}
-    for node in NODES:
+    for node in run.nodes:
         vector = [correlation(run, node, axis) for axis in AXES]
         estimates |= {f"{node}.e_{axis}": value for axis, value in zip(AXES, vector, strict=True)}
         estimates[f"{node}.visibility"] = _length(vector)
@@ -58,10 +58,10 @@ def analyse(run: Run) -> Result:
 
 @styled
 def figure(run: Run, result: Result) -> Figure:
-    """Draw the correlations of both nodes beside those of a perfect pair."""
+    """Draw the correlations of every node beside those of a perfect pair."""
     figure, (axes,) = canvas(run, 9.6, 3.4)
     at = np.arange(len(AXES))
-    for shift, node, colour in zip((-0.2, 0.2), NODES, SIDE_COLOURS, strict=True):
+    for shift, node, colour in zip((-0.2, 0.2), run.nodes, SIDE_COLOURS, strict=False):
         found = [result.estimates[f"{node}.e_{axis}"] for axis in AXES]
         label = f"{node}, visibility {result.estimates[f'{node}.visibility'].number()}"
         axes.bar(at + shift, [e.value for e in found], 0.36, color=colour, yerr=[e.error for e in found],

@@ -1,8 +1,8 @@
 """The density matrix of heralded pairs by maximum likelihood. Twin of experiments/link/bell_tomography.py.
 
-Each setting has four outcomes: seen or not seen at alice and at bob. Seen means |0> of the rotated basis and kept, with
+Each setting has four outcomes: seen or not seen at either end. Seen means |0> of the rotated basis and kept, with
 the retention R of the shots without push-out: E(seen) = R P, E(not seen) = 1 - R P, so read-out loss is part of the
-model and nothing has to be inverted. Psi- that was not fed forward has bob's X and Y axes turned round.
+model and nothing has to be inverted. Psi- that was not fed forward has the second end's X and Y axes turned round.
     rho -> R rho R / trace,   R = sum over outcomes of (count / probability) E
 climbs the likelihood and keeps rho positive; it ends where N (largest eigenvalue of R/N - 1), a bound on what is left
 to climb, is below 0.01. Errors: the same estimate of data sets drawn from the state and the retention of the counts
@@ -55,7 +55,7 @@ class Tomogram(Result):
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted: axes (k, 2, 3) of alice and bob, tables (k, 2, 2) by (alice seen, bob seen), and `unpushed`
+    """What was counted: axes (k, 2, 3) of both ends, tables (k, 2, 2) by (first seen, second seen), and `unpushed`
     (2, 2), the same of the calibration shots.
     """
 
@@ -65,7 +65,7 @@ class Counts:
 
     @property
     def retention(self) -> Floats:
-        """Return how often a bright atom is seen, alice and bob; 1 without calibration."""
+        """Return how often a bright atom is seen, at either end; 1 without calibration."""
         total = self.unpushed.sum()
         return np.array([self.unpushed[1].sum(), self.unpushed[:, 1].sum()]) / total if total else np.ones(2)
 
@@ -88,14 +88,15 @@ def counts_of(run: Run) -> Counts:
     data = run.datasets
     settings = link.settings_of(run)
     fed = run.text("link.feed_forward") == "kernel"
-    valid = np.isin(data["shots.pattern"], list(link.PATTERNS)) & (data["shots.valid"] == 1)
-    target = np.array([1 if fed else link.PATTERNS.get(int(p), ("", 1))[1] for p in data["shots.pattern"]])
+    patterns = link.patterns_of(run)
+    valid = np.isin(data["shots.pattern"], list(patterns)) & (data["shots.valid"] == 1)
+    target = np.array([1 if fed else patterns.get(int(p), ("", 1))[1] for p in data["shots.pattern"]])
     present = data["shots.present"]
     axes, tables = [], []
     for sign in (1,) if fed else (1, -1):
         for setting in settings:
             chosen = valid & (data["shots.pushout"] == 1) & (data["shots.setting"] == setting.index) & (target == sign)
-            axes.append([setting.alice, (sign * setting.bob[0], sign * setting.bob[1], setting.bob[2])])
+            axes.append([setting.first, (sign * setting.second[0], sign * setting.second[1], setting.second[2])])
             tables.append(_table(present[chosen]))
     counts = Counts(np.array(axes), np.array(tables), _table(present[valid & (data["shots.pushout"] == 0)]))
     _require(counts, settings)

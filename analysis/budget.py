@@ -30,17 +30,20 @@ import numpy as np
 from analysis.estimates import Estimate
 from analysis.link import LinkResult
 from analysis.load import Run
+from atomlink.topology import LinkName
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 
-NODES = ("alice", "bob")
 _SHARES = {"p_pumped": 1.0, "p_pushout_f1": 0.0, "pulse_rms": 0.0}  # what a file without this belief is taken to say
 _NEEDED = ("t2_star_s", "t2_s")
 _DURATIONS = ("t_raman_pi_s", "t_mw_pi_s")
-# Beliefs that only the budget needs; a link experiment files them with its results.
-BELIEFS = (
-    *(f"param.link.efficiency_{node}" for node in NODES),
-    *(f"param.{node}.{name}" for node in NODES for name in (*_NEEDED, *_SHARES, "p_loading")),
-)
+
+
+def beliefs(link: LinkName) -> tuple[str, ...]:
+    """Return the parameters that only the budget needs; a link experiment files them with its results."""
+    return (
+        *(link.of_channel(end, "efficiency") for end in range(2)),
+        *(f"param.{node}.{name}" for node in link.nodes for name in (*_NEEDED, *_SHARES, "p_loading")),
+    )
 
 
 @dataclass(frozen=True)
@@ -111,33 +114,36 @@ class Believed:
     """The beliefs of a run: the link, and by node coherence times, shares and pulse lengths."""
 
     link: TwoPhoton
+    nodes: tuple[str, ...]
     of_node: dict[str, dict[str, float]]
     missing: frozenset[str]
 
     @classmethod
     def of(cls, run: Run) -> Believed | None:
         """Return what the file says; None where it lacks what the link rests on."""
-        gate = run.belief("link.t_gate_s", "param.link.t_gate_s")
-        dark = run.belief("link.dark_rate_belief_hz", "param.link.dark_rate_hz")
-        visibility = run.belief("link.visibility_belief", "param.link.visibility")
-        eta = [run.belief(f"param.link.efficiency_{node}") for node in NODES]
-        names = (*_NEEDED, *_DURATIONS, *_SHARES)
-        found = {node: {name: run.belief(f"param.{node}.{name}") for name in names} for node in NODES}
+        name, nodes = run.link, run.nodes
+        gate = run.belief("link.t_gate_s", name.of_station("t_gate_s"))
+        dark = run.belief("link.dark_rate_belief_hz", name.of_station("dark_rate_hz"))
+        visibility = run.belief("link.visibility_belief", name.of_station("visibility"))
+        eta = [run.belief(name.of_channel(end, "efficiency")) for end in range(2)]
+        keys = (*_NEEDED, *_DURATIONS, *_SHARES)
+        found = {node: {key: run.belief(f"param.{node}.{key}") for key in keys} for node in nodes}
         if any(value is None for value in (gate, dark, visibility, *eta)) or any(
-            found[node][name] is None for node in NODES for name in _NEEDED
+            found[node][key] is None for node in nodes for key in _NEEDED
         ):
             return None
-        missing = frozenset(name for node in NODES for name, value in found[node].items() if value is None)
+        missing = frozenset(key for node in nodes for key, value in found[node].items() if value is None)
         standing_in = {**_SHARES, **dict.fromkeys(_DURATIONS, 0.0)}
-        of_node = {node: {name: float(standing_in[name] if value is None else value)
-                          for name, value in values.items()} for node, values in found.items()}  # fmt: skip
+        of_node = {node: {key: float(standing_in[key] if value is None else value)
+                          for key, value in values.items()} for node, values in found.items()}  # fmt: skip
         dark_share = -math.expm1(-float(np.mean(dark)) * float(gate))
-        return cls(TwoPhoton(float(eta[0]), float(eta[1]), dark_share, float(visibility)), of_node, missing)
+        return cls(TwoPhoton(float(eta[0]), float(eta[1]), dark_share, float(visibility)), nodes, of_node,
+                   missing)  # fmt: skip
 
     @property
     def pumped_link(self) -> TwoPhoton:
         """Return the link as it would be if every atom were pumped."""
-        pumped = [max(self.of_node[node]["p_pumped"], 1e-6) for node in NODES]
+        pumped = [max(self.of_node[node]["p_pumped"], 1e-6) for node in self.nodes]
         return replace(self.link, eta_a=min(self.link.eta_a / pumped[0], 1.0),
                        eta_b=min(self.link.eta_b / pumped[1], 1.0))  # fmt: skip
 
@@ -151,11 +157,11 @@ def _steps(run: Run, result: LinkResult, believed: Believed) -> Iterator[Step]:
     yield Step("ideal", 1.0, -1.0, "")
     yield Step("overlap of the photons", link.visibility, -1.0, f"believed visibility {link.visibility:.4g}")
     yield _heralded("dark counts", believed.pumped_link, f"{link.dark_probability:.3g} a gate and detector")
-    shares = [believed.of_node[node]["p_pumped"] for node in NODES]
+    shares = [believed.of_node[node]["p_pumped"] for node in believed.nodes]
     pumped = _heralded("pumping", link, f"believed shares {shares[0]:.4g}, {shares[1]:.4g}")
     yield replace(pumped, known=believed.knows("p_pumped"))
     t_s, said = _time_to_analysis(run)
-    kept = 1.0 if t_s is None else math.prod(_kept(t_s, believed.of_node[node]) for node in NODES)
+    kept = 1.0 if t_s is None else math.prod(_kept(t_s, believed.of_node[node]) for node in believed.nodes)
     stored = replace(pumped, name="decoherence until the analysis", coherence=pumped.coherence * kept, note=said,
                      known=t_s is not None)  # fmt: skip
     yield stored
@@ -170,7 +176,7 @@ def _heralded(name: str, link: TwoPhoton, note: str) -> Step:
 
 
 def _read(stored: Step, t_s: float, result: LinkResult, believed: Believed) -> Iterator[Step]:
-    nodes = [believed.of_node[node] for node in NODES]
+    nodes = [believed.of_node[node] for node in believed.nodes]
     turned = math.prod(
         _kept(t_s + node["t_raman_pi_s"] / math.pi, node) / _kept(t_s, node)
         * (1 - 0.5 * (0.5 * math.pi * node["pulse_rms"]) ** 2)

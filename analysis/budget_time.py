@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.budget import NODES, Budget, Part
+from analysis.budget import Budget, Part
 from analysis.estimates import Estimate
-from analysis.link import PATTERNS, LinkResult, settings_of
+from analysis.link import LinkResult, patterns_of, settings_of
 from analysis.load import Run
 
 _DURATIONS = ("t_image_s", "t_recooling_s", "t_pushout_s", "t_pump_s", "t_cooling_s", "t_loading_s", "t_coil_s",
@@ -48,11 +48,11 @@ def _believed(run: Run) -> dict[str, float]:
     """Return the durations of the slower node (both wait for it), and the smaller share of tries that load."""
     out = {}
     for name in _DURATIONS:
-        values = [run.belief(f"param.{node}.{name}") for node in NODES]
+        values = [run.belief(f"param.{node}.{name}") for node in run.nodes]
         if None not in values:
             out[name] = (min if name == "p_loading" else max)(float(value) for value in values)
-    photon = [run.belief(f"param.link.t_photon_{node}_s") for node in NODES]
-    gate = run.belief("link.t_gate_s", "param.link.t_gate_s")
+    photon = [run.belief(run.link.of_channel(end, "t_photon_s")) for end in range(2)]
+    gate = run.belief("link.t_gate_s", run.link.of_station("t_gate_s"))
     if None not in (*photon, gate) and "t_pump_s" in out:
         out["t_cycle_s"] = out["t_pump_s"] + max(float(value) for value in photon) + float(gate)
     return out
@@ -74,13 +74,14 @@ def _ideal(run: Run) -> Any:
     """Return the ideal correlator of each shot's setting and Bell state."""
     data = run.datasets
     fed = run.text("link.feed_forward") == "kernel"
-    psi_minus = np.array([not fed and PATTERNS.get(int(p), ("", +1))[1] < 0 for p in data["shots.pattern"]], dtype=int)
+    patterns = patterns_of(run)
+    psi_minus = np.array([not fed and patterns.get(int(p), ("", +1))[1] < 0 for p in data["shots.pattern"]], dtype=int)
     table = np.array([[setting.ideal(sign) for sign in (+1, -1)] for setting in settings_of(run)])
     return table[np.asarray(data["shots.setting"], dtype=int), psi_minus]
 
 
 def _recoolings(run: Run, found: Budget) -> float | None:
-    block, p = run.belief("param.link.n_recooling"), found.probability.predicted
+    block, p = run.belief(run.link.of_station("n_recooling")), found.probability.predicted
     if block is None or not p:
         return None
     vain = math.exp(float(block) * math.log1p(-p))

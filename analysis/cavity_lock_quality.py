@@ -29,7 +29,6 @@ from atomlink.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 STATES = ("locked", "degraded", "lost")
 FEWEST = 8  # readings at the set point nearest to 0
 CAUGHT = 0.5  # of the full light: the servo has caught the cavity again
@@ -40,8 +39,8 @@ def points(run: Run) -> dict[str, fits.Points]:
     rows together. One row's own spread goes with its mean, since the light is skewed on resonance.
     """
     found = {}
-    for node in NODES:
-        setpoint, light = columns(run, "v_setpoint", f"light_{node}_v")
+    for node in run.nodes:
+        setpoint, light = columns(run, "v_setpoint", ("light_v", node))
         if light.ndim != 2 or light.shape[1] < FEWEST:
             raise DataError(f"Run {run.label} has {np.shape(light)[1:]} readings at a set point, must be {FEWEST} at "
                             "least: raise `shots`.")  # fmt: skip
@@ -57,7 +56,7 @@ def analyse(run: Run) -> Result:
     for node, fit in found.items():
         rms, states = residual(run, node), _states(run, node)
         ratio = rms / fit["width"]
-        held, again = (column / fit["amplitude"].value for column in columns(run, f"held_{node}_v", f"again_{node}_v"))
+        held, again = (column / fit["amplitude"].value for column in columns(run, ("held_v", node), ("again_v", node)))
         estimates |= {
             f"{node}.rms_kappa": Estimate(ratio.value, ratio.error, rms.n, rms.source),
             f"{node}.v_per_kappa_v": fit["width"],
@@ -84,7 +83,7 @@ def figure(run: Run, result: Result) -> Figure:
     unit = scan_figures.scaled("V", float(np.abs(columns(run, "v_setpoint")[0]).max()))[1]
     left.set(xlabel=f"set point ({unit})", ylabel="light behind the cavity (V)")
     left.legend(loc="lower center")
-    for node, colour in zip(NODES, SIDE_COLOURS, strict=True):
+    for node, colour in zip(run.nodes, SIDE_COLOURS, strict=False):
         if node not in result.fits:
             continue
         kappa = _deviations(run, node).ravel() / result.fits[node]["width"].value
@@ -129,7 +128,7 @@ def residual(run: Run, node: str) -> Estimate:
 
 def _deviations(run: Run, node: str) -> npt.NDArray[np.float64]:
     """Return error signal minus set point (rows, readings) of the rows nearest to 0."""
-    setpoint, error = columns(run, "v_setpoint", f"error_{node}_v")
+    setpoint, error = columns(run, "v_setpoint", ("error_v", node))
     here = _nearest(run)
     return np.asarray(error[here] - setpoint[here, None], dtype=float)
 
@@ -140,7 +139,7 @@ def _error(readings: npt.NDArray[np.float64]) -> float:
 
 
 def _states(run: Run, node: str) -> npt.NDArray[np.int64]:
-    return np.asarray(columns(run, f"states_{node}")[0][_nearest(run)].sum(axis=0))
+    return np.asarray(columns(run, ("states", node))[0][_nearest(run)].sum(axis=0))
 
 
 def _nearest(run: Run) -> npt.NDArray[np.bool_]:

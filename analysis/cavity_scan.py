@@ -20,14 +20,12 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
-DETECTORS = 4
 
 
 def points(run: Run) -> dict[str, fits.Points]:
     """Return clicks per attempt against the piezo's voltage, by node."""
     (volts,) = columns(run, "v_piezo")
-    return {node: fits.shares(volts, *columns(run, f"clicks_{node}", f"n_{node}")) for node in NODES}
+    return {node: fits.shares(volts, *columns(run, ("clicks", node), ("n", node))) for node in run.nodes}
 
 
 def analyse(run: Run) -> Result:
@@ -56,8 +54,8 @@ def figure(run: Run, result: Result) -> Figure:
 def dark(run: Run) -> float:
     """Return the believed share of attempts that end in a dark click."""
     (gate,) = columns(run, "t_gate_s")
-    rate = run.belief("param.link.dark_rate_hz") or 0.0
-    return -math.expm1(-DETECTORS * float(rate) * float(gate))
+    rate = run.belief(run.link.of_station("dark_rate_hz")) or 0.0
+    return -math.expm1(-len(run.detectors) * float(rate) * float(gate))
 
 
 def _of_node(run: Run, node: str, fit: fits.Fit) -> dict[str, Estimate]:

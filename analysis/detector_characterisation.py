@@ -20,11 +20,11 @@ from analysis.load import Run
 from analysis.models import RECOVERY
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+from atomlink.topology import of_station
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 FEWEST = 200  # clicks of a detector under light
 EDGES = (*range(1, 61, 6), *range(61, 121, 12), *range(121, 321, 40))  # bins of the fit, in bins of the waits
 
@@ -33,11 +33,11 @@ def points(run: Run) -> dict[str, fits.Points]:
     """Return the click rate against the time since the last click, by detector."""
     followed, unfollowed, longer, t_bin = columns(run, "followed", "unfollowed", "longer_mu", "t_bin_s")
     width_s = float(t_bin)
-    followed, unfollowed = (np.asarray(waits).reshape(-1, len(DETECTORS), waits.shape[-1]).sum(axis=0)
+    followed, unfollowed = (np.asarray(waits).reshape(-1, len(run.detectors), waits.shape[-1]).sum(axis=0)
                             for waits in (followed, unfollowed))  # fmt: skip
-    beyond = np.asarray(longer).reshape(-1, len(DETECTORS)).sum(axis=0)
+    beyond = np.asarray(longer).reshape(-1, len(run.detectors)).sum(axis=0)
     found = {}
-    for k, name in enumerate(DETECTORS):
+    for k, name in enumerate(run.detectors):
         waiting = np.cumsum((followed[k] + unfollowed[k])[::-1])[::-1].astype(float)  # still waiting in each bin
         waiting[-1] += float(beyond[k])
         starts = [start for start in EDGES if start < len(waiting) - 1]
@@ -57,7 +57,7 @@ def analyse(run: Run) -> Result:
     found, refusals = fits.fit_each(RECOVERY, points(run), unit_x="s", unit_y="Hz")
     span_s = _bins(run) * float(columns(run, "t_bin_s")[0])
     estimates: dict[str, Estimate] = {}
-    for k, name in enumerate(DETECTORS):
+    for k, name in enumerate(run.detectors):
         estimates[f"{name}.dark_rate_hz"] = dark[name]
         if name in found:
             estimates[f"{name}.t_recovery_s"] = found[name]["recovery"]
@@ -72,7 +72,8 @@ def analyse(run: Run) -> Result:
     notes = (f"Jitter: not seen. Time stamps have {stamp_ns:g} ns, an rms of {0.29 * stamp_ns:.2g} ns by themselves.",
              f"After-pulses: within {span_s * 1e9:.0f} ns.")  # fmt: skip
     return Result("Detector characterisation", estimates=estimates | {"dark_rate_hz": mean},
-                  updates={"param.link.dark_rate_hz": mean}, fits=found, refusals=refusals, notes=notes)  # fmt: skip
+                  updates={of_station(run.text("scan.station"), "dark_rate_hz"): mean},
+                  fits=found, refusals=refusals, notes=notes)  # fmt: skip
 
 
 @styled
@@ -85,25 +86,26 @@ def figure(run: Run, result: Result) -> Figure:
     left.yaxis.set_major_formatter(lambda hz, _: f"{hz * 1e-6:g}")
     left.legend(loc="lower right", ncols=2)
     rates = dark_rates(run)
-    for k, name in enumerate(DETECTORS):
+    for k, name in enumerate(run.detectors):
         right.errorbar(k, rates[name].value, rates[name].error, fmt="o", ms=4, color=scan_figures.COLOURS[k])
     mean = result.estimates["dark_rate_hz"]
     right.axhline(mean.value, color=INK, lw=0.8, ls="--", label=f"mean {mean.quantity()}")
-    right.set(xticks=range(len(DETECTORS)), xticklabels=DETECTORS, ylabel="dark clicks per s", xlim=(-0.5, 3.5))
+    right.set(xticks=range(len(run.detectors)), xticklabels=run.detectors, ylabel="dark clicks per s",
+              xlim=(-0.5, len(run.detectors) - 0.5))  # fmt: skip
     right.legend(loc="best")
     return figure
 
 
 def sums(run: Run, name: str) -> Any:
     """Return a column (rows, detectors) added up over the rows."""
-    return np.asarray(columns(run, name)[0]).reshape(-1, len(DETECTORS)).sum(axis=0)
+    return np.asarray(columns(run, name)[0]).reshape(-1, len(run.detectors)).sum(axis=0)
 
 
 def dark_rates(run: Run) -> dict[str, Estimate]:
     """Return the dark rate of each detector in Hz."""
     counts, times = sums(run, "dark"), sums(run, "t_dark_s")
     rates = [rate(int(n), float(t)) for n, t in zip(counts, times, strict=True)]
-    return {name: Estimate(r.value, r.error, r.n, r.source, "Hz") for name, r in zip(DETECTORS, rates, strict=True)}
+    return {name: Estimate(r.value, r.error, r.n, r.source, "Hz") for name, r in zip(run.detectors, rates, strict=True)}
 
 
 def _bins(run: Run) -> int:

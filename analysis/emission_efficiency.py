@@ -35,9 +35,7 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 ENOUGH = 0.999  # of the highest efficiency
-DETECTORS = 4
 OVERDRIVE = 1e-3  # of a cavity with g/2pi = 10 MHz, kappa/2pi = 2.75 MHz and a pulse of 0.5 us
 MODEL_ERROR = 0.03  # of the best amplitude: what the description misses of the integrated wavepackets
 ASKED_FOR = 9.0  # of chi2: three sigma
@@ -72,13 +70,13 @@ TRANSFER = Model("emission", _efficiency, _start,
 def points(run: Run) -> dict[str, fits.Points]:
     """Return the share of attempts with one click against the amplitude, by node."""
     (x,) = columns(run, "amplitude")
-    return {node: fits.shares(x, *columns(run, f"clicks_{node}", f"n_{node}")) for node in NODES}
+    return {node: fits.shares(x, *columns(run, ("clicks", node), ("n", node))) for node in run.nodes}
 
 
 def dark_chance(run: Run) -> float:
     """Return the believed chance that a dark click of any detector falls into the gate."""
-    rate_hz, gate_s = run.belief("param.link.dark_rate_hz"), run.belief("param.link.t_gate_s")
-    return DETECTORS * float(rate_hz or 0.0) * float(gate_s or 0.0)
+    rate_hz, gate_s = run.belief(run.link.of_station("dark_rate_hz")), run.belief(run.link.of_station("t_gate_s"))
+    return len(run.detectors) * float(rate_hz or 0.0) * float(gate_s or 0.0)
 
 
 def analyse(run: Run) -> Result:
@@ -102,7 +100,8 @@ def analyse(run: Run) -> Result:
         believed = run.belief(f"param.{node}.a_excitation")
         if believed is not None:
             estimates[f"{node}.efficiency"] = _efficiency_at(fit, float(believed))
-        updates |= {f"param.{node}.a_excitation": best, f"param.link.efficiency_{node}": reached}
+        efficiency = run.link.of_channel(run.nodes.index(node), "efficiency")
+        updates |= {f"param.{node}.a_excitation": best, efficiency: reached}
     return Result("Emission efficiency", estimates=estimates, updates=updates, fits=found, refusals=refusals)
 
 

@@ -8,10 +8,11 @@ kappa/2pi = 2.75 MHz, integrated with the equations of C. K. Law, J. Eberly, PRL
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analysis import photon_shape
-from analysis.arrivals import NODES, arrivals
+from analysis.arrivals import arrivals
 from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.result import Result
@@ -26,13 +27,13 @@ EARLY_RATIO = 0.204  # time by which they have come over the mean time, both aft
 
 def analyse(run: Run) -> Result:
     """Return both delays and their difference."""
-    delays = {node: _delay(run, node) for node in NODES}
-    difference = delays["alice"] - delays["bob"]
+    delays = {node: _delay(run, node) for node in run.nodes}
+    difference = delays[run.nodes[0]] - delays[run.nodes[1]]
     return Result(
         "Fibre delay matching",
         estimates={f"{node}.t_photon_s": delay for node, delay in delays.items()}
-        | {"difference_s": Estimate(difference.value, difference.error, difference.n, "alice - bob", "s")},
-        updates={f"param.link.t_photon_{node}_s": delay for node, delay in delays.items()},
+        | {"difference_s": replace(difference, source=" - ".join(run.nodes), unit="s")},
+        updates={run.link.of_channel(k, "t_photon_s"): delay for k, delay in enumerate(delays.values())},
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from analysis.link import PATTERNS, LinkResult
+from analysis.link import LinkResult, patterns_of
 from analysis.load import Run
 
 if TYPE_CHECKING:
@@ -137,10 +137,10 @@ def waiting(run: Run, result: LinkResult) -> Figure:
 @styled
 def readout(run: Run, result: LinkResult) -> Figure:
     """Draw the fluorescence counts of both nodes, with and without push-out, and the believed thresholds."""
-    nodes = run.text("link.nodes", "alice,bob").split(",")
+    nodes = run.nodes
     figure, panels = canvas(run, 4.7, 2.9, columns=2)
     counts, pushout = run.datasets["shots.counts"], run.datasets["shots.pushout"]
-    usable = (run.datasets["shots.valid"] == 1) & np.isin(run.datasets["shots.pattern"], list(PATTERNS))
+    usable = (run.datasets["shots.valid"] == 1) & np.isin(run.datasets["shots.pattern"], list(patterns_of(run)))
     edges = np.linspace(0, max(int(counts.max()), 1) * 1.02, 46).tolist()
     for k, axes in enumerate(panels):
         axes.hist(counts[usable & (pushout == 1), k], edges, color=SIDE_COLOURS[k], alpha=0.45, label="push-out")
@@ -184,7 +184,7 @@ def _coincidences(axes: Axes, run: Run) -> None:
     for name, colour in (("parallel", SIDE_COLOURS[0]), ("orthogonal", SIDE_COLOURS[1])):
         counts = run.datasets[f"hom.coincidences_{name}"]
         axes.errorbar(delay, counts, np.sqrt(counts), fmt="s", ms=3.2, color=colour, elinewidth=1, label=name)
-    axes.set(xlabel="delay of bob's excitation (ns)", ylabel="coincidences c & d", ylim=(0, None))
+    axes.set(xlabel="delay of the second end's excitation (ns)", ylabel="coincidences c & d", ylim=(0, None))
     axes.legend(loc="lower right", ncols=2)
 
 

@@ -117,7 +117,8 @@ def _dark(run: Run) -> tuple[Floats | None, str]:
     clicks, gates = run.datasets.get("hom.dark_clicks"), run.datasets.get("hom.dark_gates", 0)
     if clicks is not None and gates > 0:
         return np.asarray(clicks / gates), f"measured in {int(gates):,} gates without excitation light"
-    rate_hz, gate_s = run.belief("param.link.dark_rate_hz"), run.belief("hom.t_gate_s", "param.link.t_gate_s")
+    rate_hz = run.belief(run.link.of_station("dark_rate_hz"))
+    gate_s = run.belief("hom.t_gate_s", run.link.of_station("t_gate_s"))
     if rate_hz is None or gate_s is None:
         return None, "not known: the file has neither dark counts nor believed dark rates"
     return np.full(4, -math.expm1(-rate_hz * gate_s)), f"believed dark rate {rate_hz:g} /s and gate {gate_s * 1e9:g} ns"

@@ -1,7 +1,7 @@
 """The visibility that links live by. Twin of experiments/photons/hom_interference.py.
 
-The fits are in `analysis.hom`. What becomes a belief, `param.link.visibility`, is the visibility without delay from the
-counts there alone, accidentals subtracted: at that delay a link runs, and no assumed shape of the dip is in it.
+The fits are in `analysis.hom`. What becomes a belief, the station's `visibility`, is the visibility without delay from
+the counts there alone, accidentals subtracted: at that delay a link runs, and no assumed shape of the dip is in it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def analyse(run: Run) -> Result:
     return Result(
         "Two-photon interference",
         estimates=estimates,
-        updates={} if central is None else {"param.link.visibility": central},
+        updates={} if central is None else {run.link.of_station("visibility"): central},
         notes=_notes(found, central),
     )
 

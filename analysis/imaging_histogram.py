@@ -21,18 +21,16 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
-
 
 def counts(run: Run, node: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the counts of the first and of the second images, both of shape (shots,)."""
-    first, second = columns(run, f"first_{node}", f"second_{node}")
+    first, second = columns(run, ("first", node), ("second", node))
     return np.ravel(first), np.ravel(second)
 
 
 def levels(run: Run) -> dict[str, Levels]:
     """Return the two levels of each node's counts. The light's noise broadens neither: two Poisson laws."""
-    return {node: two_levels(counts(run, node)[0]) for node in NODES}
+    return {node: two_levels(counts(run, node)[0]) for node in run.nodes}
 
 
 def analyse(run: Run) -> Result:

@@ -1,4 +1,4 @@
-"""Heralded pairs of two nodes: how often, and how entangled. Twin of experiments/link/remote_entanglement.py.
+"""Heralded pairs of a link: how often, and how entangled. Twin of experiments/link/remote_entanglement.py.
 
 States: H and V at one output herald Psi+ = (|01> + |10>)/sqrt(2), at different outputs Psi-; ideal <XX>, <YY>, <ZZ>
 are +, +, - and -, -, -. With t = +1 (Psi+) or -1 (Psi-) the target of a shot, F = (1 + t <XX> + t <YY> - <ZZ>)/4.
@@ -27,13 +27,8 @@ from analysis.load import Run
 from analysis.readout import UNCORRECTED, Correlator, Retention
 from analysis.waiting import Waiting, check_waiting
 from atomlink.errors import DataError
+from atomlink.heralds import heralds
 
-PATTERNS: dict[int, tuple[str, int]] = {
-    0b0011: ("c_h & c_v", +1),
-    0b1100: ("d_h & d_v", +1),
-    0b1001: ("c_h & d_v", -1),
-    0b0110: ("c_v & d_h", -1),
-}
 STATE_NAMES = {+1: "Ψ+", -1: "Ψ−"}
 BASES = {"XX": (1.0, 0.0, 0.0), "YY": (0.0, 1.0, 0.0), "ZZ": (0.0, 0.0, 1.0)}
 NEEDED = tuple(entry.key for entry in schema.DATASETS if entry.key.startswith("shots.") and entry.required)
@@ -48,12 +43,12 @@ class Setting:
 
     index: int
     name: str
-    alice: tuple[float, float, float]
-    bob: tuple[float, float, float]
+    first: tuple[float, float, float]
+    second: tuple[float, float, float]
 
     def ideal(self, target: int) -> float:
         """Return <n_A n_B> of Psi+ (target +1) or Psi- (-1)."""
-        a, b = self.alice, self.bob
+        a, b = self.first, self.second
         return target * (a[0] * b[0] + a[1] * b[1]) - a[2] * b[2]
 
 
@@ -104,7 +99,8 @@ def analyse(run: Run) -> LinkResult:
     schema.require(data, (*NEEDED, "link.settings", "link.setting_names"), "the analysis of heralded pairs")
     if misfits := schema.misfits(data):
         raise DataError(misfits[0])
-    herald = np.isin(data["shots.pattern"], list(PATTERNS))
+    patterns = patterns_of(run)
+    herald = np.isin(data["shots.pattern"], list(patterns))
     heralds = int(herald.sum())
     if not heralds:
         raise DataError(f"Run {run.label} heralded no pair: there is nothing to analyse yet.")
@@ -121,12 +117,16 @@ def analyse(run: Run) -> LinkResult:
         rate_attempting=_rate(heralds, data.get("link.t_attempting_s"), between),
         rate_lab=_rate(heralds, data.get("link.t_lab_s"), np.diff(data["shots.t_herald_mu"][herald])),
         settings=shots.settings,
-        patterns=tuple(shots.row(name, (pattern,)) for pattern, (name, _) in PATTERNS.items()),
-        states=tuple(shots.row(STATE_NAMES[sign], _patterns_of(sign)) for sign in STATE_NAMES),
-        total=shots.row("all", tuple(PATTERNS)),
+        patterns=tuple(shots.row(name, (pattern,)) for pattern, (name, _) in patterns.items()),
+        states=tuple(
+            shots.row(STATE_NAMES[sign], chosen)
+            for sign in STATE_NAMES
+            if (chosen := tuple(pattern for pattern, (_, state) in patterns.items() if state == sign))
+        ),
+        total=shots.row("all", tuple(patterns)),
         retention=shots.kept,
         waiting=check_waiting(alive),
-        accidentals=estimate_accidentals(run, probability, tuple(PATTERNS)),
+        accidentals=estimate_accidentals(run, probability, tuple(patterns)),
     )
 
 
@@ -156,6 +156,15 @@ def _probability(data: Mapping[str, Any], heralds: int, alive: Ints, lost: int |
     return replace(found, value=value, error=math.hypot(found.error, value * unknown / math.sqrt(12)))
 
 
+def patterns_of(run: Run) -> dict[int, tuple[str, int]]:
+    """Return the heralding patterns of a run, those of Psi+ first: the detectors that clicked, and the state's sign."""
+    roles = run.detectors
+    return {
+        pattern: (" & ".join(role for k, role in enumerate(roles) if pattern >> k & 1), herald.sign)
+        for pattern, herald in heralds("polarisation", roles).items()
+    }
+
+
 def settings_of(run: Run) -> tuple[Setting, ...]:
     """Return the settings of a run; DataError where names and angles disagree."""
     angles = np.asarray(run.datasets["link.settings"], dtype=float)
@@ -165,14 +174,14 @@ def settings_of(run: Run) -> tuple[Setting, ...]:
             f"Dataset `link.setting_names` must name {len(angles)} settings, but names {len(names)}: {names}."
         )
     settings = tuple(
-        Setting(k, name, _axis(*row[:2]), _axis(*row[2:]))
+        Setting(k, name, _axis(*row[0]), _axis(*row[1]))
         for k, (name, row) in enumerate(zip(names, angles, strict=True))
     )
     for setting in settings:
         axis = BASES.get(setting.name)
-        if axis and not (np.allclose(setting.alice, axis, atol=1e-6) and np.allclose(setting.bob, axis, atol=1e-6)):
+        if axis and not (np.allclose(setting.first, axis, atol=1e-6) and np.allclose(setting.second, axis, atol=1e-6)):
             raise DataError(
-                f"Setting {setting.name} must have both axes along {axis}, but has {setting.alice}, {setting.bob}."
+                f"Setting {setting.name} must have both axes along {axis}, but has {setting.first}, {setting.second}."
             )
     return settings
 
@@ -187,26 +196,23 @@ def _rate(heralds: int, duration_s: Any, between: Ints) -> Estimate | None:
     return renewal(heralds, float(duration_s), between, "heralds/time, error of the waits")
 
 
-def _patterns_of(sign: int) -> tuple[int, ...]:
-    return tuple(pattern for pattern, (_, state) in PATTERNS.items() if state == sign)
-
-
 class _Shots:
-    """The shots of a run: outcome tables (pattern, setting, alice seen, bob seen), and the retention."""
+    """The shots of a run: outcome tables (pattern, setting, first end seen, second seen), and the retention."""
 
     def __init__(self, run: Run, settings: tuple[Setting, ...], herald: Bools) -> None:
         data = run.datasets
         valid = herald & (data["shots.valid"] == 1)
         usable = valid & (data["shots.pushout"] == 1)
         self.settings = settings
-        self._heralds = {pattern: int(np.sum(data["shots.pattern"] == pattern)) for pattern in PATTERNS}
+        self._signs = {pattern: sign for pattern, (_, sign) in patterns_of(run).items()}
+        self._heralds = {pattern: int(np.sum(data["shots.pattern"] == pattern)) for pattern in self._signs}
         self._tables = self._count(data, usable)
         self._to_plus = run.text("link.feed_forward") == "kernel"
         calibration = data["shots.present"][valid & (data["shots.pushout"] == 0)]
         self.kept = readout.retention(calibration) if len(calibration) else None
 
     def _count(self, data: Mapping[str, Any], usable: Bools) -> dict[int, Ints]:
-        """Return by pattern how often (alice, bob) were seen, shape (settings, 2, 2)."""
+        """Return by pattern how often the ends were seen, shape (settings, 2, 2)."""
         setting, present = data["shots.setting"][usable], data["shots.present"][usable]
         if not (np.isin(present, (0, 1)).all() and np.isin(setting, range(len(self.settings))).all()):
             raise DataError(
@@ -214,7 +220,7 @@ class _Shots:
             )
         cell = 4 * setting.astype(int) + 2 * present[:, 0] + present[:, 1]
         pattern, cells = data["shots.pattern"][usable], 4 * len(self.settings)
-        return {p: np.bincount(cell[pattern == p], minlength=cells).reshape(-1, 2, 2) for p in PATTERNS}
+        return {p: np.bincount(cell[pattern == p], minlength=cells).reshape(-1, 2, 2) for p in self._signs}
 
     def row(self, label: str, patterns: tuple[int, ...]) -> Row:
         """Return what the shots of these patterns say."""
@@ -230,7 +236,7 @@ class _Shots:
         )
 
     def _target(self, pattern: int) -> int:
-        return +1 if self._to_plus else PATTERNS[pattern][1]
+        return +1 if self._to_plus else self._signs[pattern]
 
     def _quality(self, patterns: tuple[int, ...], frame: int, kept: Retention) -> Quality:
         terms = {setting.name: self._terms(setting, patterns, frame, kept) for setting in self.settings}
@@ -272,11 +278,11 @@ def _sum(terms: list[tuple[float, Correlator]], kept: Retention) -> Estimate | N
 def chsh_signs(four: list[Setting], target: int) -> tuple[float, ...]:
     """Return the signs with which four correlators add up to S; DataError where they are not two axes a side."""
     signs = tuple(math.copysign(1.0, setting.ideal(target)) for setting in four)
-    pairs = {(tuple(np.round(s.alice, 9)), tuple(np.round(s.bob, 9))) for s in four}
+    pairs = {(tuple(np.round(s.first, 9)), tuple(np.round(s.second, 9))) for s in four}
     axes = [len({pair[side] for pair in pairs}) for side in (0, 1)]
     if len(four) != 4 or len(pairs) != 4 or axes != [2, 2] or math.prod(signs) > 0:
         raise DataError(
-            f"The CHSH settings {[s.name for s in four]} must be four pairs of two axes each for alice and bob "
+            f"The CHSH settings {[s.name for s in four]} must be four pairs of two axes each at either end "
             "with an odd number of negative ideal correlators: correct `link.settings`."
         )
     return signs

@@ -45,7 +45,8 @@ def analyse(run: Run) -> Result:
     )
     mean_rate, lab_rate = _mean_rates(run)
     fidelity = PairRows.of(run).fidelity(corrected=False)
-    updates = {"param.link.reference_rate_hz": mean_rate, "param.link.reference_fidelity": fidelity}
+    updates = {run.link.of_station("reference_rate_hz"): mean_rate,
+               run.link.of_station("reference_fidelity"): fidelity}  # fmt: skip
     return Result(
         "Link monitor",
         estimates={

@@ -18,9 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from analysis import digest
+from analysis import digest, old_files
 from atomlink.errors import DataError
+from atomlink.heralds import FOUR
+from atomlink.old_names import today
+from atomlink.topology import LinkName
 
+NODES_KEYS = ("scan.nodes", "link.nodes", "hom.nodes", "images.nodes", "pairs.nodes")
+DETECTORS_KEYS = ("link.detectors", "scan.detectors")
+LINK_KEYS = ("link.name", "scan.link", "hom.link", "pairs.name")
 FILE_NAME = re.compile(r"(?P<rid>\d+)-(?P<class_name>\w+)$")
 
 
@@ -53,6 +59,28 @@ class Run:
     def date(self) -> str:
         """Return the local start time, or `unknown` where the file does not say."""
         return datetime.fromtimestamp(self.start_time).strftime("%Y-%m-%d %H:%M:%S") if self.start_time else "unknown"
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Return the nodes of the run, in the order of its axes of nodes; DataError where the file does not say."""
+        found = next((self.datasets[key] for key in NODES_KEYS if key in self.datasets), None)
+        if found is None:
+            raise DataError(f"Run {self.label} does not say which nodes it is of: it has no {' or '.join(NODES_KEYS)}.")
+        return tuple(str(found).split(","))
+
+    @property
+    def link(self) -> LinkName:
+        """Return the link of the run; DataError where the file does not say."""
+        found = next((self.datasets[key] for key in LINK_KEYS if key in self.datasets), None)
+        if found is None:
+            raise DataError(f"Run {self.label} does not say which link it is of: it has no {' or '.join(LINK_KEYS)}.")
+        return LinkName.parse(str(found))
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """Return the roles of the station's detectors, in the order of a pattern's bits."""
+        return tuple(next((str(self.datasets[key]) for key in DETECTORS_KEYS if key in self.datasets),
+                          ",".join(FOUR)).split(","))  # fmt: skip
 
     def text(self, key: str, default: str = "") -> str:
         """Return a run-level string."""
@@ -165,8 +193,8 @@ def _read(path: Path, found: Mapping[str, digest.Item]) -> Run:
         run_time=float(top.get("run_time", 0.0)),
         artiq_version=str(top.get("artiq_version", "unknown")),
         expid=expid,
-        datasets={key: _plain(item.value) for key, item in datasets.items()},
-        archive={key: _plain(item.value) for key, item in archive.items()},
+        datasets=old_files.renamed({key: _plain(item.value) for key, item in datasets.items()}),
+        archive={today(key): _plain(item.value) for key, item in archive.items()},
         metadata={key: {name: _plain(value) for name, value in item.attributes.items()}
                   for key, item in datasets.items()},
     )  # fmt: skip

@@ -21,7 +21,6 @@ from atomlink.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 NEEDED = ("images.counts", "images.present", "images.threshold")
 BEFORE, LOADED, AGAIN = range(3)  # the images of a shot
 
@@ -33,7 +32,7 @@ def analyse(run: Run) -> Result:
     if not len(present):
         raise DataError(f"Run {run.label} has no image: let the experiment take one shot at least.")
     estimates: dict[str, Estimate] = {}
-    for k, node in enumerate(NODES):
+    for k, node in enumerate(run.nodes):
         before, loaded, again = (present[:, image, k] for image in (BEFORE, LOADED, AGAIN))
         for name, seen in (("loaded", loaded[before == 0]), ("survived", again[loaded == 1])):
             if len(seen):
@@ -44,10 +43,10 @@ def analyse(run: Run) -> Result:
 @styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the counts of the images after loading, and the threshold."""
-    figure, panels = canvas(run, 9.6, 3.0, columns=2)
+    figure, panels = canvas(run, 9.6, 3.0, columns=len(run.nodes))
     counts, threshold = np.asarray(run.datasets["images.counts"]), run.datasets["images.threshold"]
     edges = np.linspace(-0.5, max(int(counts[:, LOADED].max()), 1) + 0.5, 60).tolist()
-    for k, (axes, node) in enumerate(zip(panels, NODES, strict=True)):
+    for k, (axes, node) in enumerate(zip(panels, run.nodes, strict=True)):
         axes.hist(counts[:, LOADED, k], edges, color=SIDE_COLOURS[k], label=f"{node}, after loading")
         axes.axvline(threshold[k], color=ACCENT, lw=1.0, label=f"threshold {threshold[k]:g}")
         axes.set(yscale="log", ylim=(0.5, None), xlabel="counts in an image", ylabel="images" if k == 0 else "")

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import budget
 from analysis.estimates import Estimate, binomial
 from analysis.figures import ACCENT, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
@@ -35,7 +34,6 @@ from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = budget.NODES
 COUNTED = ("rounds", "visits", "heralds", "heralds_carried", "attempts", "t_prep_s", "t_port_s", "t_switch_s",
            "t_move_s")  # fmt: skip
 
@@ -60,21 +58,25 @@ def believed(run: Run) -> dict[str, float]:
     """Return the herald probability of an attempt and the times of a round."""
 
     def belief(name: str) -> float:
-        values = [run.belief(f"param.{name}".replace("{n}", node)) for node in NODES]
-        if None in values:
-            raise DataError(f"The file has no `param.{name}`: the prediction needs it.")
-        return max(float(value) for value in values)
+        value = run.belief(name)
+        if value is None:
+            raise DataError(f"The file has no `{name}`: the prediction needs it.")
+        return float(value)
 
-    gate = float(run.datasets["pairs.t_gate_s"])
-    eta = [float(run.belief(f"param.link.efficiency_{node}")) for node in NODES]
-    dark = -math.expm1(-belief("link.dark_rate_hz") * gate)
-    probability = two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, belief("link.visibility"))).probability
+    def slowest(name: str) -> float:
+        return max(belief(f"param.{node}.{name}") for node in run.nodes)
+
+    link, gate = run.link, float(run.datasets["pairs.t_gate_s"])
+    eta, photon = ([belief(link.of_channel(end, name)) for end in range(2)] for name in ("efficiency", "t_photon_s"))
+    dark = -math.expm1(-belief(link.of_station("dark_rate_hz")) * gate)
+    visibility = belief(link.of_station("visibility"))
+    probability = two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, visibility)).probability
     return {
         "p": probability,
-        "t_prep_s": belief("{n}.t_image_s") + belief("{n}.t_cooling_s") + float(run.belief("param.alice.t_frame_s"))
-        + float(run.belief("param.alice.t_readout_s")),
-        "t_recooling_s": belief("{n}.t_recooling_s"),
-        "t_cycle_s": belief("{n}.t_pump_s") + belief("link.t_photon_{n}_s") + gate,
+        "t_prep_s": slowest("t_image_s") + slowest("t_cooling_s") + belief(f"param.{run.nodes[0]}.t_frame_s")
+        + belief(f"param.{run.nodes[0]}.t_readout_s"),
+        "t_recooling_s": slowest("t_recooling_s"),
+        "t_cycle_s": slowest("t_pump_s") + max(photon) + gate,
     }  # fmt: skip
 
 
@@ -142,8 +144,8 @@ def analyse(run: Run) -> Result:
         estimates["stored_fidelity"] = pairs.fidelity()
     return Result("Multiplexed port", estimates=estimates, notes=(
         "Rates without the time of reading out.",
-        "Stored: alice's half was carried into the array and back. That takes longer than T2*, and an echo would need "
-        "Raman light in the array: only the populations survive.",))  # fmt: skip
+        "Stored: the first end's half was carried into the array and back. That takes longer than T2*, and an echo "
+        "would need Raman light in the array: only the populations survive.",))  # fmt: skip
 
 
 def _atoms(n: int) -> str:

@@ -29,7 +29,6 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 REST_S = 1.7e-6  # of an attempt, besides pumping: way of the photon 0.55, gate 0.9, dark times and overhead 0.2
 LONGEST = 8.0  # time constants; 3e-4 short of the end
 
@@ -37,7 +36,7 @@ LONGEST = 8.0  # time constants; 3e-4 short of the end
 def points(run: Run) -> dict[str, fits.Points]:
     """Return the share pumped against the length of the pumping light, by node."""
     t, n = columns(run, "t_pump", "n")
-    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
 
 
 def analyse(run: Run) -> Result:

@@ -29,7 +29,6 @@ from atomlink.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 COHERENCE = {"XX": 0.5, "YY": 0.5}
 
 
@@ -48,9 +47,9 @@ def believed(run: Run) -> tuple[float, float]:
     """Return T2* and T2 of a pair in s from what the lab believes of its nodes; DataError where the file lacks it."""
     found = {}
     for name in ("t2_star_s", "t2_s"):
-        found[name] = [run.belief(f"param.{node}.{name}") for node in NODES]
+        found[name] = [run.belief(f"param.{node}.{name}") for node in run.nodes]
         if None in found[name]:
-            raise DataError(f"The file has no `param.alice.{name}`, `param.bob.{name}`: this analysis needs them.")
+            raise DataError(f"The file has no `param.*.{name}` of both nodes: this analysis needs them.")
     return (sum(float(t) ** -2 for t in found["t2_star_s"]) ** -0.5, 1 / sum(1 / float(t) for t in found["t2_s"]))
 
 

@@ -2,10 +2,9 @@
 
 Fed forward, the pairs are (exp(i phase)|01> + |10>)/sqrt(2): measured along azimuths 0 and a, the outcomes agree with
 probability offset + (V/2) cos(a - phase), with V the visibility of what pumping, photons and read-out leave. Azimuths
-are counted from the phase that the lab believed, which every experiment on pairs adds to bob's: `phase` is what was
-left, and what fibres and delays do to the pairs is taken out without an actuator. So polarisation alignment need not
-know it.
-Fit: least squares, linear in offset, cos and sin; each share weighted by its binomial error.
+are counted from the phase that the lab believed, which every experiment on pairs adds to the second end's: `phase` is
+what was left, and what fibres and delays do to the pairs is taken out without an actuator. So polarisation alignment
+need not know it.
 """
 
 from __future__ import annotations
@@ -27,12 +26,11 @@ from atomlink.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BELIEF = "param.link.phase_rad"
 LEAST_VISIBILITY = 3.0  # in its standard errors; below, there is no phase to speak of
 
 
 def points(run: Run) -> fits.Points:
-    """Return the share of equal outcomes against bob's azimuth."""
+    """Return the share of equal outcomes against the second end's azimuth."""
     azimuth, equal, n = columns(run, "azimuth", "equal", "n")
     return fits.shares(azimuth, equal, n)
 
@@ -52,14 +50,15 @@ def analyse(run: Run) -> Result:
     return Result(
         "Pair phase",
         estimates={"phase_rad": phase, "visibility": contrast},
-        updates={BELIEF: _added(run, phase)},
+        updates={run.link.of_pairs("phase_rad"): _added(run, phase)},
     )
 
 
 @styled
 def figure(run: Run, result: Result) -> Figure:
-    """Draw the share of equal outcomes against bob's azimuth, and the fringe that was fitted."""
-    figure = scan_figures.scan(run, {"pairs": (points(run), None)}, "bob's azimuth", "share of equal outcomes", "rad")
+    """Draw the share of equal outcomes against the second azimuth, and the fringe that was fitted."""
+    series = {"pairs": (points(run), None)}
+    figure = scan_figures.scan(run, series, "azimuth of the second end", "share of equal outcomes", "rad")
     (axes,) = figure.axes
     (offset, cosine, sine), _, _ = _solved(run)
     fine = np.linspace(*axes.get_xlim(), scan_figures.FINE)
@@ -85,8 +84,9 @@ def _solved(run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64],
 
 def _added(run: Run, left: Estimate) -> Estimate:
     """Return the phase to believe in; beyond a turn it starts again, so that a change is small where the phase's is."""
-    believed = run.belief(BELIEF)
+    name = run.link.of_pairs("phase_rad")
+    believed = run.belief(name)
     if believed is None:
-        raise DataError(f"The file has no `{BELIEF}`, from which its azimuths are counted: take the phase anew.")
+        raise DataError(f"The file has no `{name}`, from which its azimuths are counted: take the phase anew.")
     value = float(believed) + left.value
     return replace(left, value=math.remainder(value, 2 * math.pi) if abs(value) > 2 * math.pi else value)

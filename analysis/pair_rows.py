@@ -22,7 +22,7 @@ WEIGHTS = {"XX": 0.25, "YY": 0.25, "ZZ": -0.25}  # of the fidelity with Psi+
 
 @dataclass(frozen=True)
 class PairRows:
-    """`tables` (rows, settings, 2, 2) by (alice seen, bob seen), and the retention of all rows together, if any."""
+    """`tables` (rows, settings, 2, 2) by (first seen, second seen), and the retention of all rows together, if any."""
 
     names: tuple[str, ...]
     tables: Ints
@@ -40,7 +40,7 @@ class PairRows:
         return cls(names, table.reshape(len(table), len(names), 2, 2), retention(unpushed.sum(axis=0)))
 
     def with_retention(self, shift: Any = 0.0) -> PairRows:
-        """Return the same rows with a retention that is known: what was found, shifted by so much (alice, bob)."""
+        """Return the same rows with a retention that is known: what was found, shifted by so much (2)."""
         if self.kept is None:
             return self
         return replace(self, kept=Retention(self.kept.values + shift, np.zeros((2, 2)), self.kept.n))

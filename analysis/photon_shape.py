@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.arrivals import NODES, arrivals
+from analysis.arrivals import arrivals
 from analysis.estimates import Estimate, binomial
 from analysis.figures import SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.result import Result
+from atomlink.heralds import Role
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,22 +26,26 @@ BIN = 10  # bins of 1 ns drawn as one
 def analyse(run: Run) -> Result:
     """Return arrival, width, clicks per attempt and share of H of each node's photon."""
     estimates: dict[str, Estimate] = {}
-    for node in NODES:
+    for node in run.nodes:
         found = arrivals(run, node)
         estimates |= {
             f"{node}.t_mean_s": found.mean(),
             f"{node}.t_rms_s": found.width(),
             f"{node}.clicks_per_attempt": found.per_attempt,
-            f"{node}.share_h": binomial(int(found.counts[[0, 2]].sum()), found.clicks, "H clicks/clicks"),
+            f"{node}.share_h": binomial(int(found.counts[_h_detectors(run)].sum()), found.clicks, "H clicks/clicks"),
         }
     return Result("Photon shape", estimates=estimates)
+
+
+def _h_detectors(run: Run) -> list[int]:
+    return [k for k, role in enumerate(run.detectors) if Role.of(role).polarisation == "h"]
 
 
 @styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw clicks against time for both nodes."""
     figure, panels = canvas(run, 9.6, 3.0, columns=2)
-    for axes, node, colour in zip(panels, NODES, SIDE_COLOURS, strict=True):
+    for axes, node, colour in zip(panels, run.nodes, SIDE_COLOURS, strict=False):
         found = arrivals(run, node)
         bins = len(found.time_s) // BIN
         counts = found.counts[:, : bins * BIN].sum(axis=0).reshape(bins, BIN).sum(axis=1)

@@ -34,7 +34,6 @@ from atomlink.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 LEAST_VISIBILITY = 5.0  # errors by which correlations must be seen
 SOURCE = "fit of atom-photon correlations"
 Floats = npt.NDArray[np.float64]
@@ -85,7 +84,7 @@ def design(fibre: Fibre, v_turn: Floats, v_phase: Floats) -> Floats:
 
 def fit(run: Run, node: str) -> Fibre:
     """Fit one node's correlations; FitRefused where there are too few, or none."""
-    v_turn, v_phase, agree, n = (np.asarray(c, float) for c in columns(run, "v_turn", "v_phase", f"agree_{node}", "n"))
+    v_turn, v_phase, agree, n = (np.asarray(c, float) for c in columns(run, "v_turn", "v_phase", ("agree", node), "n"))
     turn, phase = (_belief(run, f"param.{node}.{name}_rad_per_v") for name in ("turn", "phase"))
     rows, y = _design(v_turn * turn, v_phase * phase), 2 * agree / n - 1
     if len(np.unique(rows.round(6), axis=0)) < 4 or np.linalg.matrix_rank(rows, tol=0.1) < 3:
@@ -127,8 +126,8 @@ def figure(run: Run, result: Result) -> Figure:
     v_turn, v_phase, n = columns(run, "v_turn", "v_phase", "n")
     fine = np.linspace(v_turn.min(), v_turn.max(), 200)
     found, _ = _fit_all(run)
-    for axes, node in zip(panels, NODES, strict=True):
-        agree = columns(run, f"agree_{node}")[0] / n
+    for axes, node in zip(panels, run.nodes, strict=True):
+        agree = columns(run, ("agree", node))[0] / n
         phases = np.unique(v_phase)
         for k, volts in enumerate(phases):
             colour = mpl.colormaps["viridis"](0.85 * k / max(len(phases) - 1, 1))
@@ -150,7 +149,7 @@ def figure(run: Run, result: Result) -> Figure:
 def _fit_all(run: Run) -> tuple[dict[str, Fibre], dict[str, str]]:
     found: dict[str, Fibre] = {}
     refusals: dict[str, str] = {}
-    for node in NODES:
+    for node in run.nodes:
         try:
             found[node] = fit(run, node)
         except FitRefused as error:

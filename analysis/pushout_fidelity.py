@@ -21,7 +21,6 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 EMPTIED = 8.0  # time constants after which nothing is left in F = 2
 LONG = 100.0  # time constants that a scan must reach for the loss of F = 1 to be a slope
 
@@ -29,14 +28,14 @@ LONG = 100.0  # time constants that a scan must reach for the loss of F = 1 to b
 def points(run: Run, state: str) -> dict[str, fits.Points]:
     """Return the share of atoms left against the length of the light, by node; `state` is f1 or f2."""
     t, n = columns(run, "t_pushout", "n")
-    return {node: fits.shares(t, columns(run, f"{node}_{state}")[0], n) for node in NODES}
+    return {node: fits.shares(t, columns(run, (state, node))[0], n) for node in run.nodes}
 
 
 def analyse(run: Run) -> Result:
     """Return the time constant, and at the longest pulse the shares and the fidelity."""
     found, refusals = fits.fit_each(DECAY, points(run, "f2"), unit_x="s", fixed={"offset": 0.0})
     estimates: dict[str, Estimate] = {f"{node}.tau_s": fit["decay"] for node, fit in found.items()}
-    for node in NODES:
+    for node in run.nodes:
         left, kept = _longest(points(run, "f2")[node]), _longest(points(run, "f1")[node])
         estimates |= {f"{node}.f2_left": left, f"{node}.f1_kept": kept, f"{node}.fidelity": 0.5 * (1 - left + kept)}
     return Result("Push-out fidelity", estimates, _updates(run, found), found, refusals)

@@ -18,13 +18,11 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
-
 
 def points(run: Run) -> dict[str, fits.Points]:
     """Return the share of atoms left against the pulse, by node."""
     t, n = columns(run, "t_raman", "n")
-    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
 
 
 def analyse(run: Run) -> Result:

@@ -22,7 +22,6 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 DETERMINED = 0.1  # relative error up to which T2* becomes a belief
 HZ_PER_GAUSS = 1.40e6  # m = -1, +1 of F = 1 in Rb-87: 2 x 0.70 MHz/G (D. A. Steck, Rubidium 87 D Line Data)
 
@@ -30,7 +29,7 @@ HZ_PER_GAUSS = 1.40e6  # m = -1, +1 of F = 1 in Rb-87: 2 x 0.70 MHz/G (D. A. Ste
 def points(run: Run) -> dict[str, fits.Points]:
     """Return the share of atoms left against the wait, by node."""
     t, n = columns(run, "t_wait", "n")
-    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
 
 
 def analyse(run: Run) -> Result:
@@ -72,5 +71,5 @@ def _t2_star(run: Run, node: str, decay: Estimate) -> Estimate:
 
 
 def _larmor(run: Run, node: str, fringes: Estimate) -> Estimate:
-    believed, offset = columns(run, f"f_believed_{node}", "f_offset")
+    believed, offset = columns(run, ("f_believed", node), "f_offset")
     return Estimate(float(believed + offset) - fringes.value, fringes.error, fringes.n, fringes.source, "Hz")

@@ -33,14 +33,14 @@ Ints = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Retention:
-    """Probability (alice, bob) that a bright atom is seen, the covariance (2, 2), and the shots they rest on."""
+    """Probability (first end, second) that a bright atom is seen, the covariance (2, 2), and the shots they rest on."""
 
     values: Floats
     covariance: Floats
     n: int
 
     def estimate(self, node: int) -> Estimate:
-        """Return the retention of one node (0 alice, 1 bob)."""
+        """Return the retention of one node (0 or 1)."""
         error = math.sqrt(self.covariance[node, node])
         return Estimate(float(self.values[node]), error, self.n, "shots without push-out")
 
@@ -79,7 +79,7 @@ def retention_of(cells: Ints) -> Retention:
 
 
 def correlator(counts: Ints, kept: Retention = UNCORRECTED) -> Correlator:
-    """Return the correlator of counts (2, 2) by (alice seen, bob seen), corrected for the retention; needs a shot."""
+    """Return the correlator of counts (2, 2), by (first, second) seen, corrected for the retention; needs a shot."""
     n = int(counts.sum())
     if n == 0:
         raise DataError("A correlator needs at least one shot, but the setting has none.")

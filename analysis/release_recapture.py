@@ -30,7 +30,6 @@ from sim.physics.trap import Trap
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 ATOMS = 10_000
 TIMES = 25  # of the grid
 TEMPERATURES = 20

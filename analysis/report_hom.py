@@ -25,7 +25,7 @@ def section(run: Run) -> page.Section:
             "Maximum-likelihood fit of the split parallel : orthogonal with a Gaussian, rounded or exponential dip, "
             "whichever fits best; errors are scaled where none does (p < 1 %). No visibility exceeds 1: near it value "
             "and error are the interval below it that holds the truth in 68 % of all runs (Feldman and Cousins).",
-            "The visibility without delay, from the counts there alone, is what links live by (param.link.visibility)."
+            "The visibility without delay, from the counts there alone, is what links live by: the belief `visibility`."
         ),
     )
     return page.Section("Two-photon interference", _tiles(run, result), blocks)
@@ -46,14 +46,14 @@ def _tiles(run: Run, result: HomResult) -> tuple[tuple[str, str, str], ...]:
             _ns(fit.width_s.value, fit.width_s.error) if fit else NONE,
             fit.shape if fit else "too few delays to fit",
         ),
-        ("Centre", _ns(fit.centre_s.value, fit.centre_s.error) if fit else NONE, "delay of bob's excitation"),
+        ("Centre", _ns(fit.centre_s.value, fit.centre_s.error) if fit else NONE, "the second end's delay"),
         ("Coincidences", f"{result.coincidences}", f"at {len(result.delay_s)} delay{'s' * (len(result.delay_s) != 1)}"),
         ("Accidental", fraction, "of the parallel coincidences"),
     )
 
 
 def _beside(run: Run) -> str:
-    believed = run.belief("param.link.visibility")
+    believed = run.belief(run.link.of_station("visibility"))
     return "accidentals subtracted" if believed is None else f"accidentals subtracted; believed {float(believed):.4g}"
 
 

@@ -18,7 +18,7 @@ ROLE_TEXT = {"fitted": "fitted to it", "predicted": "predicted", "consistency": 
 def section(run: Run) -> page.Section:
     """Return tiles, figures and tables of a link run; DataError where it cannot be analysed."""
     result = analyse(run)
-    nodes = " – ".join(run.text("link.nodes", "alice,bob").split(","))
+    nodes = " – ".join(run.nodes)
     blocks = (
         page.heading("Correlators per herald pattern"),
         page.image(

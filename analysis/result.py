@@ -12,6 +12,7 @@ from analysis import schema
 from analysis.estimates import Estimate
 from analysis.fits import Fit, Points, shares
 from analysis.load import Run
+from atomlink.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,24 @@ class Result:
 
 
 def shares_by_node(run: Run, axis: str) -> dict[str, Points]:
-    """Return the share of atoms left against what was scanned, by node (`bright_alice`, `bright_bob` of `n`)."""
-    x, n = columns(run, axis, "n")
-    return {node: shares(x, columns(run, f"bright_{node}")[0], n) for node in ("alice", "bob")}
+    """Return the share of atoms left against what was scanned, by node (`bright` of `n`)."""
+    return {node: shares(*columns(run, axis, ("bright", node), "n")) for node in run.nodes}
 
 
-def columns(run: Run, *names: str) -> tuple[Any, ...]:
-    """Return the columns `scan.{name}` of a run, one entry per row; DataError names what is missing."""
-    schema.require(run.datasets, [f"scan.{name}" for name in names], f"the analysis of {run.class_name}")
-    return tuple(np.asarray(run.datasets[f"scan.{name}"]) for name in names)
+def columns(run: Run, *names: str | tuple[str, str]) -> tuple[Any, ...]:
+    """Return the columns `scan.{name}` of a run, one entry per row; (name, node) is that node's part of a column.
+
+    DataError names what is missing.
+    """
+    wanted = [(name, None) if isinstance(name, str) else name for name in names]
+    schema.require(run.datasets, [f"scan.{name}" for name, _ in wanted], f"the analysis of {run.class_name}")
+    return tuple(_part(run, np.asarray(run.datasets[f"scan.{name}"]), node) for name, node in wanted)
+
+
+def _part(run: Run, column: Any, node: str | None) -> Any:
+    """Return a column whole, or one node's part: of each row, or of a value of the whole run."""
+    if node is None:
+        return column
+    if node not in run.nodes or column.ndim == 0:
+        raise DataError(f"Run {run.label} has no node {node!r}; it has {', '.join(run.nodes)}.")
+    return np.take(column, run.nodes.index(node), axis=min(1, column.ndim - 1))

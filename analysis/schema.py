@@ -20,12 +20,13 @@ from atomlink.errors import DataError
 Array = npt.NDArray[Any]
 
 CHECKED_PREFIXES = ("shots.", "link.", "hom.", "run.", "array.")  # `param.*` is drivers' table, `live.*` is for the eye
+ENDS = 2  # a link has two: the axis of nodes of `shots.*` and `link.*`, in the order of `link.nodes`
 MISSING_INT = -1  # what a shot shows in a column that its journal row did not have; a float shows nan
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset; a letter in `shape` has one value per file (n shots, m settings, k delays)."""
+    """One dataset; a letter in `shape` has one value per file (n shots, m settings, k delays …)."""
 
     key: str
     dtype: str  # a numpy dtype, or "str"
@@ -45,18 +46,21 @@ def _optional(key: str, dtype: str, shape: tuple[str | int, ...], unit: str, mea
 
 DATASETS: tuple[Dataset, ...] = (
     _shots("t_herald_mu", "int64", "mu", "RTIO time of the herald (end of the cycle or of the last gate)"),
-    _shots("pattern", "int32", "", "4-bit detector pattern: c_h = 1, c_v = 2, d_h = 4, d_v = 8"),
+    _shots("pattern", "int32", "", "bit k: detector k of link.detectors clicked"),
     _shots("t_click_mu", "int64", "mu", "first H-detector click, first V-detector click", 2),
     _shots("setting", "int32", "", "index into link.settings"),
     _shots("attempts", "int64", "", "attempts since the previous herald, this one included"),
-    _shots("counts", "int32", "", "fluorescence counts (alice, bob) in the read-out image", 2),
-    _shots("present", "int32", "", "1 where counts > threshold", 2),
+    _shots("counts", "int32", "", "fluorescence counts in the read-out image, by node", ENDS),
+    _shots("present", "int32", "", "1 where counts > threshold, by node", ENDS),
     _optional("shots.attempts_lost", "int64", ("n",), "", "of these, attempts whose pair of atoms may have been gone"),
     _shots("pushout", "int32", "", "0: a read-out calibration shot, without push-out"),
     _shots("valid", "int32", "", "0: vetoed (underflow, lost lock, an atom missing at the check)"),
-    Dataset("link.settings", "float64", ("m", 4), "rad", "polar alice, azimuth alice, polar bob, azimuth bob"),
+    Dataset("link.settings", "float64", ("m", ENDS, 2), "rad", "polar angle, azimuth of either end's axis"),
     Dataset("link.setting_names", "str", (), "", "comma-separated; XX, YY, ZZ and four that start with CHSH"),
-    Dataset("link.nodes", "str", (), "", 'comma-separated, "alice,bob"'),
+    Dataset("link.nodes", "str", (), "", 'comma-separated: what the axis of nodes means, "alice,bob"'),
+    Dataset("link.name", "str", (), "", '"alice-bob@midpoint": the first input\'s end, the second\'s, the station'),
+    Dataset("link.station", "str", (), "", '"midpoint"'),
+    Dataset("link.detectors", "str", (), "", "comma-separated roles of the station's detectors, c_h, c_v, d_h, d_v"),
     Dataset("link.herald", "str", (), "", '"entangler" or "software"'),
     Dataset("link.feed_forward", "str", (), "", '"kernel": every pattern was rotated to Psi+; "analysis", "none": not'),
     Dataset("link.attempts", "int64", (), "", "attempts of the whole run"),
@@ -67,24 +71,26 @@ DATASETS: tuple[Dataset, ...] = (
     _optional("link.veto_mu", "int64", ("v", 2), "mu", "start, stop of the times in which a lock may have been lost"),
     _optional("link.losses", "int64", (), "", "looks that found an atom missing after attempts"),
     _optional("link.recoolings", "int64", (), "", "how often the atoms were recooled"),
-    _optional("link.pattern_counts", "int64", (16,), "", "how often each pattern came, heralds and others"),
-    _optional("link.pattern_attempts", "int64", (16,), "", "attempts that looked for each pattern; absent: all"),
+    _optional("link.pattern_counts", "int64", ("patterns",), "", "how often each pattern came, heralds and others"),
+    _optional("link.pattern_attempts", "int64", ("patterns",), "", "attempts that looked for each; absent: all"),
     _optional(
-        "link.efficiency_belief", "float64", (2,), "", "believed probability of a click per attempt (alice, bob)"
+        "link.efficiency_belief", "float64", (ENDS,), "", "believed clicks/attempt"
     ),
-    _optional("link.image_threshold", "float64", (2,), "", "believed threshold of the read-out image (alice, bob)"),
+    _optional("link.image_threshold", "float64", (ENDS,), "", "believed threshold of the read-out image, by node"),
     _optional("link.wait_s", "float64", (), "s", "from the herald to the writing of the analysis pulse's phases"),
     _optional("link.t_analysis_s", "float64", (), "s", "from the herald to the analysis pulse's light at the atoms"),
     _optional("link.t_gate_s", "float64", (), "s", "width of the detection gate"),
-    _optional("link.dark_rate_belief_hz", "float64", (4,), "Hz", "believed dark rates (c_h, c_v, d_h, d_v)"),
+    _optional("link.dark_rate_belief_hz", "float64", ("detectors",), "Hz", "believed dark rate of each detector"),
     _optional("link.visibility_belief", "float64", (), "", "believed two-photon visibility"),
-    Dataset("hom.delay_s", "float64", ("k",), "s", "bob's excitation after alice's"),
+    Dataset("hom.delay_s", "float64", ("k",), "s", "the second end's excitation after the first's"),
     Dataset("hom.attempts", "int64", ("k",), "", "attempts at this delay"),
     Dataset("hom.coincidences_parallel", "int64", ("k",), "", "c & d, same polarisation (c_h & d_h, c_v & d_v)"),
     Dataset("hom.coincidences_orthogonal", "int64", ("k",), "", "c & d, crossed polarisation (c_h & d_v, c_v & d_h)"),
-    Dataset("hom.singles", "int64", ("k", 4), "", "gates with a click (c_h, c_v, d_h, d_v) at this delay"),
-    _optional("hom.dark_clicks", "int64", (4,), "", "gates with a click (c_h, c_v, d_h, d_v) without excitation light"),
+    Dataset("hom.singles", "int64", ("k", "detectors"), "", "gates with a click at this delay, by detector"),
+    _optional("hom.dark_clicks", "int64", ("detectors",), "", "gates with a click without excitation light"),
     _optional("hom.dark_gates", "int64", (), "", "gates opened without excitation light"),
+    Dataset("hom.nodes", "str", (), "", 'comma-separated, "alice,bob"'),
+    Dataset("hom.link", "str", (), "", '"alice-bob@midpoint"'),
     _optional("hom.t_gate_s", "float64", (), "s", "width of the detection gate"),
     Dataset("array.node", "str", (), "", "whose tweezer array"),
     Dataset("array.threshold", "float64", (), "", "electrons of a site above which an atom is there (belief)"),

@@ -24,7 +24,6 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
 LARGEST_AMPLITUDE = 0.25
 
 
@@ -48,7 +47,7 @@ ECHO = Model("spin echo", echo, _start, {"offset": "y", "amplitude": "y", "phase
 def points(run: Run) -> dict[str, fits.Points]:
     """Return the share of atoms left against the wait, by node."""
     t, n = columns(run, "t_wait", "n")
-    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
 
 
 def analyse(run: Run) -> Result:

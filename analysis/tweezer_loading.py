@@ -21,13 +21,11 @@ from analysis.result import Result, columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NODES = ("alice", "bob")
-
 
 def points(run: Run) -> dict[str, fits.Points]:
     """Return the share of tries that loaded an atom against the loading time, by node."""
     t, n = columns(run, "t_loading", "n")
-    return {node: fits.shares(t, columns(run, f"bright_{node}")[0], n) for node in NODES}
+    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
 
 
 def analyse(run: Run) -> Result:

@@ -76,9 +76,6 @@ class StationSpec:
         return tuple(detector.role for detector in self.detectors)
 
 
-Named = TypeVar("Named", NodeSpec, StationSpec)
-
-
 @dataclass(frozen=True)
 class ChannelSpec:
     """A way from a port ("node.port") to an input of a station; through a switch, or always there (None)."""
@@ -95,12 +92,70 @@ class ChannelSpec:
 
 
 @dataclass(frozen=True)
+class LinkName:
+    """What a link is called, and what its beliefs are: "alice-bob@midpoint", the first input's end first.
+
+    An end is called as its node, or "node.port" where the node has several ports.
+    """
+
+    ends: tuple[str, str]
+    station: str
+
+    @classmethod
+    def parse(cls, text: str) -> LinkName:
+        """Read "alice-bob@midpoint"; UsageError for anything else."""
+        ends, _, station = text.partition("@")
+        names = ends.split("-")
+        if len(names) != 2 or not all(names) or not station:
+            raise UsageError(f"Link {text!r} must be two ends and a station, such as alice-bob@midpoint.")
+        return cls((names[0], names[1]), station)
+
+    @property
+    def name(self) -> str:
+        """Return "alice-bob@midpoint"."""
+        return f"{self.ends[0]}-{self.ends[1]}@{self.station}"
+
+    @property
+    def nodes(self) -> tuple[str, str]:
+        """Return the names of both ends' nodes."""
+        first, second = (end.partition(".")[0] for end in self.ends)
+        return first, second
+
+    def of_station(self, key: str) -> str:
+        """Return the name of a parameter of the station."""
+        return of_station(self.station, key)
+
+    def of_channel(self, end: int, key: str) -> str:
+        """Return the name of a parameter of the way from one end (0 or 1) to the station."""
+        return f"param.{self.ends[end]}.{self.station}.{key}"
+
+    def of_pairs(self, key: str) -> str:
+        """Return the name of a parameter of the link's pairs."""
+        return f"param.{self.ends[0]}-{self.ends[1]}.{self.station}.{key}"
+
+
+def of_station(station: str, key: str) -> str:
+    """Return the name of a parameter of a station."""
+    return f"param.{station}.{key}"
+
+
+@dataclass(frozen=True)
+class LinkSpec(LinkName):
+    """Two ports that can meet at a station: that of the first input, then that of the second."""
+
+    ports: tuple[PortSpec, PortSpec]
+
+
+@dataclass(frozen=True)
 class SwitchSpec:
     """A fibre switch by its row: the terminal of each port ("node.port") and of each input ("station.input")."""
 
     name: str
     sources: tuple[tuple[str, int], ...]
     sinks: tuple[tuple[str, int], ...]
+
+
+Named = TypeVar("Named", NodeSpec, StationSpec, LinkSpec)
 
 
 @dataclass(frozen=True)
@@ -162,6 +217,28 @@ class Topology:
         """Return the nodes with a port that can reach a station, in order of its inputs."""
         keys = (port for end in self.station(station).inputs for port in self.reaches(station, end))
         return tuple(dict.fromkeys(key.partition(".")[0] for key in keys))
+
+    @property
+    def links(self) -> tuple[LinkSpec, ...]:
+        """Return every pair of ports of different nodes that can meet at a station."""
+        ports = {port.key: port for node in self.nodes for port in node.ports}
+        found: list[LinkSpec] = []
+        for station in self.stations:
+            first, second = (self.reaches(station.name, end) for end in station.inputs)
+            for a, b in ((ports[a], ports[b]) for a in first for b in second):
+                if a.node != b.node and not any({a, b} == set(link.ports) for link in found):
+                    found.append(LinkSpec((self.short(a), self.short(b)), station.name, (a, b)))
+        return tuple(found)
+
+    def short(self, port: PortSpec) -> str:
+        """Return the name of a port's node, with the port's where the node has several."""
+        return port.node if len(self.node(port.node).ports) == 1 else port.key
+
+    def link(self, name: str = "") -> LinkSpec:
+        """Return a link by name, the first one without; UsageError if the lab has none of that name."""
+        if not name and self.links:
+            return self.links[0]
+        return _find(self.links, name, "Link")
 
     # -- where it comes from -------------------------------------------------------------------------------------------
 

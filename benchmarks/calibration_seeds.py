@@ -26,9 +26,13 @@ sim.artiq_runtime.install()
 
 from artiq.experiment import EnvExperiment, NumberValue, TFloat, kernel  # noqa: E402  (needs what the line above installs)
 
+from atomlink.heralds import FOUR  # noqa: E402
+from atomlink.topology import pair  # noqa: E402
 from drivers import parameters  # noqa: E402
 from drivers.parameter_store import ParameterStore  # noqa: E402
 from sim.validation.optimum import best_parameters  # noqa: E402
+
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHIN = 0.05
@@ -72,7 +76,7 @@ class Arms(EnvExperiment):
     def believe_the_truth(self) -> None:
         """Set what ought to be believed now."""
         store = ParameterStore.of(self)
-        held = {name: store.get(name) for name in parameters.TABLE}
+        held = {name: store.get(name) for name in TABLE}
         best = best_parameters(self.core.world, held)
         store.set_all({name: (value, parameters.parameter(name).unit) for name, value in best.items()}, why="truth")
 

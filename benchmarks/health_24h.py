@@ -32,6 +32,12 @@ sim.artiq_runtime.install()
 import numpy as np  # noqa: E402  (what follows needs what the line above installs)
 from artiq.experiment import BooleanValue, EnvExperiment, NumberValue, TInt64, kernel  # noqa: E402
 
+from atomlink.heralds import FOUR  # noqa: E402
+from atomlink.topology import pair  # noqa: E402
+from drivers import parameters  # noqa: E402
+
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
+
 ROOT = Path(__file__).resolve().parents[1]
 ARMS = LOOP, ALONE = "health loop", "left alone"
 LOOK_S = 900.0
@@ -164,7 +170,6 @@ def seen(folder: Path) -> Seen:
 
 def _believed(revisions: Any, not_yet: list[int]) -> dict[str, float]:
     """Return what was believed before the runs with these numbers."""
-    from drivers.parameters import TABLE
 
     values = {name: row.default for name, row in TABLE.items()}
     for revision in revisions:
@@ -200,7 +205,6 @@ def _best(world: Any, pumping: float) -> dict[str, float]:
     The committed optimum starts every attempt with unpumped atoms, but what an attempt in vain has pumped is kept: it
     pumps too long, and its rate is 1 to 3 % short. The higher one is what docs/calibration.md calls optimum.
     """
-    from drivers.parameters import TABLE
     from sim.validation.optimum import best_parameters
 
     held = {name: row.default for name, row in TABLE.items()}

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atomlink.old_names import today
 from drivers import line_log
 
 FILE = "params.log"
@@ -72,7 +73,7 @@ def read(path: Path) -> tuple[Revision, ...]:
 
 
 def _revision(row: Mapping[str, Any]) -> Revision:
-    changes = {name: Change(**change) for name, change in row["changes"].items()}
+    changes = {today(name): Change(**change) for name, change in row["changes"].items()}
     return Revision(**{**row, "changes": changes})
 
 
@@ -87,5 +88,7 @@ def waiting(path: Path, followed: int) -> dict[str, float]:
     if not rows or rows[-1]["revision"] <= followed:
         return {}
     return {
-        name: change["value"] for row in rows if row["revision"] > followed for name, change in row["changes"].items()
+        today(name): change["value"]
+        for row in rows if row["revision"] > followed
+        for name, change in row["changes"].items()
     }

@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
+from atomlink import old_names
 from atomlink.errors import UsageError
 from drivers import labs, line_log, parameter_log, parameters, run_datasets
 from drivers.labs import LabName
@@ -49,8 +51,10 @@ class _ExperimentDatasets:
 class ParameterStore:
     """Read, set and roll back the beliefs of a lab. `who` and `rid` go into the history."""
 
-    def __init__(self, datasets: Datasets, folder: Path, who: str, rid: int = -1, lab: LabName = labs.HOME) -> None:
+    def __init__(self, datasets: Datasets, folder: Path, who: str, rid: int = -1, lab: LabName = labs.HOME,
+                 table: Mapping[str, Parameter] = MappingProxyType({})) -> None:  # fmt: skip
         self._datasets = datasets
+        self.table = table  # what this lab can believe; empty: not known
         self.lab = lab
         self.path = folder / lab.file(parameter_log.FILE)
         self._who = who
@@ -65,9 +69,18 @@ class ParameterStore:
 
     # -- reading
 
+    def rows(self) -> Mapping[str, Parameter]:
+        """Return what this lab can believe by name; what it has a history of where that is not known."""
+        recorded = dict.fromkeys(name for revision in self.revisions() for name in revision.changes)
+        return self.table or {name: self.row(name) for name in recorded}
+
+    def row(self, name: str) -> Parameter:
+        """Return the row of one belief; UsageError names the nearest ones if this lab has none of that name."""
+        return parameters.parameter(name, self.table or None)
+
     def get(self, name: str) -> float:
         """Return what the lab believes, in the unit of the table."""
-        row = parameters.parameter(name)
+        row = self.row(name)
         waiting = parameter_log.waiting(self.path, self._followed())
         return waiting[name] if name in waiting else self._dataset(row)
 
@@ -93,7 +106,7 @@ class ParameterStore:
         waiting = parameter_log.waiting(self.path, self._followed())
         edited = {}
         for name, value in parameter_log.waiting(self.path, 0).items():
-            if name in parameters.TABLE and name not in waiting:  # a row may have left the table since
+            if parameters.is_parameter(name) and name not in waiting:  # a row may have left the table since
                 now = self._dataset(parameters.parameter(name))
                 if now != value:
                     edited[name] = Change(now, value, parameters.parameter(name).unit)
@@ -128,7 +141,7 @@ class ParameterStore:
     def rollback(self, revision: int) -> Revision | None:
         """Believe again what was believed after a revision; None where nothing has changed since."""
         with self._turn():
-            then = {name: value for name, value in self.at(revision).items() if name in parameters.TABLE}
+            then = {name: value for name, value in self.at(revision).items() if parameters.is_parameter(name)}
             origins = {name: row.origin(name) for row in self.revisions() if row.revision <= revision
                        for name in row.changes}  # fmt: skip
             return self._change(then, f"rollback to revision {revision}", {}, {}, origins)
@@ -137,9 +150,9 @@ class ParameterStore:
         """Take over what another lab believes; of this lab itself: say that what is older than labs is its own."""
         recorded = {name for row in other.revisions() for name in row.changes}
         with self._turn():
-            held = {name: other.get(name) for name in parameters.TABLE}
+            held = {name: other.get(name) for name in other.rows()}
             values = {name: value for name, value in held.items()
-                      if name in recorded or value != parameters.TABLE[name].default}  # fmt: skip
+                      if name in recorded or value != parameters.parameter(name).default}  # fmt: skip
             origins = dict.fromkeys(values, "" if other.lab == self.lab else other.lab.name)
             evidence: dict[str, dict[str, Any]] = {name: {} for name in values}  # recorded even where it is equal
             return self._change(values, f"adopted from lab {other.lab.name}", evidence, {}, origins)
@@ -183,10 +196,12 @@ class ParameterStore:
                 if value is not None and self.get(name) != value and last.get(name) != self._rid]  # fmt: skip
 
     def _dataset(self, row: Parameter) -> float:
-        try:
-            return float(self._datasets.get(self.lab.key(row.name)))
-        except KeyError:
-            return row.default
+        for name in (row.name, old_names.before(row.name)):
+            try:
+                return float(self._datasets.get(self.lab.key(name)))
+            except KeyError:
+                continue
+        return row.default
 
     def _write(self, name: str, value: float) -> None:
         self._datasets.set(self.lab.key(name), value, _unit_of(name))
@@ -220,7 +235,8 @@ class ParameterStore:
         parameter_log.append(self.path, revision)
         # All of them, not what changed alone: two runs of artiq_run save what they wrote over each other when they end,
         # and the number of a revision must come with every belief that it stands for.
-        past = {name: change.value for row in rows for name, change in row.changes.items() if name in parameters.TABLE}
+        past = {name: change.value
+                for row in rows for name, change in row.changes.items() if parameters.is_parameter(name)}  # fmt: skip
         for name, value in {**past, **{name: change.value for name, change in changes.items()}}.items():
             self._write(name, value)
         self._write(REVISION, number)
@@ -259,7 +275,7 @@ def _check_range(row: Parameter, number: float) -> None:
 
 
 def _unit_of(name: str) -> str:
-    return parameters.dataset_unit(parameters.TABLE[name]) if name in parameters.TABLE else ""
+    return parameters.dataset_unit(parameters.parameter(name)) if parameters.is_parameter(name) else ""
 
 
 def _user() -> str:

@@ -8,21 +8,28 @@ datasets, never this file.
 import difflib
 import fnmatch
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from atomlink import old_names
 from atomlink.errors import UsageError
+from atomlink.topology import Topology
 from drivers import labs, origins, parameter_log, run_datasets
 from drivers.labs import LabName
+from drivers.network import topology
 
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_LOOKS = {"end": r"\w+(\.\w+)?", "link": r"\w+(\.\w+)?-\w+(\.\w+)?\.\w+"}  # names that have dots themselves
 SCALED = ("s", "Hz", "V", "W", "K", "m")  # units that take a prefix
 _PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
-NODES = ("alice", "bob")
 BEAMS = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout", "rydberg_420",
          "rydberg_1013")  # fmt: skip
 
@@ -41,7 +48,8 @@ class Parameter:
     whole: bool = False
 
 
-# {n} stands for a node, {beam} for a beam of it. The shipped scenarios agree with these defaults.
+# {n} stands for a node, {beam} for a beam of it, {s} for a station, {end} for an end of a link (a node, or node.port),
+# {link} for a link, "alice-bob.midpoint". The shipped scenarios agree with these defaults.
 _TEMPLATES = (
     Parameter("param.{n}.f_larmor_hz", 1.40e6, "Hz", "precession of the Zeeman pair m = -1, +1",
               "2 x 0.70 MHz/G (F = 1 of Rb-87) at the bias field of 1 G"),
@@ -121,9 +129,9 @@ _TEMPLATES = (
     Parameter("param.{n}.cz_phase_turns", 0.379, "1", "phase that the CZ gate gives to one atom in |2>",
               "sim.physics.rydberg.cz of these pulses"),
     Parameter("param.{n}.v_transmitted_v", 2.0, "V", "photodiode behind the cavity, cavity in lock", "design"),
-    Parameter("param.link.t_photon_{n}_s", 549e-9, "s", "excitation switch edge to first light at the detectors",
+    Parameter("param.{end}.{s}.t_photon_s", 549e-9, "s", "excitation switch edge to first light at the detectors",
               "500 ns of AOM + 10 m of fibre at n = 1.468"),
-    Parameter("param.link.efficiency_{n}", 0.0863, "1", "an attempt of one node ends in a click, end to end",
+    Parameter("param.{end}.{s}.efficiency", 0.0863, "1", "an attempt of one node ends in a click, end to end",
               "ready 0.97 x emission 0.757 x mode matching 0.6 x path 0.446 x midpoint 0.5 x detector 0.88"),
     Parameter("param.{n}.t2_star_s", 300e-6, "s", "1/e time of the Zeeman pair's dephasing that an echo undoes",
               "0.7 mG rms of field noise"),
@@ -137,20 +145,20 @@ _TEMPLATES = (
               "design: 1 %"),
     Parameter("param.{n}.t_wavepacket_s", 134e-9, "s", "mean time of a photon after first light",
               "pulse of 0.5 us, g/2pi = 10 MHz, kappa/2pi = 2.75 MHz"),
-    Parameter("param.link.t_gate_s", 0.9e-6, "s", "detector gate, from the first light on", "pulse + cavity decay"),
-    Parameter("param.link.n_recooling", 100.0, "attempts", "attempts between two recoolings", "design"),
-    Parameter("param.link.t_software_slack_s", 25e-6, "s", "software heralding: lead of an attempt over the counter",
+    Parameter("param.{s}.t_gate_s", 0.9e-6, "s", "detector gate, from the first light on", "pulse + cavity decay"),
+    Parameter("param.{s}.n_recooling", 100.0, "attempts", "attempts between two recoolings", "design"),
+    Parameter("param.{s}.t_software_slack_s", 25e-6, "s", "software heralding: lead of an attempt over the counter",
               "about 30 events at 0.3 ... 0.8 us"),
-    Parameter("param.link.t_register_slack_s", 2e-6, "s", "lead of a register access over the counter",
+    Parameter("param.{s}.t_register_slack_s", 2e-6, "s", "lead of a register access over the counter",
               "about 3 events at 0.3 ... 0.8 us"),
-    Parameter("param.link.phase_rad", 0.0, "rad", "phase of the heralded pairs, by which bob's axes are turned",
+    Parameter("param.{link}.phase_rad", 0.0, "rad", "phase of the pairs, by which the second end's axes are turned",
               "compensators and delays leave none"),
-    Parameter("param.link.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
-    Parameter("param.link.visibility", 0.97, "1", "two-photon interference visibility, accidentals subtracted",
+    Parameter("param.{s}.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
+    Parameter("param.{s}.visibility", 0.97, "1", "two-photon interference visibility, accidentals subtracted",
               "design: spatial overlap at the splitter; equal wavepackets"),
-    Parameter("param.link.reference_rate_hz", 655.0, "Hz", "heralds per second of attempting of a link as it should be",
+    Parameter("param.{s}.reference_rate_hz", 655.0, "Hz", "heralds per second of attempting of a link as it should be",
               "scenario `default`"),
-    Parameter("param.link.reference_fidelity", 0.948, "1", "its raw fidelity with Psi+", "scenario `default`"),
+    Parameter("param.{s}.reference_fidelity", 0.948, "1", "its raw fidelity with Psi+", "scenario `default`"),
 )  # fmt: skip
 
 # What a belief may be, in its unit: the first pattern that fits the last part of its name. Wide enough for any lab:
@@ -200,40 +208,79 @@ _RANGES = (
     ("cz_phase_turns", -10.0, 10.0),
     ("move_speed_m_s", 1e-9, 1e3),
     ("n_recooling", 1.0, 1e9),
-    ("efficiency_*", 0.0, 1.0),
+    ("efficiency", 0.0, 1.0),
     ("visibility", 0.0, 1.0),
     ("*_fidelity", 0.0, 1.0),
 )
 
 
-def _expand() -> Iterator[Parameter]:
-    """Write the templates out for every node and beam."""
+def _places(topology: Topology) -> Iterator[dict[str, str]]:
+    """Return what each placeholder of a template may stand for, alone or together with others."""
+    for node in topology.node_names:
+        yield {"n": node}
+    for station in topology.stations:
+        yield {"s": station.name}
+    seen = {(end, link.station): None for link in topology.links for end in link.ends}
+    for end, station_name in seen:
+        yield {"end": end, "s": station_name}
+    for link in topology.links:
+        yield {"link": f"{link.ends[0]}-{link.ends[1]}.{link.station}"}
+
+
+@lru_cache(maxsize=16)
+def table(topology: Topology) -> Mapping[str, Parameter]:
+    """Return every belief of a lab by its name."""
+    found: dict[str, Parameter] = {}
+    places = list(_places(topology))
     for row in _TEMPLATES:
-        for node in NODES if "{n}" in row.name else ("",):
-            for beam in BEAMS if "{beam}" in row.name else ("",):
-                name = row.name.replace("{n}", node).replace("{beam}", beam)
-                yield Parameter(name, row.default, row.unit, row.meaning, row.source, *_range(name))
+        wanted = set(_PLACEHOLDER.findall(row.name)) - {"beam"}
+        for place in places:
+            if set(place) == wanted:
+                for beam in BEAMS if "{beam}" in row.name else ("",):
+                    name = row.name.format(**place, beam=beam)
+                    found[name] = replace(row, name=name, **_range(name))
+    return MappingProxyType(found)
 
 
-def _range(name: str) -> tuple[float, float, bool]:
+def _range(name: str) -> dict[str, Any]:
     """Return lowest and highest value, and whether it is a whole number."""
     last = name.rpartition(".")[2]
     for pattern, lowest, highest in _RANGES:
         if fnmatch.fnmatchcase(last, pattern):
-            return lowest, highest, any(fnmatch.fnmatchcase(last, whole) for whole in WHOLE)
+            whole = any(fnmatch.fnmatchcase(last, pattern) for pattern in WHOLE)
+            return {"lowest": lowest, "highest": highest, "whole": whole}
     raise UsageError(f"Parameter {name} has no range, must have one: add it to _RANGES of drivers/parameters.py")
 
 
-TABLE: dict[str, Parameter] = {row.name: row for row in _expand()}
+@lru_cache(maxsize=1)
+def _by_key() -> dict[str, tuple[re.Pattern[str], Parameter]]:
+    """Return the templates by the last part of their names, each with what its whole name must look like."""
+    found = {}
+    for row in _TEMPLATES:
+        for beam in BEAMS if "{beam}" in row.name else ("",):
+            name = row.name.replace("{beam}", beam)
+            looks = _PLACEHOLDER.sub(lambda found: _LOOKS.get(found[1], r"\w+"), name.replace(".", r"\."))
+            found[name.rpartition(".")[2]] = re.compile(looks), row
+    return found
 
 
-def parameter(name: str) -> Parameter:
-    """Return the row of one belief; UsageError names the nearest ones if there is none."""
-    if name not in TABLE:
-        near = difflib.get_close_matches(name, TABLE, n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else "`atomlink params list` names them."
-        raise UsageError(f"Parameter {name!r} does not exist; it must be one of drivers/parameters.py: {hint}")
-    return TABLE[name]
+def is_parameter(name: str) -> bool:
+    """Say whether a name is that of a parameter, in this lab or in another one."""
+    pattern, _ = _by_key().get(name.rpartition(".")[2], (None, None))
+    return pattern is not None and pattern.fullmatch(name) is not None
+
+
+def parameter(name: str, lab: Mapping[str, Parameter] | None = None) -> Parameter:
+    """Return the row of one belief (in the table of `lab`, if given); UsageError names the nearest if there is none."""
+    if lab is None and is_parameter(name):
+        _, row = _by_key()[name.rpartition(".")[2]]
+        return replace(row, name=name, **_range(name))
+    names: Mapping[str, Parameter] = lab or {}
+    if name in names:
+        return names[name]
+    near = difflib.get_close_matches(name, names or [row.name for row in _TEMPLATES], n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else "`atomlink params list` names them."
+    raise UsageError(f"Parameter {name!r} does not exist; it must be one of drivers/parameters.py: {hint}")
 
 
 def dataset_unit(row: Parameter) -> str:
@@ -272,18 +319,26 @@ def get(experiment: Any, name: str) -> float:
         archive = key == name and name not in run_datasets.archived(experiment)
         value = float(experiment.get_dataset(key, archive=archive))
     except KeyError:
-        value = row.default
+        value = _under_old_name(experiment, row, lab)
     else:
         if key == name:
             return value
     return _filed(experiment, row, value)
 
 
+def _under_old_name(experiment: Any, row: Parameter, lab: LabName) -> float:
+    """Return a belief that was set before its parameter had today's name, else the default."""
+    before = old_names.before(row.name)
+    if before == row.name:
+        return row.default
+    return float(experiment.get_dataset(lab.key(before), row.default, archive=False))
+
+
 def known(experiment: Any) -> dict[str, float]:
     """Return every belief that somebody has set or that this run has asked for."""
     lab, own = labs.of(experiment), run_datasets.own(experiment)
     found = {}
-    for name in TABLE:
+    for name in table(topology(experiment)):
         key = lab.key(name)
         try:
             value = own[name] if key != name and name in own else experiment.get_dataset(key, archive=False)

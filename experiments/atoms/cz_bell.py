@@ -4,7 +4,6 @@ from typing import Any
 
 from artiq.experiment import (
     BooleanValue,
-    EnumerationValue,
     EnvExperiment,
     RangeScan,
     Scannable,
@@ -25,6 +24,7 @@ from drivers.rtio.node import Node
 from drivers.rtio.rydberg import RydbergLight
 from drivers.rtio.tweezer_array import TweezerArray
 from experiments.sequences.conclude import conclude
+from experiments.sequences.nodes import ask_node
 from experiments.sequences.raman import TURN_POW
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.states import PUMP_TIMES
@@ -52,12 +52,11 @@ class CzBell(EnvExperiment):
         phases = Scannable(RangeScan(0.0, 11 / 12, 12), unit="turns", scale=1, global_min=0.0, global_max=1.0)
         self.scan = Scan(self, (Axis("phase", phases, "turns", "Axis of the analysis pulse."),),
                          shares={"even_parity": ("even", "n")}, shots=20)  # fmt: skip
-        self.setattr_argument("node", EnumerationValue(["alice", "bob"], default="alice"), "Array", "Whose atoms.")
+        self.node = ask_node(self, "Array", "Whose atoms.")
         self.setattr_argument("rydberg_light", BooleanValue(True), "Gate", "Off: the same without the gate's light.")
-        name = self.node or "alice"
-        self.tweezer = Node(self, name)
-        self.array = TweezerArray(self, name, self.tweezer.imaging)
-        self.rydberg = RydbergLight(self, name)
+        self.tweezer = Node(self, self.node)
+        self.array = TweezerArray(self, self.node, self.tweezer.imaging)
+        self.rydberg = RydbergLight(self, self.node)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""

@@ -3,16 +3,13 @@
 from typing import Any
 
 from artiq.experiment import EnvExperiment, TInt32, kernel
-from artiq.language.core import parallel
 
-from drivers import parameters
 from experiments.sequences.conclude import conclude
 from experiments.sequences.live import counts_histogram
+from experiments.sequences.nodes import ask_nodes
 from experiments.sequences.scan import Point, Scan
-from experiments.sequences.two_nodes import TwoNodes
 
 MAX_SHOTS = 1000  # of one call of the kernel: its buffer
-NAMES = ("first_alice", "second_alice", "first_bob", "second_bob")
 
 
 class ImagingHistogram(EnvExperiment):
@@ -25,30 +22,28 @@ class ImagingHistogram(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        plots = [counts_histogram(node, f"first_{node}") for node in parameters.NODES]
+        self.nodes = ask_nodes(self)
+        plots = [counts_histogram(node, ("first", i)) for i, node in enumerate(self.nodes.names)]
         self.scan = Scan(self, (), shots=100, repeats=8, plots=plots)
-        self.nodes = TwoNodes(self)
 
     def prepare(self) -> None:
         """Read the beliefs."""
         self.call_child_method("prepare")
-        self.first_alice = [0] * MAX_SHOTS
-        self.first_bob = [0] * MAX_SHOTS
-        self.second_alice = [0] * MAX_SHOTS
-        self.second_bob = [0] * MAX_SHOTS
+        self.first, self.second = ([0] * (MAX_SHOTS * self.nodes.n) for _ in range(2))  # node by node
 
     def run(self) -> None:
         """Take the rows; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.begin, self.nodes.close)
+        self.scan.run(self.measure, self.begin, self.nodes.close, self.nodes.run_level())
 
     def measure(self, _point: Point) -> dict[str, Any]:
-        """Return the counts of both images of so many shots."""
-        row: dict[str, list[int]] = {name: [] for name in NAMES}
+        """Return the counts of both images of so many shots, (nodes, shots) each."""
+        row: dict[str, list[list[int]]] = {name: [[] for _ in self.nodes.names] for name in ("first", "second")}
         for start in range(0, self.scan.shots, MAX_SHOTS):
             shots = min(MAX_SHOTS, self.scan.shots - start)
             self.take(shots)
-            for name in NAMES:
-                row[name] += getattr(self, name)[:shots]
+            for name, counts in (("first", self.first), ("second", self.second)):
+                for i, held in enumerate(row[name]):
+                    held += [int(n) for n in counts[i * MAX_SHOTS : i * MAX_SHOTS + shots]]
         return row
 
     def analyze(self) -> None:
@@ -67,13 +62,11 @@ class ImagingHistogram(EnvExperiment):
         self.core.break_realtime()
         for k in range(shots):
             self.nodes.push_out()
-            with parallel:
-                self.nodes.alice.imaging.load()
-                self.nodes.bob.imaging.load()
+            self.nodes.load_all()
             self.nodes.cool()
             self.nodes.image()
-            self.first_alice[k] = self.nodes.counts_alice
-            self.first_bob[k] = self.nodes.counts_bob
+            for i in range(self.nodes.n):
+                self.first[i * MAX_SHOTS + k] = self.nodes.counts[i]
             self.nodes.image()
-            self.second_alice[k] = self.nodes.counts_alice
-            self.second_bob[k] = self.nodes.counts_bob
+            for i in range(self.nodes.n):
+                self.second[i * MAX_SHOTS + k] = self.nodes.counts[i]

@@ -1,18 +1,13 @@
 """Rabi oscillations of the microwave that maps |1> to F = 2: its pi time, node by node."""
 
-from typing import Any
+from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, at_mu, kernel, now_mu, us
 
-from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, kernel, us
-from artiq.language.core import parallel
-
-from experiments.sequences.conclude import conclude
-from experiments.sequences.scan import Axis, Point, Scan
+from experiments.sequences.scan import Axis
 from experiments.sequences.states import States
-from experiments.sequences.survival import SHARES, Survival
-from experiments.sequences.two_nodes import TwoNodes
+from experiments.sequences.survival import SurvivalScan
 
 
-class MicrowaveRabi(EnvExperiment):
+class MicrowaveRabi(SurvivalScan, EnvExperiment):
     """Microwave Rabi
 
     load --[ cool ]--[ pump ]--( [ excite ] ) x 6 --[ microwave t_mw ]--[ push out F = 2 ]--[ image ]--> next shot
@@ -20,41 +15,20 @@ class MicrowaveRabi(EnvExperiment):
     """
 
     def build(self) -> None:
-        self.setattr_device("core")
-        self.setattr_device("scheduler")
-        self.scan = Scan(
-            self,
-            (Axis("t_mw", Scannable(RangeScan(0.0, 30 * us, 16), unit="us", global_min=0.0, global_max=1000 * us),
-                  "s", "Length of the microwave pulse."),),
-            shares=SHARES,
+        self.build_scan(
+            Axis("t_mw", Scannable(RangeScan(0.0, 30 * us, 16), unit="us", global_min=0.0, global_max=1000 * us),
+                  "s", "Length of the microwave pulse."),
             shots=40,
         )  # fmt: skip
-        self.nodes = TwoNodes(self)
         self.states = States(self, self.nodes)
-        self.survival = Survival(self, self, self.nodes)
-
-    def prepare(self) -> None:
-        """Read the beliefs and lay out the points."""
-        self.call_child_method("prepare")
-
-    def run(self) -> None:
-        """Take every point; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.survival.begin, self.nodes.close)
-
-    def analyze(self) -> None:
-        """Fit the pi times; with `apply` they become what the lab believes."""
-        self.result = conclude(self, self.scan)
-
-    def measure(self, point: Point) -> dict[str, Any]:
-        """Return how many atoms of so many were still there."""
-        return self.survival.measure(self.core.seconds_to_mu(point.t_mw), self.scan.shots)
 
     @kernel
     def act(self, t_mw_mu: TInt64):
         """Prepare F = 1, drive, and push out F = 2."""
         self.states.f1()
         if t_mw_mu > 0:
-            with parallel:
-                self.nodes.alice.qubit.microwave.pulse_mu(t_mw_mu)
-                self.nodes.bob.qubit.microwave.pulse_mu(t_mw_mu)
+            t_mu = now_mu()
+            for node in self.nodes.nodes:
+                at_mu(t_mu)
+                node.qubit.microwave.pulse_mu(t_mw_mu)
         self.nodes.push_out()

@@ -3,15 +3,15 @@
 from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, kernel, us
-from artiq.language.core import delay_mu, parallel
+from artiq.language.core import at_mu, delay_mu, now_mu
 
 from experiments.sequences.conclude import conclude
+from experiments.sequences.nodes import ask_nodes
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.states import States
 from experiments.sequences.survival import Survival
-from experiments.sequences.two_nodes import TwoNodes
 
-SERIES = {f"{node} {state}": (f"{node}_{state}", "n") for node in ("alice", "bob") for state in ("f2", "f1")}
+STATES = ("f2", "f1")
 
 
 class PushoutFidelity(EnvExperiment):
@@ -24,14 +24,15 @@ class PushoutFidelity(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
+        self.nodes = ask_nodes(self)
         self.scan = Scan(
             self,
             (Axis("t_pushout", Scannable(RangeScan(0.0, 50 * us, 9), unit="us", global_min=0.0, global_max=10000 * us),
                   "s", "Length of the push-out light."),),
-            shares=SERIES,
+            shares={f"{node} {state}": ((state, i), "n")
+                    for i, node in enumerate(self.nodes.names) for state in STATES},
             shots=50,
         )  # fmt: skip
-        self.nodes = TwoNodes(self)
         self.states = States(self, self.nodes)
         self.survival = Survival(self, self, self.nodes)
 
@@ -39,18 +40,18 @@ class PushoutFidelity(EnvExperiment):
         """Read the beliefs and lay out the points."""
         self.call_child_method("prepare")
         self.to_f1 = False
+        self.dark_mu = max(node.pushout.dark_mu for node in self.nodes.nodes)
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.survival.begin, self.nodes.close)
+        self.scan.run(self.measure, self.survival.begin, self.nodes.close, self.nodes.run_level())
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return how many atoms of so many were left, of those in F = 2 and of those in F = 1."""
         row: dict[str, Any] = {"n": self.scan.shots}
-        for state in ("f2", "f1"):
+        for state in STATES:
             self.to_f1 = state == "f1"
-            found = self.survival.measure(self.core.seconds_to_mu(point.t_pushout), self.scan.shots)
-            row |= {f"alice_{state}": found["bright_alice"], f"bob_{state}": found["bright_bob"]}
+            row[state] = self.survival.measure(self.core.seconds_to_mu(point.t_pushout), self.scan.shots)["bright"]
         return row
 
     def analyze(self) -> None:
@@ -63,7 +64,8 @@ class PushoutFidelity(EnvExperiment):
         if self.to_f1:
             self.states.f1()
         if t_mu > 0:
-            with parallel:
-                self.nodes.alice.pushout.pulse_mu(t_mu)
-                self.nodes.bob.pushout.pulse_mu(t_mu)
-            delay_mu(self.nodes.alice.pushout.dark_mu)
+            t_start_mu = now_mu()
+            for node in self.nodes.nodes:
+                at_mu(t_start_mu)
+                node.pushout.pulse_mu(t_mu)
+            delay_mu(self.dark_mu)

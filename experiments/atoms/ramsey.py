@@ -5,15 +5,13 @@ from typing import Any
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, at_mu, kernel, kHz, now_mu, us
 
 from drivers import parameters
-from experiments.sequences.conclude import conclude
 from experiments.sequences.raman import Fringes, Raman
-from experiments.sequences.scan import Axis, Point, Scan
+from experiments.sequences.scan import Axis
 from experiments.sequences.states import States
-from experiments.sequences.survival import SHARES, Survival
-from experiments.sequences.two_nodes import TwoNodes
+from experiments.sequences.survival import SurvivalScan
 
 
-class Ramsey(EnvExperiment):
+class Ramsey(SurvivalScan, EnvExperiment):
     """Ramsey
 
     load --[ cool ]--[ |0> ]--[ pi/2 ]____ t_wait ____[ pi/2, axis turned by f_offset t_wait ]
@@ -22,44 +20,34 @@ class Ramsey(EnvExperiment):
     """
 
     def build(self) -> None:
-        self.setattr_device("core")
-        self.setattr_device("scheduler")
-        self.scan = Scan(
-            self,
-            (Axis("t_wait", Scannable(RangeScan(5 * us, 125 * us, 25), unit="us", global_min=5 * us,
-                                      global_max=10000 * us), "s", "From pulse to pulse."),),
-            shares=SHARES,
+        self.build_scan(
+            Axis("t_wait", Scannable(RangeScan(5 * us, 125 * us, 25), unit="us", global_min=5 * us,
+                                      global_max=10000 * us), "s", "From pulse to pulse."),
             shots=30,
         )  # fmt: skip
         self.fringes = Fringes(
             self, 50 * kHz, 1 * kHz,
             "Frequency of the fringes if the belief is right; larger than any error it may have.",
         )  # fmt: skip
-        self.nodes = TwoNodes(self)
         self.states = States(self, self.nodes)
         self.raman = Raman(self, self.nodes)
-        self.survival = Survival(self, self, self.nodes)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""
-        self.call_child_method("prepare")
-        for node in parameters.NODES:
+        super().prepare()
+        for node in self.nodes.names:
             parameters.get(self, f"param.{node}.t2_s")  # filed: the analysis takes it off the decay
         self.pow = 0
 
-    def run(self) -> None:
-        """Take every point; keep what there is when asked to stop."""
-        believed = {f"scan.f_believed_{node.name}": node.qubit.larmor for node in (self.nodes.alice, self.nodes.bob)}
-        self.scan.run(self.measure, self.survival.begin, self.nodes.close, {**self.fringes.run_level(), **believed})
+    def run_level(self) -> dict[str, Any]:
+        """Return what the analysis needs beside the rows."""
+        believed = [node.qubit.larmor for node in self.nodes.nodes]
+        return {**super().run_level(), **self.fringes.run_level(), "scan.f_believed": believed}
 
-    def measure(self, point: Point) -> dict[str, Any]:
+    def measure(self, point: Any) -> dict[str, Any]:
         """Return how many atoms of so many were still there."""
         self.pow = self.fringes.pow_after(point.t_wait)
         return self.survival.measure(self.core.seconds_to_mu(point.t_wait), self.scan.shots)
-
-    def analyze(self) -> None:
-        """Fit the fringes; with `apply` the precession frequencies become what the lab believes."""
-        self.result = conclude(self, self.scan)
 
     @kernel
     def act(self, t_mu: TInt64):

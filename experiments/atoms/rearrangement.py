@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from artiq.experiment import (
-    EnumerationValue,
     EnvExperiment,
     NumberValue,
     TerminationRequested,
@@ -22,6 +21,7 @@ from drivers.rtio.tweezer_array import TweezerArray
 from experiments.sequences.conclude import conclude_run
 from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.live import Columns, Live, Plot
+from experiments.sequences.nodes import ask_node
 from experiments.sequences.recorder import provenance, stopped
 
 MAX_LOADS = 10  # that often too few atoms for the target: then something is broken
@@ -45,16 +45,15 @@ class Rearrangement(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.setattr_argument("node", EnumerationValue(["alice", "bob"], default="alice"), "Array", "Whose array.")
+        self.node = ask_node(self, "Array", "Whose array.")
         self.whole("n_shots", 5, 10_000, "Statistics", "How often to load.")
         self.whole("rows", 32, 1000, "Array", "Rows of sites.")
         self.whole("columns", 32, 1000, "Array", "Columns of sites.")
         self.whole("target", 0, 1000, "Array", "Sites of a side of the square to fill; 0: as many as the atoms allow.")
         self.whole("rounds", 1, 5, "Moves", "Times that moves are planned and made, each after an image.")
         self.whole("moves_per_block", 8, 100_000, "Moves", "Moves for one trigger of the AWG; its memory bounds them.")
-        name = self.node or "alice"
-        self.tweezer = Node(self, name)
-        self.array = TweezerArray(self, name, self.tweezer.imaging)
+        self.tweezer = Node(self, self.node)
+        self.array = TweezerArray(self, self.node, self.tweezer.imaging)
 
     def whole(self, name: str, default: int, highest: int, group: str, tooltip: str) -> None:
         """Ask for a whole number from 1 up; from 0 where that is the default."""

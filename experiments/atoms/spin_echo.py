@@ -15,15 +15,13 @@ from artiq.experiment import (
     us,
 )
 
-from experiments.sequences.conclude import conclude
 from experiments.sequences.raman import Fringes, Raman
-from experiments.sequences.scan import Axis, Point, Scan
+from experiments.sequences.scan import Axis
 from experiments.sequences.states import States
-from experiments.sequences.survival import SHARES, Survival
-from experiments.sequences.two_nodes import TwoNodes
+from experiments.sequences.survival import SurvivalScan
 
 
-class SpinEcho(EnvExperiment):
+class SpinEcho(SurvivalScan, EnvExperiment):
     """Spin echo
 
     load --[ cool ]--[ |0> ]--[ pi/2 ]___ t_wait/2 ___[ pi ]___ t_wait/2 ___[ pi/2, axis turned by f_offset t_wait ]
@@ -31,41 +29,31 @@ class SpinEcho(EnvExperiment):
     """
 
     def build(self) -> None:
-        self.setattr_device("core")
-        self.setattr_device("scheduler")
-        self.scan = Scan(
-            self,
-            (Axis("t_wait", Scannable(RangeScan(20 * us, 5020 * us, 21), unit="us", global_min=20 * us,
-                                      global_max=100 * ms), "s", "From the first pulse to the last."),),
-            shares=SHARES,
+        self.build_scan(
+            Axis("t_wait", Scannable(RangeScan(20 * us, 5020 * us, 21), unit="us", global_min=20 * us,
+                                      global_max=100 * ms), "s", "From the first pulse to the last."),
             shots=120,
         )  # fmt: skip
         self.fringes = Fringes(
             self, 0.8 * kHz, 0.1 * kHz,
             "The last axis turns at this frequency, so that contrast shows as fringes.",
         )  # fmt: skip
-        self.nodes = TwoNodes(self)
         self.states = States(self, self.nodes)
         self.raman = Raman(self, self.nodes)
-        self.survival = Survival(self, self, self.nodes)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""
-        self.call_child_method("prepare")
+        super().prepare()
         self.pow = 0
 
-    def run(self) -> None:
-        """Take every point; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.survival.begin, self.nodes.close, self.fringes.run_level())
+    def run_level(self) -> dict[str, Any]:
+        """Return what the analysis needs beside the rows."""
+        return {**super().run_level(), **self.fringes.run_level()}
 
-    def measure(self, point: Point) -> dict[str, Any]:
+    def measure(self, point: Any) -> dict[str, Any]:
         """Return how many atoms of so many were still there."""
         self.pow = self.fringes.pow_after(point.t_wait)
         return self.survival.measure(self.core.seconds_to_mu(point.t_wait), self.scan.shots)
-
-    def analyze(self) -> None:
-        """Fit T2; with `apply` it becomes what the lab believes."""
-        self.result = conclude(self, self.scan)
 
     @kernel
     def act(self, t_mu: TInt64):

@@ -10,12 +10,13 @@ from artiq.experiment import BooleanValue, EnumerationValue, EnvExperiment, Term
 from atomlink.errors import DataError, DeviceError
 from atomlink.interrupts import held
 from drivers import labs, line_log, parameter_log
+from drivers.network import topology
 from drivers.parameter_store import ParameterStore
 from experiments.calibration.child import run_child
 from experiments.calibration.graph import Graph, Node, Outcome, Pass, Verdict, Visit, span
 from experiments.calibration.judge import judge
 from experiments.calibration.ledger import Ledger
-from experiments.calibration.nodes import NODES
+from experiments.calibration.nodes import nodes_of
 from experiments.calibration.shown import Shown
 from experiments.sequences.filing import file_datasets
 from experiments.sequences.recorder import provenance
@@ -31,11 +32,12 @@ class Calibrate(EnvExperiment):
                                                              --bad data-------[ diagnose what it depends on ] --^
     """
 
-    table = NODES
+    table: tuple[Node, ...] = ()  # the lab's own, unless told
 
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
+        self.table = self.table or nodes_of(topology(self))
         names = [ALL, *(node.name for node in self.table)]
         for key, value, tooltip in (
             ("target", EnumerationValue(names, default=ALL), "A node, or all of the graph."),

@@ -1,26 +1,36 @@
 """The calibration graph of the lab: one node for each experiment that sets beliefs, or that watches over the result.
 
 A node names what must be right before it can be measured. Time-outs say how long a calibration is trusted, tolerances
-by how much a belief may be off before the link notices.
+by how much a belief may be off before the link notices. In their names {n} stands for each node, {end} for the way from
+each end of a link to its station, {link} for its pairs.
 
 Where dependencies leave a choice, the table's order holds: what drifts fastest comes last. The cavities move by
 0.5 MHz in a quarter of an hour, and their difference makes the photons distinguishable: 0.0075 of fidelity per MHz^2.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from artiq.language.scan import RangeScan
 
+from atomlink.topology import LinkSpec, Topology
 from experiments.calibration.graph import Node
 
 MINUTE, HOUR = 60.0, 3600.0
 
-NODES: tuple[Node, ...] = (
+# Measured once for each link of the lab; all others once for the lab, with every node of it.
+OF_A_LINK = frozenset(
+    ("cavity", "excitation", "fibre_delay", "polarisation", "pair_phase", "remote_entanglement")
+)
+
+_TEMPLATES: tuple[Node, ...] = (
     Node(
         "imaging",
         "atoms.imaging_histogram:ImagingHistogram",
         timeout_s=6 * HOUR,
         check={"shots": 100, "repeats": 1},
         measure={"shots": 100, "repeats": 3},
-        tolerances={"param.alice.image_threshold": 8.0, "param.bob.image_threshold": 8.0},
+        tolerances={"param.{n}.image_threshold": 8.0},
     ),
     Node(
         "pumping",
@@ -29,7 +39,7 @@ NODES: tuple[Node, ...] = (
         timeout_s=2 * HOUR,
         check={"t_pump": RangeScan(0.4e-6, 6.4e-6, 7), "shots": 80},
         measure={"t_pump": RangeScan(0.4e-6, 7.4e-6, 8), "shots": 200},
-        tolerances={"param.alice.t_pump_s": 0.6e-6, "param.bob.t_pump_s": 0.6e-6},
+        tolerances={"param.{n}.t_pump_s": 0.6e-6},
     ),
     Node(
         "microwave",
@@ -38,7 +48,7 @@ NODES: tuple[Node, ...] = (
         timeout_s=6 * HOUR,
         check={"t_mw": RangeScan(0.0, 30e-6, 13), "shots": 40},
         measure={"t_mw": RangeScan(0.0, 40e-6, 21), "shots": 40},
-        tolerances={"param.alice.t_mw_pi_s": 0.3e-6, "param.bob.t_mw_pi_s": 0.3e-6},
+        tolerances={"param.{n}.t_mw_pi_s": 0.3e-6},
     ),
     Node(
         "larmor",
@@ -47,7 +57,7 @@ NODES: tuple[Node, ...] = (
         timeout_s=HOUR,
         check={"t_wait": RangeScan(5e-6, 125e-6, 25), "shots": 20},
         measure={"t_wait": RangeScan(5e-6, 245e-6, 49), "shots": 20},
-        tolerances={"param.alice.f_larmor_hz": 1000.0, "param.bob.f_larmor_hz": 1000.0},
+        tolerances={"param.{n}.f_larmor_hz": 1000.0},
     ),
     Node(
         "raman",
@@ -56,7 +66,7 @@ NODES: tuple[Node, ...] = (
         timeout_s=3 * HOUR,
         check={"t_raman": RangeScan(0.0, 6e-6, 13), "shots": 25},
         measure={"t_raman": RangeScan(0.0, 8e-6, 21), "shots": 50},
-        tolerances={"param.alice.t_raman_pi_s": 0.1e-6, "param.bob.t_raman_pi_s": 0.1e-6},
+        tolerances={"param.{n}.t_raman_pi_s": 0.1e-6},
     ),
     Node(
         "polarisation",
@@ -66,8 +76,8 @@ NODES: tuple[Node, ...] = (
         check={"shots": 50},
         measure={"shots": 160},
         # what the retarders leave of the pairs' phase is taken out after them
-        tolerances={"param.alice.v_paddle_turn_v": 0.8, "param.bob.v_paddle_turn_v": 0.8,
-                    "param.alice.v_paddle_phase_v": 4.0, "param.bob.v_paddle_phase_v": 4.0},
+        tolerances={"param.{n}.v_paddle_turn_v": 0.8,
+                    "param.{n}.v_paddle_phase_v": 4.0},
     ),
     Node(
         "cavity",
@@ -76,7 +86,7 @@ NODES: tuple[Node, ...] = (
         timeout_s=20 * MINUTE,  # checked in seconds
         check={"shots": 5000},
         measure={"shots": 25_000},
-        tolerances={"param.alice.v_piezo_v": 1.0, "param.bob.v_piezo_v": 1.0},
+        tolerances={"param.{n}.v_piezo_v": 1.0},
     ),
     Node(
         "excitation",
@@ -85,7 +95,7 @@ NODES: tuple[Node, ...] = (
         timeout_s=HOUR,
         check={"shots": 4000},
         measure={"shots": 16_000},
-        tolerances={"param.alice.a_excitation": 0.1, "param.bob.a_excitation": 0.1},
+        tolerances={"param.{n}.a_excitation": 0.1},
     ),
     Node(
         "fibre_delay",
@@ -94,7 +104,7 @@ NODES: tuple[Node, ...] = (
         timeout_s=24 * HOUR,
         check={"shots": 2000},
         measure={"shots": 5000},
-        tolerances={"param.link.t_photon_alice_s": 5e-9, "param.link.t_photon_bob_s": 5e-9},
+        tolerances={"param.{end}.t_photon_s": 5e-9},
     ),
     Node(
         "pair_phase",
@@ -103,7 +113,7 @@ NODES: tuple[Node, ...] = (
         timeout_s=HOUR,
         checked=False,  # 0.2 rad, which a shorter version would let pass, cost 0.01 of fidelity
         measure={"shots": 300},
-        tolerances={"param.link.phase_rad": 0.12},
+        tolerances={"param.{link}.phase_rad": 0.12},
     ),
     Node(
         "remote_entanglement",
@@ -115,3 +125,42 @@ NODES: tuple[Node, ...] = (
         limits={"fidelity": (0.85, 1.01), "rate_attempting_hz": (400.0, 2000.0)},
     ),
 )
+
+
+def nodes_of(lab: Topology) -> tuple[Node, ...]:
+    """Return the calibration nodes of a lab; where it has several links, those of a link are named after it, too."""
+    return tuple(node for template in _TEMPLATES for node in _expanded(template, lab))
+
+
+def _expanded(template: Node, lab: Topology) -> Iterator[Node]:
+    if template.name not in OF_A_LINK:
+        yield replace(template, tolerances=_tolerances(template, lab.node_names, None))
+        return
+    several = len(lab.links) > 1
+    for link in lab.links:
+        given = {"link": link.name} if several else {}
+        yield replace(
+            template,
+            name=_named(template.name, link, several),
+            depends=tuple(_named(name, link, several and name in OF_A_LINK) for name in template.depends),
+            check={**template.check, **given},
+            measure={**template.measure, **given},
+            tolerances=_tolerances(template, link.nodes, link),
+        )
+
+
+def _named(name: str, link: LinkSpec, several: bool) -> str:
+    return f"{name}_{'_'.join(link.ends)}_{link.station}".replace(".", "_") if several else name
+
+
+def _tolerances(template: Node, nodes: tuple[str, ...], link: LinkSpec | None) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, tolerance in template.tolerances.items():
+        key = name.rpartition(".")[2]
+        if "{n}" in name:
+            found |= {name.replace("{n}", node): tolerance for node in nodes}
+        elif link is not None and "{end}" in name:
+            found |= {link.of_channel(end, key): tolerance for end in range(2)}
+        elif link is not None:
+            found[link.of_pairs(key)] = tolerance
+    return found

@@ -3,9 +3,9 @@
 from artiq.experiment import EnvExperiment
 
 from experiments.sequences.conclude import conclude_run
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.recorded_pairs import RecordedPairs
 from experiments.sequences.settings import TOMOGRAPHY
-from experiments.sequences.two_nodes import TwoNodes
 
 
 class BellTomography(EnvExperiment):
@@ -13,13 +13,13 @@ class BellTomography(EnvExperiment):
 
     load --[ recool ]--( pump --[ excite ]--[ gate ]) until a herald --[ wait ]--+
       +--------------------------------------------------------------------------+
-      +--[ Raman: X, Y or Z of alice, X, Y or Z of bob -> z ]--[ map ]--[ push out F = 2 ]--[ image both ]--> next shot
+      +--[ Raman: X, Y or Z of either end -> z ]--[ map ]--[ push out F = 2 ]--[ image both ]--> next shot
     """
 
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.nodes = TwoNodes(self)
+        self.nodes = ask_link(self)
         self.shots = RecordedPairs(self, self, self.nodes, 900)
 
     def prepare(self) -> None:

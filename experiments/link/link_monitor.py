@@ -22,18 +22,18 @@ from numpy import int64
 
 from analysis import health, pair_rows
 from analysis.health import Look, Reference, Verdict
-from drivers import parameters
+from drivers.network import topology
 from experiments.calibration import calibrate
 from experiments.calibration.graph import Graph
 from experiments.calibration.ledger import Ledger
-from experiments.calibration.nodes import NODES
+from experiments.calibration.nodes import nodes_of
 from experiments.sequences.conclude import conclude
 from experiments.sequences.fresh import FreshBeliefs
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
 from experiments.sequences.tally import Tally, fidelity_curve, rate_curve
-from experiments.sequences.two_nodes import TwoNodes
 
 IDLE_S = 5.0  # between two questions to the scheduler while nothing happens
 SETTINGS = (XX, YY, ZZ)
@@ -56,7 +56,7 @@ class LinkMonitor(EnvExperiment):
         self.scan = Scan(self, (), shots=150, repeats=6, plots=plots)
         self._build_arguments()
         self.beliefs = FreshBeliefs(self)
-        self.nodes = TwoNodes(self.beliefs.managers)
+        self.nodes = ask_link(self, self.beliefs.managers)
         self.pairs = Pairs(self.beliefs.managers, self.nodes, choose_feed_forward=False)
         self.register_child(self.nodes)
         self.register_child(self.pairs)
@@ -80,11 +80,16 @@ class LinkMonitor(EnvExperiment):
             "Monitor",
             "An unchanged link raises an alarm once in so many looks, or more seldom.",
         )
-        names = [calibrate.ALL, *(node.name for node in NODES)]
+        self.calibrations = nodes_of(topology(self))
+        names = [calibrate.ALL, *(node.name for node in self.calibrations)]
+
+        def first(name: str) -> str:
+            return next((node for node in names if node.startswith(name)), calibrate.ALL)
+
         for key, value, tooltip in (
             ("calibrate", BooleanValue(True), "Submit calibrations."),
-            ("target_fidelity", EnumerationValue(names, default="pair_phase"), "Calibrated if the fidelity fell."),
-            ("target_rate", EnumerationValue(names, default="fibre_delay"), "Calibrated if the rate fell."),
+            ("target_fidelity", EnumerationValue(names, first("pair_phase")), "Calibrated if the fidelity fell."),
+            ("target_rate", EnumerationValue(names, first("fibre_delay")), "Calibrated if the rate fell."),
             ("upkeep", BooleanValue(True), "Have what makes the rate checked when a time-out of it has passed."),
         ):
             self.setattr_argument(key, value, "Calibration", tooltip)
@@ -96,14 +101,14 @@ class LinkMonitor(EnvExperiment):
         self.tally = Tally(self.pairs)
         self.period_mu = int64(self.core.seconds_to_mu(self.period))
         self.reference = Reference(
-            parameters.get(self, "param.link.reference_rate_hz"),
-            parameters.get(self, "param.link.reference_fidelity"),
+            self.pairs.of_station("reference_rate_hz"),
+            self.pairs.of_station("reference_fidelity"),
             self.fraction,
             self.looks_to_false_alarm,
         )
         self.looks: list[Look] = []  # since the last alarm
         self.ledger = Ledger(self)
-        graph = Graph(NODES)
+        graph = Graph(self.calibrations)
         self.rate_nodes = graph.order("" if self.target_rate == calibrate.ALL else self.target_rate)
         self.start_mu = int64(-1)
         self.taken = 0

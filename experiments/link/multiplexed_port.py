@@ -1,4 +1,4 @@
-"""Bring several atoms of alice's array to the photon port one after the other, until one of them heralds a pair."""
+"""Bring several atoms of one end's array to its photon port one after the other, until one of them heralds a pair."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from atomlink.errors import DeviceError
 from drivers import parameters
 from drivers.rtio.tweezer_array import TweezerArray
 from experiments.sequences.conclude import conclude
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
 from experiments.sequences.tally import Tally, rate_curve
-from experiments.sequences.two_nodes import TwoNodes
 
 MAX_LOADS = 20  # loadings in succession that leave too few atoms: then something is broken
 SETTINGS = (XX, YY, ZZ)
@@ -37,7 +37,7 @@ class MultiplexedPort(EnvExperiment):
       +--( AOD: last atom home, next atom to the port --[ recool ]--( pump, excite, gate ) x attempts )  x n_atoms --+
       |  until a herald                                                                                              |
       +--[ AOD: entangled atom into the array and back ]--[ Raman: axis -> z ]--[ map ]--[ push out ]--[ image ]<----+
-    Bob has one atom. Alice's sites beside the port are hidden from the light, all of them but the port's.
+    The second end has one atom. The first end's sites are hidden from the light, all of them but the port's.
     """
 
     simulated_in = "array"
@@ -46,16 +46,16 @@ class MultiplexedPort(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         numbers = Scannable(ExplicitScan([1, 4]), precision=0, global_min=1, global_max=100)
-        self.scan = Scan(self, (Axis("n_atoms", numbers, "", "Atoms of alice that take turns at the port."),),
+        self.scan = Scan(self, (Axis("n_atoms", numbers, "", "Atoms of the first end that take turns at the port."),),
                          shots=150, plots=[rate_curve("n_atoms", "t_prep_s", "t_port_s")])  # fmt: skip
         self.whole("attempts", 50, 10_000, "Port", "Attempts of one atom before the next one has its turn.")
-        self.whole("rows", 6, 1000, "Array", "Rows of alice's array that are used.")
-        self.whole("columns", 6, 1000, "Array", "Columns of alice's array that are used.")
-        self.nodes = TwoNodes(self)
+        self.whole("rows", 6, 1000, "Array", "Rows of the array that are used.")
+        self.whole("columns", 6, 1000, "Array", "Columns of the array that are used.")
+        self.nodes = ask_link(self)
         self.pairs = Pairs(self, self.nodes, wait=False, choose_feed_forward=False)
         self.herald = self.pairs.herald
         self.readout = self.pairs.readout
-        self.array = TweezerArray(self, "alice", self.nodes.alice.imaging)
+        self.array = TweezerArray(self, self.nodes.names[0], self.nodes.nodes[0].imaging)
 
     def whole(self, name: str, default: int, highest: int, group: str, tooltip: str) -> None:
         """Ask for a whole number from 1 up."""
@@ -68,7 +68,7 @@ class MultiplexedPort(EnvExperiment):
         self.call_child_method("prepare")
         self.pairs.setup(SETTINGS)
         for name in ("t_image_s", "t_recooling_s", "t_cooling_s", "t_pump_s"):  # filed: the prediction rests on them
-            for node in parameters.NODES:
+            for node in self.nodes.names:
                 parameters.get(self, f"param.{node}.{name}")
         self.pattern = self.visits = self.tried = 0
         self.begun_mu = self.prepared_mu = self.ended_mu = self.switching_mu = int64(0)
@@ -89,7 +89,7 @@ class MultiplexedPort(EnvExperiment):
             self.plan_round(int(point.n_atoms))
             self.attempt_in_turn(len(self.sites), self.taken % len(SETTINGS))
             if self.pattern:
-                table[self.taken % len(SETTINGS), 2 * self.nodes.alice_there + self.nodes.bob_there] += 1
+                table[self.taken % len(SETTINGS), 2 * self.nodes.there[0] + self.nodes.there[1]] += 1
                 self.taken += 1
             row["rounds"] += 1
             row["visits"] += int(self.visits)
@@ -118,8 +118,8 @@ class MultiplexedPort(EnvExperiment):
                 return
             fresh = False
         raise DeviceError(
-            f"{MAX_LOADS} loadings of alice gave fewer than {n_atoms} atoms in {self.rows} x {self.columns} sites: use "
-            "more sites, or check cooling light and param.alice.site_threshold."
+            f"{MAX_LOADS} loadings of {self.array.node} gave less than {n_atoms} atoms in {self.rows} x {self.columns} "
+            f"sites: use more sites, or check cooling light and param.{self.array.node}.site_threshold."
         )
 
     def _nearest(self, mask: Any) -> list[Site]:
@@ -153,7 +153,7 @@ class MultiplexedPort(EnvExperiment):
             self.begun_mu = now_mu()
         self.array.show()
         if more:
-            self.nodes.alice.imaging.load()
+            self.nodes.nodes[0].imaging.load()
         self.nodes.image()
         there = self.nodes.load()
         if there:
@@ -190,10 +190,10 @@ class MultiplexedPort(EnvExperiment):
 
     @kernel
     def read_stored(self, setting: TInt32):
-        """Carry alice's half of the pair into the array and back, and read both out."""
+        """Carry the first end's half of the pair into the array and back, and read both out."""
         self.queue_storing(self.visits - 1)
         self.array.play()
-        self.readout.rotate(setting, (self.pairs.t_h_mu() + self.pairs.t_v_mu()) >> 1, self.pairs.bob_pow())
+        self.readout.rotate(setting, (self.pairs.t_h_mu() + self.pairs.t_v_mu()) >> 1, self.pairs.second_pow())
         self.readout.read_out(1)
 
     def analyze(self) -> None:

@@ -6,11 +6,11 @@ from artiq.experiment import EnvExperiment, RangeScan, Scannable, us
 
 from drivers import parameters
 from experiments.sequences.conclude import conclude
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
 from experiments.sequences.tally import Tally, fidelity_curve
-from experiments.sequences.two_nodes import TwoNodes
 
 
 class PairLifetime(EnvExperiment):
@@ -27,7 +27,7 @@ class PairLifetime(EnvExperiment):
         wait = Scannable(RangeScan(30 * us, 380 * us, 8), unit="us", global_min=1 * us, global_max=1.0)
         self.scan = Scan(self, (Axis("t_wait", wait, "s", "From the herald to the analysis pulse."),), shots=90,
                          plots=[fidelity_curve("t_wait")])  # fmt: skip
-        self.nodes = TwoNodes(self)
+        self.nodes = ask_link(self)
         self.pairs = Pairs(self, self.nodes, wait=False, choose_feed_forward=False)
 
     def prepare(self) -> None:
@@ -35,7 +35,7 @@ class PairLifetime(EnvExperiment):
         self.call_child_method("prepare")
         self.pairs.setup((XX, YY, ZZ))
         self.tally = Tally(self.pairs)
-        for node in parameters.NODES:
+        for node in self.nodes.names:
             for name in ("t2_star_s", "t2_s"):
                 parameters.get(self, f"param.{node}.{name}")  # filed, for comparison
 

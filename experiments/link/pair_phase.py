@@ -1,4 +1,4 @@
-"""The phase of the heralded pairs, by which bob's axes have to be turned."""
+"""The phase of the heralded pairs, by which the second end's axes have to be turned."""
 
 import math
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 from artiq.experiment import EnvExperiment, RangeScan, Scannable
 
 from experiments.sequences.conclude import conclude
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
-from experiments.sequences.settings import HALF, Setting
+from experiments.sequences.settings import HALF, Setting, X
 from experiments.sequences.tally import Tally
-from experiments.sequences.two_nodes import TwoNodes
 
 
 class PairPhase(EnvExperiment):
     """Pair phase
 
-    herald --[ wait ]--[ alice along x, bob along azimuth: axis -> z ]--[ map |1>, push out ]--[ image both ]--> next
-    Outcomes agree most often where bob's axis stands at the pair's phase; each azimuth takes `shots` pairs. Azimuths
-    are as every experiment has them: on top of the phase that is believed.
+    herald --[ wait ]--[ first along x, second along azimuth: axis -> z ]--[ map |1>, push out ]--[ image both ]--> next
+    Outcomes agree most often where the second axis stands at the pair's phase; each azimuth takes `shots` pairs.
+    Azimuths are as every experiment has them: on top of the phase that is believed.
     """
 
     def build(self) -> None:
@@ -27,11 +27,12 @@ class PairPhase(EnvExperiment):
         self.scan = Scan(
             self,
             (Axis("azimuth", Scannable(RangeScan(0.0, 1.5 * math.pi, 4), unit="rad", scale=1, global_min=-2 * math.pi,
-                                       global_max=2 * math.pi), "rad", "Azimuth of bob's axis; alice's is 0."),),
+                                       global_max=2 * math.pi),
+                  "rad", "Azimuth of the second end's axis; the first one's is 0."),),
             shares={"": ("equal", "n")},
             shots=50,
         )  # fmt: skip
-        self.nodes = TwoNodes(self)
+        self.nodes = ask_link(self)
         self.pairs = Pairs(self, self.nodes, choose_feed_forward=False)
         self.tally = Tally(self.pairs)
 
@@ -43,17 +44,17 @@ class PairPhase(EnvExperiment):
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
         self.tally.open()
-        self.scan.run(self.measure, self.nodes.init, self.nodes.close)
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close, self.tally.run_level())
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return how often both atoms did the same, of so many pairs."""
         self.point_to(point.azimuth)
-        neither, bob, alice, both = self.tally.measure(self.scan.shots)["table"]
-        return {"equal": neither + both, "n": neither + bob + alice + both}
+        neither, second, first, both = self.tally.measure(self.scan.shots)["table"]
+        return {"equal": neither + both, "n": neither + second + first + both}
 
     def point_to(self, azimuth: float) -> None:
-        """Measure alice along x and bob along the equator at this azimuth (rad)."""
-        self.pairs.setup((Setting("phase", HALF, 0.0, HALF, azimuth),))
+        """Measure the first end along x and the second along the equator at this azimuth (rad)."""
+        self.pairs.setup((Setting("phase", (X, (HALF, azimuth))),))
 
     def analyze(self) -> None:
         """Find the phase; with `apply` it is added to what the lab believes."""

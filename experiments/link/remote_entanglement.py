@@ -4,8 +4,8 @@ from artiq.experiment import EnumerationValue, EnvExperiment
 
 from experiments.sequences import settings as axes
 from experiments.sequences.headline import print_link
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.recorded_pairs import RecordedPairs
-from experiments.sequences.two_nodes import TwoNodes
 
 
 class RemoteEntanglement(EnvExperiment):
@@ -15,7 +15,7 @@ class RemoteEntanglement(EnvExperiment):
       +-----------------------------------------+
       +--[ recool ]--( pump --[ excite ]--[ gate ])  x block, until a herald --+
       |  <---------------------------------------------------------------------+ none in a block
-      +--[ wait ]--[ phases from the click times, pi on bob for Psi- ]--[ Raman: axis -> z ]--
+      +--[ wait ]--[ phases from the click times, pi on the second end for Psi- ]--[ Raman: axis -> z ]--
          --[ microwave: |1> -> F = 2 ]--[ push out F = 2 ]--[ image both ]--> next shot
     """
 
@@ -28,7 +28,7 @@ class RemoteEntanglement(EnvExperiment):
             "Measurement",
             "Analysis axes of the two atoms; a list is taken in turn.",
         )
-        self.nodes = TwoNodes(self)
+        self.nodes = ask_link(self)
         self.shots = RecordedPairs(self, self, self.nodes, 2000)
 
     def prepare(self) -> None:

@@ -5,14 +5,12 @@ from typing import Any
 import numpy as np
 from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue
 
-from drivers import parameters
-from drivers.rtio.heralder import PSI_MINUS, PSI_PLUS, SAME_POLARISATION, SINGLES
-from drivers.rtio.photon_port import believed_timing
+from drivers.rtio.attempt import believed_timing
 from experiments.sequences.conclude import conclude
 from experiments.sequences.live import Columns, Plot
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Point, Scan
-from experiments.sequences.two_nodes import TwoNodes
 
 PAIRS = (3, 5, 6, 9, 10, 12)  # patterns of two clicks: ch cv, ch dh, cv dh, ch dv, cv dv, dh dv
 
@@ -37,10 +35,11 @@ class HbtG2(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
+        self.nodes = ask_link(self)
         self.scan = Scan(self, (), shots=50_000, repeats=10, plots=[COINCIDENCES])
         self.setattr_argument(
             "node",
-            EnumerationValue(list(parameters.NODES), default="alice"),
+            EnumerationValue(list(self.nodes.names), default=self.nodes.names[0]),
             "Light",
             "The node whose photons are looked at; the other one stays dark.",
         )
@@ -54,35 +53,37 @@ class HbtG2(EnvExperiment):
                 "Accidentals",
                 tooltip,
             )
-        self.nodes = TwoNodes(self)
         self.photons = PhotonCounter(self, self.nodes, watch=True)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""
         self.call_child_method("prepare")
-        self.timing = believed_timing(self)
+        self.timing = believed_timing(self, self.nodes.link)
 
     def run(self) -> None:
         """Take the four passes; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.nodes.init, self.nodes.close, {"scan.node": self.node})
+        level = {"scan.node": self.node, "scan.detectors": ",".join(self.photons.herald.station.roles)}
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close, level)
 
     def measure(self, _point: Point) -> dict[str, Any]:
         """Return attempts by pattern (16), those in which each was looked for, and the same for the dark clicks."""
-        counts, attempts = [0] * 16, [0] * 16
-        self.photons.excite(self.node == "alice", self.node == "bob")
+        herald = self.photons.herald
+        counts, attempts = [0] * herald.n_patterns, [0] * herald.n_patterns
+        self.photons.excite(self.node)
         for patterns, n in (
-            (SAME_POLARISATION + PSI_MINUS, self.scan.shots),
-            (PSI_PLUS, (self.scan.shots + 1) // 2),
-            (SINGLES, self.singles_attempts),
+            (herald.same_polarisation + herald.psi_minus, self.scan.shots),
+            (herald.psi_plus, (self.scan.shots + 1) // 2),
+            (herald.singles, self.singles_attempts),
         ):
             found = self.photons.count(self.timing, patterns, n, sure=True)
             for pattern in patterns:
                 counts[pattern], attempts[pattern] = found[pattern], int(self.photons.done)
-        self.photons.excite(False, False)
-        found = self.photons.count(self.timing, SINGLES, self.dark_attempts)
+        self.photons.excite()
+        found = self.photons.count(self.timing, herald.singles, self.dark_attempts)
         dark_gates = int(self.photons.done)
-        self.photons.excite(True, True)
-        return {"patterns": counts, "attempts": attempts, "dark": [found[p] for p in SINGLES], "dark_gates": dark_gates}
+        self.photons.excite_all()
+        dark = [found[pattern] for pattern in herald.singles]
+        return {"patterns": counts, "attempts": attempts, "dark": dark, "dark_gates": dark_gates}
 
     def analyze(self) -> None:
         """Find g2(0), and what accidental coincidences make of it."""

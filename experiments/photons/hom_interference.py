@@ -16,21 +16,20 @@ from analysis import schema
 from atomlink.interrupts import held
 from drivers import parameters
 from drivers.progress import Progress
-from drivers.rtio.heralder import PSI_MINUS, SAME_POLARISATION, SINGLES
-from drivers.rtio.photon_port import believed_timing
+from drivers.rtio.attempt import believed_timing
 from experiments.sequences.conclude import conclude_run
 from experiments.sequences.filing import ending, file_datasets
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.recorder import open_journal, provenance, stopped
 from experiments.sequences.scan import Axis, check_values
-from experiments.sequences.two_nodes import TwoNodes
 
 
 class HomInterference(EnvExperiment):
     """HOM interference
 
-    per delay:  load --[ recool ]--( pump --[ excite alice ]--------[ gate, four detectors ] ) x attempts
-                                          --[ delay ][ excite bob ]
+    per delay:  load --[ recool ]--( pump --[ excite first ]--------[ gate, four detectors ] ) x attempts
+                                          --[ delay ][ excite second ]
     counts c & d coincidences of one polarisation, which interfere, and of crossed polarisation, which do not; then
     single clicks, then clicks without excitation light: from these follow the accidental coincidences.
     """
@@ -40,7 +39,7 @@ class HomInterference(EnvExperiment):
         self.setattr_device("scheduler")
         self.setattr_device("ccb")
         delays = Scannable(RangeScan(-0.48 * us, 0.48 * us, 13), unit="us", global_min=-0.5 * us, global_max=0.5 * us)
-        self.axis = Axis("delays", delays, "s", "Bob's light after alice's; played on the 8 ns grid.")
+        self.axis = Axis("delays", delays, "s", "The second end's light after the first's; played on the 8 ns grid.")
         self.setattr_argument("delays", delays, "Scan", self.axis.tooltip)
         self.setattr_argument(
             "attempts",
@@ -66,7 +65,7 @@ class HomInterference(EnvExperiment):
             "Result",
             "Let the visibility without delay become what the lab believes (parameter store).",
         )
-        self.nodes = TwoNodes(self)
+        self.nodes = ask_link(self)
         self.photons = PhotonCounter(self, self.nodes, watch=True)
 
     def prepare(self) -> None:
@@ -75,14 +74,16 @@ class HomInterference(EnvExperiment):
         check_values(self.axis, list(self.delays))
         delays = [float(delay) for delay in self.delays]
         longest = max(abs(delay) for delay in delays)
-        self.timings = [believed_timing(self, delay, longest) for delay in delays]
+        self.timings = [believed_timing(self, self.nodes.link, delay, longest) for delay in delays]
         for name in ("dark_rate_hz", "visibility"):  # filed: the analysis may fall back on the one, updates the other
-            parameters.get(self, f"param.link.{name}")
+            parameters.get(self, self.nodes.link.of_station(name))
 
     def run(self) -> None:
         """Measure every delay, then the dark counts; keep what there is when asked to stop."""
         gate = self.timings[0].gate_stop_mu - self.timings[0].gate_start_mu
-        self.run_level: dict[str, Any] = {**provenance(self), "hom.t_gate_s": gate * self.core.ref_period}
+        self.run_level: dict[str, Any] = {**provenance(self), "hom.t_gate_s": gate * self.core.ref_period,
+                                         "hom.nodes": ",".join(self.nodes.names),
+                                         "hom.link": self.nodes.link.name}  # fmt: skip
         self.points: dict[str, list[Any]] = {
             name: [] for name in ("delay_s", "attempts", "coincidences_parallel", "coincidences_orthogonal", "singles")
         }
@@ -106,16 +107,17 @@ class HomInterference(EnvExperiment):
 
     def measure_point(self, timing: Any) -> None:
         """Count coincidences and single clicks at one delay."""
-        pairs = self.photons.count(timing, SAME_POLARISATION + PSI_MINUS, self.attempts)
+        herald = self.photons.herald
+        pairs = self.photons.count(timing, herald.same_polarisation + herald.psi_minus, self.attempts)
         attempts = int(self.photons.done)
-        singles = self.photons.count(timing, SINGLES, self.singles_attempts)
+        singles = self.photons.count(timing, herald.singles, self.singles_attempts)
         row = {
             "delay_s": timing.delay_mu * self.core.ref_period,
             "attempts": attempts,
-            "coincidences_parallel": sum(pairs[p] for p in SAME_POLARISATION),
-            "coincidences_orthogonal": sum(pairs[p] for p in PSI_MINUS),
+            "coincidences_parallel": sum(pairs[p] for p in herald.same_polarisation),
+            "coincidences_orthogonal": sum(pairs[p] for p in herald.psi_minus),
             # Scaled to the attempts in which coincidences were counted: that is what accidentals need.
-            "singles": [round(singles[p] * attempts / int(self.photons.done)) for p in SINGLES],
+            "singles": [round(singles[p] * attempts / int(self.photons.done)) for p in herald.singles],
         }
         with held():  # columns of one length
             for name, value in row.items():
@@ -127,10 +129,10 @@ class HomInterference(EnvExperiment):
         """Count single clicks with the excitation light off; pumping and gates go on."""
         if self.dark_attempts == 0:
             return
-        self.photons.excite(False, False)
-        clicks = self.photons.count(self.timings[0], SINGLES, self.dark_attempts)
-        self.photons.excite(True, True)
-        self.run_level["hom.dark_clicks"] = [clicks[p] for p in SINGLES]
+        self.photons.excite()
+        clicks = self.photons.count(self.timings[0], self.photons.herald.singles, self.dark_attempts)
+        self.photons.excite_all()
+        self.run_level["hom.dark_clicks"] = [clicks[p] for p in self.photons.herald.singles]
         self.run_level["hom.dark_gates"] = int(self.photons.done)
 
     def publish(self) -> None:

@@ -109,4 +109,4 @@ def _apply(experiment: Any, result: Any) -> bool:
 def _believed(experiment: Any) -> dict[str, float]:
     """Return what the run has asked for and filed: what it went by."""
     filed = {**run_datasets.archived(experiment), **run_datasets.own(experiment)}
-    return {name: float(filed[name]) for name in parameters.TABLE if name in filed}
+    return {name: float(filed[name]) for name in filed if parameters.is_parameter(name)}

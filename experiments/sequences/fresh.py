@@ -45,7 +45,7 @@ class FreshBeliefs:
         self, key: str, value: Any, metadata: dict[str, Any], broadcast: bool, persist: bool, archive: bool
     ) -> None:
         """Keep a belief for the file; set everything else."""
-        if key in parameters.TABLE and not (broadcast or persist):
+        if parameters.is_parameter(key) and not (broadcast or persist):
             self._filed[key] = (value, metadata)
         else:
             self._experiment.set_dataset(key, value, **metadata, broadcast=broadcast, persist=persist, archive=archive)

@@ -13,7 +13,8 @@ def _run_of(experiment: Any, prefixes: tuple[str, ...]) -> Any:
     from analysis.load import Run
 
     datasets = {}
-    for key in (*schema.BY_KEY, "param.link.dark_rate_hz", "param.link.t_gate_s", "param.link.visibility"):
+    believed = (experiment.nodes.link.of_station(name) for name in ("dark_rate_hz", "t_gate_s", "visibility"))
+    for key in (*schema.BY_KEY, *believed):
         if key.startswith((*prefixes, "run.", "param.")):
             try:
                 datasets[key] = experiment.get_dataset(key, archive=False)

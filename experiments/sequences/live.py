@@ -1,6 +1,6 @@
 """What a person watches while a run goes on: ARTIQ's own applets, opened over `ccb`, and the datasets they draw.
 
-    Scan(self, axes, plots=(mean_curve("alice", "amplitude", "p_alice_w"),))    # a scan publishes after each row
+    Scan(self, axes, plots=(mean_curve("alice", "amplitude", ("p_w", 0)),))    # a scan publishes after each row
     live = Live(self, (Plot("pairs", "number", lambda done: {"value": done["pairs"][-1]}),))
     live.open()
     live.publish({"pairs": [3, 17]})
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from analysis import fits
 
 Columns = Mapping[str, Sequence[Any]]
+Column = str | tuple[str, int]  # a column, or one entry of a column whose rows are lists: that of node i
 Floats = npt.NDArray[np.float64]
 Kind = Literal["xy", "hist", "image", "number"]
 
@@ -79,14 +80,22 @@ class Live:
                 self._experiment.set_dataset(self.key(plot, part), value, broadcast=True, archive=False)
 
 
+def column(columns: Columns, which: Column) -> list[Any]:
+    """Return a column, or one entry of each of its rows."""
+    if isinstance(which, str):
+        return list(columns[which])
+    name, i = which
+    return [row[i] for row in columns[name]]
+
+
 # -- curves
 
 
-def share_curve(name: str, axis: str, shares: tuple[str, str]) -> Plot:
+def share_curve(name: str, axis: str, shares: tuple[Column, Column]) -> Plot:
     """Return the plot of a share, columns (successes, trials), against an axis."""
 
     def of(columns: Columns) -> dict[str, Any]:
-        x, y, error = share_points(columns[axis], columns[shares[0]], columns[shares[1]])
+        x, y, error = share_points(columns[axis], column(columns, shares[0]), column(columns, shares[1]))
         return {"y": y, "x": x, "error": error}
 
     return Plot(name, "xy", of)
@@ -102,12 +111,12 @@ def share_points(x: Sequence[Any], k: Sequence[Any], n: Sequence[Any]) -> tuple[
     return points.x, points.y, points.error
 
 
-def mean_curve(name: str, axis: str, column: str) -> Plot:
+def mean_curve(name: str, axis: str, which: Column) -> Plot:
     """Return the plot of a column's mean against an axis; a row may hold a list of readings."""
 
     def of(columns: Columns) -> dict[str, Any]:
         x = np.asarray(columns[axis], dtype=float)
-        readings = np.asarray(columns[column], dtype=float).reshape(len(x), -1)
+        readings = np.asarray(column(columns, which), dtype=float).reshape(len(x), -1)
         at = np.unique(x)
         each = [readings[x == value].ravel() for value in at]
         error = [float(np.std(r, ddof=1) / np.sqrt(len(r))) if len(r) > 1 else 0.0 for r in each]
@@ -119,24 +128,25 @@ def mean_curve(name: str, axis: str, column: str) -> Plot:
 # -- maps and histograms
 
 
-def share_map(name: str, axes: tuple[str, str], shares: tuple[str, str]) -> Plot:
+def share_map(name: str, axes: tuple[str, str], shares: tuple[Column, Column]) -> Plot:
     """Return the image of a share against two axes: the first to the right, the second down; NaN where not measured."""
 
     def of(columns: Columns) -> dict[str, Any]:
         at = [np.unique(np.asarray(columns[axis], dtype=float), return_inverse=True) for axis in axes]
         size = (len(at[0][0]), len(at[1][0]))
         cell = at[0][1].ravel() * size[1] + at[1][1].ravel()
-        k, n = (np.bincount(cell, np.asarray(columns[c], dtype=float), minlength=size[0] * size[1]) for c in shares)
+        weights = (np.asarray(column(columns, which), dtype=float) for which in shares)
+        k, n = (np.bincount(cell, weight, minlength=size[0] * size[1]) for weight in weights)
         return {"img": np.where(n > 0, k / np.maximum(n, 1), np.nan).reshape(size)}
 
     return Plot(name, "image", of)
 
 
-def counts_histogram(name: str, column: str, bins: int = 100) -> Plot:
+def counts_histogram(name: str, which: Column, bins: int = 100) -> Plot:
     """Return the histogram of whole numbers that the rows hold; bins of a whole width, at most so many."""
 
     def of(columns: Columns) -> dict[str, Any]:
-        values = np.asarray(columns[column]).ravel()
+        values = np.asarray(column(columns, which)).ravel()
         low, high = int(values.min()), int(values.max())
         width = -(-(high - low + 1) // bins)
         edges = np.arange(low, high + width + 1, width) - 0.5
@@ -145,13 +155,15 @@ def counts_histogram(name: str, column: str, bins: int = 100) -> Plot:
     return Plot(name, "hist", of)
 
 
-def summed_histogram(name: str, column: str, first: float = 0.0, width: float = 1.0, merge: int = 1) -> Plot:
+def summed_histogram(
+    name: str, which: Column, first: float = 0.0, width: float = 1.0, merge: int = 1
+) -> Plot:
     """Return the histogram that the rows hold (any shape, the last axis is bins), added up, `merge` bins drawn as one;
     the first bin begins at `first`.
     """
 
     def of(columns: Columns) -> dict[str, Any]:
-        held = np.asarray(columns[column])
+        held = np.asarray(column(columns, which))
         counts = held.reshape(-1, held.shape[-1]).sum(axis=0)
         whole = np.pad(counts, (0, -len(counts) % merge)).reshape(-1, merge).sum(axis=1)
         return {"y": whole, "x": first + width * merge * np.arange(len(whole) + 1)}

@@ -14,9 +14,8 @@ from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, LostTime
 from drivers.interlock_log import run_log
 from experiments.sequences import watched
-from experiments.sequences.two_nodes import TwoNodes
+from experiments.sequences.nodes import Nodes
 
-NODES = ("alice", "bob")
 SETTLE_S = 50 * ms  # the fibre switch takes 25 ms, a nanowire some to cool
 
 Veto = Callable[[list[tuple[int, int]]], None]
@@ -30,7 +29,7 @@ class Locks(HasEnvironment):
 
     kernel_invariants = {"core", "nodes", "watching"}
 
-    def build(self, nodes: TwoNodes, ask: bool = True) -> None:
+    def build(self, nodes: Nodes, ask: bool = True) -> None:
         self.core = self.get_device("core")
         self.nodes = nodes
         self.watch_locks = False
@@ -51,7 +50,8 @@ class Locks(HasEnvironment):
         """Read what the lab believes of the light behind a locked cavity."""
         self.watching = bool(self.watch_locks)
         if self.watching:
-            self.bright_v.update({node: parameters.get(self, f"param.{node}.v_transmitted_v") for node in NODES})
+            for node in self.nodes.names:
+                self.bright_v[node] = parameters.get(self, f"param.{node}.v_transmitted_v")
 
     def open(self, veto: Veto | None = None) -> None:
         """Open the instruments behind closed shutters and bring back what is lost; the nodes need `init` after.
@@ -114,7 +114,7 @@ class Locks(HasEnvironment):
     # -- the shutter ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the shutters of both nodes and wait until they are."""
+        """Close the shutters of all nodes and wait until they are."""
         self.darken()
         self.dark = True
 
@@ -136,7 +136,7 @@ class Locks(HasEnvironment):
 
     @kernel
     def darken(self):
-        """Leave both nodes dark; return when the shutters are closed."""
+        """Leave all nodes dark; return when the shutters are closed."""
         self.nodes.close()
         self.core.wait_until_mu(now_mu())
 

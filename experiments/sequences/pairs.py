@@ -4,7 +4,7 @@
       +----------------------------------------------------------------------------------------------+
       +--[ recool ]--( pump --[ excite ]--[ gate ])  x block, until a herald --+
       |  <---------------------------------------------------------------------+ none in a block; still there?
-      +--[ wait ]--[ phases from the click times, pi on bob for Psi- ]--[ Raman: axis -> z ]--
+      +--[ wait ]--[ phases from the click times, pi on the second end for Psi- ]--[ Raman: axis -> z ]--
          --[ microwave: |1> -> F = 2 ]--[ push out F = 2 ]--[ image both ]--> next shot
 
 `setup` says which settings; `take` takes so many pairs and hands each shot to a sink: `recorded_pairs.RecordedPairs`
@@ -13,7 +13,6 @@ keeps them one by one, `tally.Tally` adds them up into a row of a scan. `set_wai
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
@@ -34,14 +33,13 @@ from numpy import int64
 from analysis import budget
 from atomlink.errors import DeviceError, TimingError
 from drivers import parameters
-from drivers.rtio.heralder import PSI_MINUS, PSI_PLUS
-from drivers.rtio.photon_port import believed_timing
+from drivers.rtio.attempt import believed_timing
 from experiments.sequences import settings as axes
 from experiments.sequences.backend import ask_heralder
 from experiments.sequences.locks import Locks, Veto
+from experiments.sequences.nodes import Nodes
 from experiments.sequences.readout import HALF_TURN_POW, Readout
 from experiments.sequences.settings import Setting
-from experiments.sequences.two_nodes import TwoNodes
 
 DONE, PAUSE, NO_ATOM, TOO_TIGHT, LOCK_LOST = range(5)  # why the kernel came back
 CHECK_SHOTS = 8  # shots between two looks at the scheduler
@@ -57,7 +55,7 @@ Sink = Callable[[dict[str, Any], dict[str, Any]], None]
 class Pairs(HasEnvironment):
     """Take heralded pairs. `wait` and `choose_feed_forward`: whether these two are arguments of the experiment."""
 
-    def build(self, nodes: TwoNodes, wait: bool = True, choose_feed_forward: bool = True) -> None:
+    def build(self, nodes: Nodes, wait: bool = True, choose_feed_forward: bool = True) -> None:
         self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")
         self.nodes = nodes
@@ -89,7 +87,7 @@ class Pairs(HasEnvironment):
                 "feed_forward",
                 EnumerationValue(["kernel", "analysis"], default="kernel"),
                 "Heralding",
-                "Where pi on bob's phase turns Psi- into Psi+: in the kernel, or in the analysis from the pattern.",
+                "Where pi on the second end's phase turns Psi- into Psi+: in the kernel, or in the analysis.",
             )
         if wait:
             self.setattr_argument(
@@ -109,14 +107,17 @@ class Pairs(HasEnvironment):
     def prepare(self) -> None:
         """Read beliefs and compute every time in machine units; the nodes must be prepared before."""
         self.call_child_method("prepare")
-        for name in budget.BELIEFS:
+        link = self.nodes.link
+        for name in budget.beliefs(link):
             parameters.get(self, name)  # filed with the results: the report's budget rests on them
-        self.herald.setup(believed_timing(self), PSI_PLUS + PSI_MINUS)
-        self.block = int(parameters.get(self, "param.link.n_recooling"))
+        self.herald.setup(believed_timing(self, link), self.herald.psi_plus + self.herald.psi_minus)
+        self.block = int(parameters.get(self, link.of_station("n_recooling")))
         self.look_after = self.check_attempts or self.unlikely_wait()
         self.set_wait(self.wait)
-        self.phase_rad = parameters.get(self, "param.link.phase_rad")  # the pairs' own: bob's axes are turned by it
+        self.phase_rad = parameters.get(self, link.of_pairs("phase_rad"))  # the pairs' own: turns the second axes
         self.kernel_feeds_forward = self.feed_forward == "kernel"
+        self.half_turns = [int(pattern in self.herald.psi_minus) for pattern in range(self.herald.n_patterns)]
+        self.h_detectors, self.v_detectors = (self.herald.mask(polarisation) for polarisation in ("h", "v"))
         self.shots_taken = 0  # every one, invalid ones too: the place in the order
         self.wanted = 0  # pairs of this `take`
         self.pairs = 0  # so far
@@ -132,9 +133,9 @@ class Pairs(HasEnvironment):
 
     def unlikely_wait(self) -> int:
         """Return after how many attempts without a herald an atom is likely to be gone, as the lab believes."""
-        eta = [parameters.get(self, f"param.link.efficiency_{node}") for node in parameters.NODES]
+        eta = [parameters.get(self, self.nodes.link.of_channel(end, "efficiency")) for end in range(2)]
         names = ("dark_rate_hz", "t_gate_s", "visibility")
-        p = budget.believed_probability(*eta, *(parameters.get(self, f"param.link.{name}") for name in names))
+        p = budget.believed_probability(*eta, *(self.of_station(name) for name in names))
         if p >= 1:
             return 1
         return min(math.ceil(math.log(UNLIKELY_WAIT) / math.log1p(-p)), MOST_ATTEMPTS) if p > 0 else MOST_ATTEMPTS
@@ -142,7 +143,7 @@ class Pairs(HasEnvironment):
     def setup(self, settings: tuple[Setting, ...]) -> None:
         """Choose the settings and lay out the order of the shots; after `prepare`."""
         self.settings = settings
-        self.readout.setup(tuple(replace(s, azimuth_bob=s.azimuth_bob + self.phase_rad) for s in settings))
+        self.readout.setup(tuple(s.turned(1, self.phase_rad) for s in settings))
         setting, pushout = axes.schedule(len(settings), self.calibration_fraction, self.randomise, ORDER_SEED)
         self.setting_order = [int(k) for k in setting]
         self.pushout_order = [int(k) for k in pushout]
@@ -156,23 +157,30 @@ class Pairs(HasEnvironment):
         """Return the datasets that hold for the whole run."""
         timing = self.herald.timing
         return {
-            "link.settings": [list(setting.angles()) for setting in self.settings],
+            "link.settings": [[list(axis) for axis in setting.axes] for setting in self.settings],
             "link.setting_names": ",".join(setting.name for setting in self.settings),
-            "link.nodes": "alice,bob",
+            "link.nodes": ",".join(self.nodes.names),
+            "link.name": self.nodes.link.name,
+            "link.station": self.nodes.link.station,
+            "link.detectors": ",".join(self.herald.station.roles),
             "link.herald": self.herald.BACKEND,
             "link.feed_forward": self.feed_forward,
             "link.wait_s": self.wait,
             "link.t_gate_s": (timing.gate_stop_mu - timing.gate_start_mu) * self.core.ref_period,
-            "link.dark_rate_belief_hz": [parameters.get(self, "param.link.dark_rate_hz")] * 4,
-            "link.visibility_belief": parameters.get(self, "param.link.visibility"),
-            "link.image_threshold": [self.nodes.alice.imaging.threshold, self.nodes.bob.imaging.threshold],
+            "link.dark_rate_belief_hz": [self.of_station("dark_rate_hz")] * self.herald.n,
+            "link.visibility_belief": self.of_station("visibility"),
+            "link.image_threshold": self.nodes.thresholds(),
         }
+
+    def of_station(self, key: str) -> float:
+        """Return a belief of the link's station."""
+        return parameters.get(self, self.nodes.link.of_station(key))
 
     def times(self) -> dict[str, Any]:
         """Return when the analysis pulse's light met the atoms, after the herald; nothing before the first pair."""
         if not self.readout.t_phases_mu:
             return {}
-        after_mu = self.wait_mu + self.readout.t_phases_mu + self.nodes.alice.raman_b.latency_mu
+        after_mu = self.wait_mu + self.readout.t_phases_mu + self.nodes.nodes[0].raman_b.latency_mu
         return {"link.t_analysis_s": int(after_mu) * self.core.ref_period}
 
     def open(self, veto: Veto) -> None:
@@ -286,7 +294,7 @@ class Pairs(HasEnvironment):
     def look(self):
         """Image both nodes after attempts that were in vain; with an atom missing, nobody knows since when."""
         self.nodes.image()
-        if self.nodes.alice_there and self.nodes.bob_there:
+        if self.nodes.all_there():
             self.since_look = 0
         else:
             self.losses += 1
@@ -313,34 +321,37 @@ class Pairs(HasEnvironment):
     def read_out(self, setting: TInt32, push_out: TInt32):
         """Rotate, push out and image the heralded pair, and record it."""
         at_mu(self.herald.t_herald_mu + self.wait_mu)
-        self.readout.rotate(setting, (self.t_h_mu() + self.t_v_mu()) >> 1, self.bob_pow())
+        self.readout.rotate(setting, (self.t_h_mu() + self.t_v_mu()) >> 1, self.second_pow())
         self.readout.read_out(push_out)
         if push_out == 1:
             self.pairs += 1
         self.keep(True, setting, push_out)
 
     @kernel
-    def bob_pow(self) -> TInt32:
-        """Return what is added to bob's phase offset so that Psi- is read out as Psi+."""
+    def second_pow(self) -> TInt32:
+        """Return what is added to the second end's phase offset so that Psi- is read out as Psi+."""
         pow_ = 0
-        if self.kernel_feeds_forward and (self.pattern == 0b1001 or self.pattern == 0b0110):
+        if self.kernel_feeds_forward and self.half_turns[self.pattern] == 1:
             pow_ = HALF_TURN_POW
         return pow_
 
     @kernel
     def t_h_mu(self) -> TInt64:
         """Return the time of the H click that heralded."""
-        t_mu = self.herald.clicks_mu[0]
-        if self.pattern & 4 != 0:
-            t_mu = self.herald.clicks_mu[2]
-        return t_mu
+        return self.first_click_mu(self.h_detectors)
 
     @kernel
     def t_v_mu(self) -> TInt64:
         """Return the time of the V click that heralded."""
-        t_mu = self.herald.clicks_mu[1]
-        if self.pattern & 8 != 0:
-            t_mu = self.herald.clicks_mu[3]
+        return self.first_click_mu(self.v_detectors)
+
+    @kernel
+    def first_click_mu(self, detectors: TInt32) -> TInt64:
+        """Return the click of the last detector of a mask that the pattern shows; of the mask's first where none."""
+        t_mu = int64(-1)
+        for k in range(self.herald.n):
+            if (detectors >> k) & 1 == 1 and (t_mu < 0 or (self.pattern >> k) & 1 == 1):
+                t_mu = self.herald.clicks_mu[k]
         return t_mu
 
     @kernel
@@ -370,10 +381,8 @@ class Pairs(HasEnvironment):
             self.attempts,
             self.attempts_lost,
             self.losses,
-            self.nodes.counts_alice,
-            self.nodes.counts_bob,
-            self.nodes.alice_there,
-            self.nodes.bob_there,
+            self.nodes.counts,
+            self.nodes.there,
             self.core.get_rtio_counter_mu() - self.t_start_mu,
             self.herald.t_attempting_mu,
             self.nodes.t_loading_mu,
@@ -386,8 +395,7 @@ class Pairs(HasEnvironment):
 
     @rpc(flags={"async"})
     def record(self, valid, setting, push_out, pattern, t_herald_mu, t_h_mu, t_v_mu, attempts, attempts_lost, losses,
-               counts_alice, counts_bob, alice_there, bob_there, t_lab_mu, t_attempting_mu, t_loading_mu, loads,
-               recoolings):  # fmt: skip
+               counts, there, t_lab_mu, t_attempting_mu, t_loading_mu, loads, recoolings):  # fmt: skip
         """Keep one shot: one call per shot, so that no part of it can come without the rest."""
         self.total_attempts += int(attempts)
         row = {
@@ -397,8 +405,8 @@ class Pairs(HasEnvironment):
             "setting": int(setting),
             "attempts": int(attempts),
             "attempts_lost": int(attempts_lost),
-            "counts": [int(counts_alice), int(counts_bob)],
-            "present": [int(alice_there), int(bob_there)],
+            "counts": [int(n) for n in counts],
+            "present": [int(here) for here in there],
             "pushout": int(push_out),
             "valid": int(valid),
         }

@@ -2,24 +2,28 @@
 
     load --[ recool ]--( pump --[ excite ]--[ gate, four detectors ] ) x attempts --[ still there? ]--+
       ^-----------------------------------------------------------------------------------------------+
-`count` gives how often each pattern came; with `keep_times` also when each click came after alice's excitation edge.
+`count` gives how often each pattern came; with `keep_times` also when each click came after the first end's excitation
+edge.
 With `watch` the run has the argument `watch_locks`: what is watched is read after each block of attempts, and a block
 at whose end something is lost is forgotten and taken again.
 """
+
+# ARTIQ's annotations are calls, TList(TFloat), which no type checker takes for types.
+# mypy: disable-error-code="valid-type"
 
 from typing import Any
 
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
 from artiq.language.core import kernel
 from artiq.language.environment import HasEnvironment
-from artiq.language.types import TBool, TFloat, TInt32
+from artiq.language.types import TBool, TFloat, TInt32, TList
 from numpy import int32, int64
 
 from atomlink.errors import DeviceError
 from drivers import parameters
 from experiments.sequences.backend import ask_heralder
 from experiments.sequences.locks import Locks
-from experiments.sequences.two_nodes import TwoNodes
+from experiments.sequences.nodes import Nodes
 
 CHECK_ATTEMPTS = 2000  # between two looks at the atoms and the scheduler
 MAX_TIMES = 4096  # click times kept in one `count`
@@ -32,7 +36,7 @@ class PhotonCounter(HasEnvironment):
 
     kernel_invariants = {"core", "nodes", "herald", "scheduler", "block"}
 
-    def build(self, nodes: TwoNodes, watch: bool = False) -> None:
+    def build(self, nodes: Nodes, watch: bool = False) -> None:
         self.nodes = nodes
         self.herald = ask_heralder(self, nodes)
         self.locks = Locks(self, nodes, watch)
@@ -42,14 +46,14 @@ class PhotonCounter(HasEnvironment):
     def prepare(self) -> None:
         """Read how many attempts an atom bears between two coolings."""
         self.call_child_method("prepare")
-        self.block = int(parameters.get(self, "param.link.n_recooling"))
-        self.counts = [0] * 16  # by pattern
+        self.block = int(parameters.get(self, self.nodes.link.of_station("n_recooling")))
+        self.counts = [0] * self.herald.n_patterns  # by pattern
         self.done = int64(0)  # attempts
-        self.amplitudes: tuple[float, float] | None = None  # of the excitation light, where it is not as believed
+        self.amplitudes: list[float] = []  # of the excitation light, where it is not as believed
         self.keeping = False
         self.sure = False
         self.dropped = 0  # blocks in succession
-        self.counts_before = [0] * 16  # this block
+        self.counts_before = [0] * self.herald.n_patterns  # this block
         self.done_before = int64(0)
         self.n_times_before = 0
         self.n_times = 0
@@ -58,7 +62,7 @@ class PhotonCounter(HasEnvironment):
 
     def count(self, timing: Any, patterns: tuple[int, ...], attempts: int, keep_times: bool = False,
               sure: bool = False) -> list[int]:  # fmt: skip
-        """Return how often each of 16 patterns came in `attempts` attempts; only `patterns` are looked for.
+        """Return how often each pattern came in `attempts` attempts; only `patterns` are looked for.
 
         `done` is the number of attempts, `times()` what was kept. `sure`: what came since the last look at the atoms
         is dropped where one is gone at the next, so that every attempt had its atoms. DeviceError where no atom can be
@@ -66,7 +70,7 @@ class PhotonCounter(HasEnvironment):
         """
         self.herald.setup(timing, patterns)
         self.open()
-        self.counts = [0] * 16
+        self.counts = [0] * self.herald.n_patterns
         self.done = int64(0)
         self.keeping, self.n_times = keep_times, 0
         self.sure, self.dropped = sure, 0
@@ -90,6 +94,11 @@ class PhotonCounter(HasEnvironment):
                 self.resume()
         return [int(n) for n in self.counts]
 
+    def single_clicks(self, timing: Any, attempts: int) -> tuple[int, int]:
+        """Return in how many attempts exactly one detector clicked, and of how many, all with their atoms."""
+        found = self.count(timing, self.herald.singles, attempts, sure=True)
+        return sum(found[pattern] for pattern in self.herald.singles), int(self.done)
+
     def open(self) -> None:
         """Open what is watched, the first time; `count` does so by itself."""
         if self.locks.watching and not self.locks.opened:
@@ -106,30 +115,33 @@ class PhotonCounter(HasEnvironment):
     def resume(self) -> None:
         """Initialise the nodes and give the excitation beams the amplitudes that they had."""
         self.nodes.init()
-        if self.amplitudes is not None:
-            self.set_excitation(*self.amplitudes)
+        if self.amplitudes:
+            self.set_excitation(self.amplitudes)
 
     def times(self) -> tuple[list[int], list[int]]:
-        """Return times (mu after alice's excitation edge) and detectors of the clicks that were kept."""
+        """Return times (mu after the first end's excitation edge) and detectors of the clicks that were kept."""
         return [int(t) for t in self.time_mu[: self.n_times]], [int(k) for k in self.detector[: self.n_times]]
 
-    def excite(self, alice: bool, bob: bool) -> None:
-        """Give both excitation beams their believed amplitude, or none."""
-        beams = (self.nodes.alice.excitation, self.nodes.bob.excitation)
-        amplitudes = [beam.amplitude if on else 0.0 for beam, on in zip(beams, (alice, bob), strict=True)]
-        self.drive(amplitudes[0], amplitudes[1])
+    def excite(self, *lit: str) -> None:
+        """Give the excitation beams of these nodes their believed amplitude, the others none."""
+        self.drive([node.excitation.amplitude if node.name in lit else 0.0 for node in self.nodes.nodes])
 
-    def drive(self, alice: float, bob: float) -> None:
-        """Give the excitation beams these amplitudes; they outlast a pause."""
-        self.amplitudes = (alice, bob)
-        self.set_excitation(alice, bob)
+    def excite_all(self) -> None:
+        """Give every excitation beam its believed amplitude."""
+        self.excite(*self.nodes.names)
+
+    def drive(self, amplitudes: list[float]) -> None:
+        """Give the excitation beams these amplitudes, one per node; they outlast a pause."""
+        self.amplitudes = [float(amplitude) for amplitude in amplitudes]
+        self.set_excitation(self.amplitudes)
 
     @kernel
-    def set_excitation(self, alice: TFloat, bob: TFloat):
-        """Set the DDS amplitudes of both excitation beams."""
+    def set_excitation(self, amplitudes: TList(TFloat)):
+        """Set the DDS amplitudes of the excitation beams."""
         self.core.break_realtime()
-        self.nodes.alice.excitation.set(self.nodes.alice.excitation.frequency, alice)
-        self.nodes.bob.excitation.set(self.nodes.bob.excitation.frequency, bob)
+        for i in range(self.nodes.n):
+            beam = self.nodes.nodes[i].excitation
+            beam.set(beam.frequency, amplitudes[i])
 
     @kernel
     def attempt(self, n: TInt32) -> TInt32:
@@ -191,7 +203,7 @@ class PhotonCounter(HasEnvironment):
     @kernel
     def judge(self, n: TInt32) -> TInt32:
         """Drop the block if an atom is gone; return why it ends here, or -1 to go on."""
-        if self.nodes.alice_there and self.nodes.bob_there:
+        if self.nodes.all_there():
             self.dropped = 0
         else:
             self.drop()

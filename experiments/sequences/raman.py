@@ -1,18 +1,21 @@
-"""Raman pulses on both atoms at once, about axes that keep up with the believed precession.
+"""Raman pulses on the atoms of all nodes at once, about axes that keep up with the believed precession.
 
     refer(t_ref, p)  the axis has azimuth p turns at t_ref (time at the atom) and precesses from there
     turn(...)        a pulse about that axis; ends when the light has left the atoms
 """
 
+# ARTIQ's annotations are calls, TList(TFloat), which no type checker takes for types.
+# mypy: disable-error-code="valid-type"
+
 from typing import Any
 
-from artiq.language.core import kernel, parallel
+from artiq.language.core import at_mu, kernel, now_mu
 from artiq.language.environment import HasEnvironment, NumberValue
-from artiq.language.types import TInt32, TInt64
+from artiq.language.types import TInt32, TInt64, TList
 from artiq.language.units import kHz
 from numpy import int64
 
-from experiments.sequences.two_nodes import TwoNodes
+from experiments.sequences.nodes import Nodes
 
 TURN_POW = 1 << 16  # one turn of a DDS's phase offset
 
@@ -36,40 +39,58 @@ class Fringes(HasEnvironment):
 
 
 class Raman(HasEnvironment):
-    """Rotations of both qubits."""
+    """Rotations of the qubits of all nodes of a run."""
 
-    kernel_invariants = {"alice", "bob", "half_alice_mu", "half_bob_mu"}
+    kernel_invariants = {"nodes", "half_mu", "pi_mu"}
 
-    def build(self, nodes: TwoNodes) -> None:
+    def build(self, nodes: Nodes) -> None:
         self.core = self.get_device("core")
-        self.alice = nodes.alice.qubit
-        self.bob = nodes.bob.qubit
+        self.nodes = nodes
 
     def prepare(self) -> None:
         """Take over the pulse lengths; the nodes must be prepared before."""
-        self.half_alice_mu = int64(round(self.alice.raman_pi_mu / 2))
-        self.half_bob_mu = int64(round(self.bob.raman_pi_mu / 2))
+        self.pi_mu = [int64(node.qubit.raman_pi_mu) for node in self.nodes.nodes]
+        self.half_mu = [int64(round(pi_mu / 2)) for pi_mu in self.pi_mu]
 
     @kernel
     def refer(self, t_ref_mu: TInt64, pow_: TInt32):
-        """Choose the axis of what follows, for both atoms."""
-        with parallel:
-            self.alice.set_phase(t_ref_mu, pow_)
-            self.bob.set_phase(t_ref_mu, pow_)
+        """Choose the axis of what follows, for every atom."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes.nodes:
+            at_mu(t_mu)
+            node.qubit.set_phase(t_ref_mu, pow_)
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
 
     @kernel
-    def turn_mu(self, alice_mu: TInt64, bob_mu: TInt64):
-        """Pulses of these lengths, which begin together."""
-        with parallel:
-            self.alice.rotate_mu(alice_mu)
-            self.bob.rotate_mu(bob_mu)
+    def turn_mu(self, duration_mu: TInt64):
+        """Pulses of this length, which begin together."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes.nodes:
+            at_mu(t_mu)
+            node.qubit.rotate_mu(duration_mu)
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+
+    @kernel
+    def turn_each_mu(self, durations_mu: TList(TInt64)):
+        """Pulses of these lengths, one per node, which begin together."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for i in range(self.nodes.n):
+            at_mu(t_mu)
+            self.nodes.nodes[i].qubit.rotate_mu(durations_mu[i])
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
 
     @kernel
     def quarter_turn(self):
-        """Take both atoms from a pole to the equator."""
-        self.turn_mu(self.half_alice_mu, self.half_bob_mu)
+        """Take every atom from a pole to the equator."""
+        self.turn_each_mu(self.half_mu)
 
     @kernel
     def half_turn(self):
-        """Exchange |0> and |1> of both atoms."""
-        self.turn_mu(self.alice.raman_pi_mu, self.bob.raman_pi_mu)
+        """Exchange |0> and |1> of every atom."""
+        self.turn_each_mu(self.pi_mu)

@@ -6,16 +6,16 @@ from artiq.experiment import HasEnvironment, NumberValue, TerminationRequested
 from numpy import int64
 
 from experiments.sequences.filing import ending
+from experiments.sequences.nodes import Nodes
 from experiments.sequences.pairs import DONE, PAUSE, Pairs
 from experiments.sequences.recorder import ShotRecorder, stopped
 from experiments.sequences.settings import Setting
-from experiments.sequences.two_nodes import TwoNodes
 
 
 class RecordedPairs(HasEnvironment):
     """Take pairs and record every shot; the arguments of such a run. `setup` chooses the settings."""
 
-    def build(self, experiment: Any, nodes: TwoNodes, n_pairs: int) -> None:
+    def build(self, experiment: Any, nodes: Nodes, n_pairs: int) -> None:
         self.experiment = experiment
         self.nodes = nodes
         self.core = self.get_device("core")

@@ -29,11 +29,11 @@ from artiq.language.scan import MultiScanManager, Scannable
 from atomlink.errors import DataError, UsageError, brief
 from drivers.progress import Progress
 from experiments.sequences.filing import ending
-from experiments.sequences.live import Live, Plot, share_curve, share_map, share_points
+from experiments.sequences.live import Column, Live, Plot, column, share_curve, share_map, share_points
 from experiments.sequences.recorder import stopped
 from experiments.sequences.rows import Rows
 
-Shares = tuple[str, str] | Mapping[str, tuple[str, str]]
+Shares = tuple[Column, Column] | Mapping[str, tuple[Column, Column]]
 MOST_POINTS = 1_000_000  # of all axes together; more are a slip, and fill the memory
 MAX_REPEATS = 50  # of one point, where a target error is not met
 ORDER_SEED = 1  # the same order each time: same arguments, same datasets
@@ -47,6 +47,11 @@ class Axis:
     scannable: Scannable
     unit: str = ""
     tooltip: str = ""
+
+
+def by_node(names: Sequence[str], successes: str, trials: str, trials_too: bool = False) -> Shares:
+    """Return the shares of each node: entry i of the column `successes`, and of `trials` where `trials_too`."""
+    return {name: ((successes, i), (trials, i) if trials_too else trials) for i, name in enumerate(names)}
 
 
 class Point:
@@ -63,9 +68,9 @@ class Point:
 class Scan(HasEnvironment):
     """The arguments of a scan, its points, and the loop over them.
 
-    `shares`: columns of a row that make the plotted share, (successes, trials), or a dict of such pairs by series name;
-    the target error holds for each of them. `plots`: what else is shown while the scan runs (`live.py`); may be set
-    until `run`. Without axes the scan is one point, measured `repeats` times.
+    `shares`: columns of a row that make the plotted share, (successes, trials), or a dict of such pairs by series name
+    (`by_node`); the target error holds for each of them. `plots`: what else is shown while the scan runs (`live.py`);
+    may be set until `run`. Without axes the scan is one point, measured `repeats` times.
     """
 
     def __init__(self, experiment: Any, *arguments: Any, **keywords: Any) -> None:
@@ -82,7 +87,9 @@ class Scan(HasEnvironment):
     ) -> None:
         self.axes = tuple(axes)
         self.plots = tuple(plots)
-        self.shares: dict[str, tuple[str, str]] = {"": shares} if isinstance(shares, tuple) else dict(shares or {})
+        self.shares: dict[str, tuple[Column, Column]] = (
+            {"": shares} if isinstance(shares, tuple) else dict(shares or {})
+        )
         self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")
         if not hasattr(self.experiment, "scheduler"):  # journal and history ask it for the run's number
@@ -196,7 +203,7 @@ class Scan(HasEnvironment):
     def _where_it_changes(self) -> float:
         """Return the middle of the interval in which the curve is known worst: wide, and steep beyond its noise."""
         name = self.axes[0].name
-        curves = [share_points(*(self.rows.columns[c] for c in (name, *pair))) for pair in self.shares.values()]
+        curves = [share_points(*(column(self.rows.columns, c) for c in (name, *pair))) for pair in self.shares.values()]
         x = curves[0][0]
         if len(x) < 2:
             raise DataError(f"Scan {name} has {len(x)} points with a trial, must have two or more to refine: look at "
@@ -215,8 +222,8 @@ class Scan(HasEnvironment):
         here = [all(self.rows.columns[name][i] == value for name, value in point.coordinates.items())
                 for i in range(len(self.rows))]  # fmt: skip
         worst = 0.0
-        for k_name, n_name in self.shares.values():
-            k, n = (sum(v for v, ok in zip(self.rows.columns[c], here, strict=True) if ok) for c in (k_name, n_name))
+        for pair in self.shares.values():
+            k, n = (sum(v for v, ok in zip(column(self.rows.columns, c), here, strict=True) if ok) for c in pair)
             worst = max(worst, math.sqrt((k + 0.5) * (n - k + 0.5) / (n + 2)) / (n + 1))
         return worst
 

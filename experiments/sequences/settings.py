@@ -1,12 +1,12 @@
-"""Measurement settings of a two-node run: which axis each atom is measured along, and the pulses that do it.
+"""Measurement settings of a pair: which axis each end's atom is measured along, and the pulses that do it.
 
-Conventions. A setting is (polar alice, azimuth alice, polar bob, azimuth bob); an atom is measured along n = (sin polar
-cos azimuth, sin polar sin azimuth, cos polar), outcome +1 = still there after push-out = |0> of the rotated basis. A
-Raman pulse of area `polar` about the equatorial axis of azimuth `azimuth` - 90 degrees turns n to +z.
+Conventions. A setting has (polar, azimuth) for each end of the link; an atom is measured along n = (sin polar cos
+azimuth, sin polar sin azimuth, cos polar), outcome +1 = still there after push-out = |0> of the rotated basis. A Raman
+pulse of area `polar` about the equatorial axis of azimuth `azimuth` - 90 degrees turns n to +z.
 
-CHSH. Psi+ has correlations (XX, YY, ZZ) = (+, +, -), Psi- (-, -, -): within the equator E = +-cos(azimuth alice -
-azimuth bob). So alice 0, 90 and bob 45, -45 degrees give S = E00 + E01 + E10 - E11 = +-2 sqrt 2, the same four settings
-for both states.
+CHSH. Psi+ has correlations (XX, YY, ZZ) = (+, +, -), Psi- (-, -, -): within the equator E = +-cos(first azimuth -
+second azimuth). So 0, 90 at the first end and 45, -45 degrees at the second give S = E00 + E01 + E10 - E11 = +-2 sqrt
+2, the same four settings for both states.
 """
 
 import math
@@ -16,34 +16,32 @@ import numpy as np
 import numpy.typing as npt
 
 QUARTER, HALF = math.pi / 4, math.pi / 2
+Axis = tuple[float, float]  # polar angle, azimuth
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One pair of analysis axes, in rad."""
+    """One pair of analysis axes: (polar, azimuth) in rad of each end; the row of `link.settings`."""
 
     name: str
-    polar_alice: float
-    azimuth_alice: float
-    polar_bob: float
-    azimuth_bob: float
+    axes: tuple[Axis, Axis]
 
-    def angles(self) -> tuple[float, float, float, float]:
-        """Return the row of `link.settings`."""
-        return (self.polar_alice, self.azimuth_alice, self.polar_bob, self.azimuth_bob)
+    def turned(self, end: int, azimuth: float) -> "Setting":
+        """Return the same setting with the azimuth of one end turned by so much."""
+        axes = [(polar, at + azimuth if k == end else at) for k, (polar, at) in enumerate(self.axes)]
+        return Setting(self.name, (axes[0], axes[1]))
 
 
-XX = Setting("XX", HALF, 0.0, HALF, 0.0)
-YY = Setting("YY", HALF, HALF, HALF, HALF)
-ZZ = Setting("ZZ", 0.0, 0.0, 0.0, 0.0)
+X, Y, Z = (HALF, 0.0), (HALF, HALF), (0.0, 0.0)
+XX, YY, ZZ = Setting("XX", (X, X)), Setting("YY", (Y, Y)), Setting("ZZ", (Z, Z))
 CHSH = (
-    Setting("CHSH00", HALF, 0.0, HALF, QUARTER),
-    Setting("CHSH01", HALF, 0.0, HALF, -QUARTER),
-    Setting("CHSH10", HALF, HALF, HALF, QUARTER),
-    Setting("CHSH11", HALF, HALF, HALF, -QUARTER),
+    Setting("CHSH00", (X, (HALF, QUARTER))),
+    Setting("CHSH01", (X, (HALF, -QUARTER))),
+    Setting("CHSH10", (Y, (HALF, QUARTER))),
+    Setting("CHSH11", (Y, (HALF, -QUARTER))),
 )
-_AXES = {"X": (HALF, 0.0), "Y": (HALF, HALF), "Z": (0.0, 0.0)}
-TOMOGRAPHY = tuple(Setting(a + b, *_AXES[a], *_AXES[b]) for a in _AXES for b in _AXES)
+_NAMED = {"X": X, "Y": Y, "Z": Z}
+TOMOGRAPHY = tuple(Setting(a + b, (_NAMED[a], _NAMED[b])) for a in _NAMED for b in _NAMED)
 CHOICES: dict[str, tuple[Setting, ...]] = {
     "bell+CHSH": (XX, YY, ZZ, *CHSH),
     "bell (XX YY ZZ)": (XX, YY, ZZ),

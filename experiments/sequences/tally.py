@@ -1,6 +1,6 @@
 """Add heralded pairs up into a row of a scan: outcomes by setting, the read-out calibration, time and attempts.
 
-A row holds, for m settings: `table` (4 m counts: not/not, not/seen, seen/not, seen/seen of alice/bob, setting after
+A row holds, for m settings: `table` (4 m counts: not/not, not/seen, seen/not, seen/seen of first/second, setting after
 setting), `unpushed` (the same four of the shots without push-out), `heralds`, `vetoed`, `attempts`, `t_attempting_s`,
 `t_lab_s`; and, for the error of rates, `attempts_squared` and `t_lab_squared_s2`, the sums of the squares of each
 herald's own. The pairs must be fed forward in the kernel. `analysis/pair_rows.py` reads it.
@@ -42,6 +42,9 @@ def rate_curve(axis: str, *seconds: str) -> Plot:
     return Plot("rate", "xy", of)
 
 
+LEVEL = ("setting_names", "nodes", "name", "herald", "wait_s", "t_gate_s")  # of `link.*`, what the analysis needs
+
+
 class Tally:
     """Take rows of heralded pairs."""
 
@@ -67,7 +70,7 @@ class Tally:
     def run_level(self) -> dict[str, Any]:
         """Return what the analysis of such rows needs beside them: `pairs.setting_names` and more."""
         level = self._pairs.run_level()
-        return {f"pairs.{key}": level[f"link.{key}"] for key in ("setting_names", "herald", "wait_s", "t_gate_s")}
+        return {f"pairs.{key}": level[f"link.{key}"] for key in LEVEL}
 
     def measure(self, wanted: int) -> dict[str, Any]:
         """Take so many pairs and return the row; DeviceError or TimingError where that cannot be done."""

@@ -7,14 +7,14 @@ from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, T
 from drivers import parameters
 from experiments.sequences.conclude import conclude
 from experiments.sequences.live import mean_curve
+from experiments.sequences.nodes import ask_nodes
 from experiments.sequences.scan import Axis, Point, Scan
-from experiments.sequences.two_nodes import TwoNodes
 
 
 class AomPower(EnvExperiment):
     """AOM power calibration
 
-    excitation, both nodes  |‾‾‾‾‾ DDS amplitude ‾‾‾‾‾|‾‾ next amplitude ‾‾
+    excitation, all nodes   |‾‾‾‾‾ DDS amplitude ‾‾‾‾‾|‾‾ next amplitude ‾‾
     power meters                 ^ ^ ^ ^  x shots          ^ ^ ^ ^
     The meters look at the light behind the AOM, shutter open; they are zeroed in the dark first. No atoms.
     """
@@ -22,12 +22,13 @@ class AomPower(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
+        self.nodes = ask_nodes(self)
         self.scan = Scan(
             self,
             (Axis("amplitude", Scannable(RangeScan(0.1, 1.0, 10), global_min=0.0, global_max=1.0, precision=3),
-                  "", "DDS amplitude of both excitation beams, of full scale."),),
+                  "", "DDS amplitude of the excitation beams, of full scale."),),
             shots=16,
-            plots=[mean_curve(node, "amplitude", f"p_{node}_w") for node in parameters.NODES],
+            plots=[mean_curve(node, "amplitude", ("p_w", i)) for i, node in enumerate(self.nodes.names)],
         )  # fmt: skip
         self.setattr_argument(
             "wavelength",
@@ -35,55 +36,53 @@ class AomPower(EnvExperiment):
             "Light",
             "What the meters correct their reading for.",
         )
-        self.nodes = TwoNodes(self)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""
         self.call_child_method("prepare")
-        for node in parameters.NODES:  # filed with the results: what the analysis aims at
+        for node in self.nodes.names:  # filed with the results: what the analysis aims at
             parameters.get(self, f"param.{node}.p_excitation_w")
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
-        self.meters = {node: self.get_device(f"{node}_power_meter") for node in parameters.NODES}
-        for meter in self.meters.values():
+        self.meters = [self.get_device(f"{node}_power_meter") for node in self.nodes.names]
+        for meter in self.meters:
             meter.set_wavelength(self.wavelength * 1e9)
             meter.set_auto_range(True)
-        self.scan.run(self.measure, self.begin, self.nodes.close)
+        self.scan.run(self.measure, self.begin, self.nodes.close, self.nodes.run_level())
 
     def begin(self) -> None:
         """Initialise the nodes, and take the room's light off the meters while all beams are off."""
         self.nodes.init()
-        for meter in self.meters.values():
+        for meter in self.meters:
             meter.zero()
 
     def measure(self, point: Point) -> dict[str, Any]:
-        """Return so many readings of each meter."""
+        """Return so many readings of each meter, (nodes, shots)."""
         self.light(point.amplitude)
-        readings = {f"p_{node}_w": [meter.power_w() for _ in range(self.scan.shots)]
-                    for node, meter in self.meters.items()}  # fmt: skip
+        readings = [[meter.power_w() for _ in range(self.scan.shots)] for meter in self.meters]
         self.dark()
-        return readings
+        return {"p_w": readings}
 
     def analyze(self) -> None:
-        """Fit both curves; with `apply` the amplitudes become what the lab believes."""
+        """Fit the curves; with `apply` the amplitudes become what the lab believes."""
         self.result = conclude(self, self.scan)
 
     @kernel
     def light(self, amplitude: TFloat):
-        """Switch both excitation beams on; returns when the light has settled."""
+        """Switch the excitation beams on; returns when the light has settled."""
         self.core.break_realtime()
-        self.nodes.alice.excitation.set(self.nodes.alice.excitation.frequency, amplitude)
-        self.nodes.bob.excitation.set(self.nodes.bob.excitation.frequency, amplitude)
-        self.nodes.alice.excitation.on()
-        self.nodes.bob.excitation.on()
+        for node in self.nodes.nodes:
+            node.excitation.set(node.excitation.frequency, amplitude)
+        for node in self.nodes.nodes:
+            node.excitation.on()
         delay(5 * ms)
         self.core.wait_until_mu(now_mu())
 
     @kernel
     def dark(self):
-        """Switch both beams off."""
+        """Switch the beams off."""
         self.core.break_realtime()
-        self.nodes.alice.excitation.off()
-        self.nodes.bob.excitation.off()
+        for node in self.nodes.nodes:
+            node.excitation.off()
         delay(1 * ms)

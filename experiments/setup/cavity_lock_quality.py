@@ -9,6 +9,7 @@ from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, Reading
 from experiments.sequences.conclude import conclude
 from experiments.sequences.live import mean_curve
+from experiments.sequences.nodes import ask_names
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.watched import CAVITY
 
@@ -24,12 +25,13 @@ class CavityLockQuality(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
+        self.names = ask_names(self)
         self.scan = Scan(
             self,
             (Axis("v_setpoint", Scannable(RangeScan(-1.2 * V, 1.2 * V, 9), unit="V", global_min=-2 * V,
-                                          global_max=2 * V), "V", "Set point of both error signals."),),
+                                          global_max=2 * V), "V", "Set point of the error signals."),),
             shots=30,
-            plots=[mean_curve(node, "v_setpoint", f"light_{node}_v") for node in parameters.NODES],
+            plots=[mean_curve(node, "v_setpoint", ("light_v", i)) for i, node in enumerate(self.names)],
         )  # fmt: skip
         self.setattr_argument("t_step", NumberValue(100 * ms, unit="ms", precision=1, min=1 * ms, max=10_000 * ms),
                               "Readings", "From reading to reading.")  # fmt: skip
@@ -42,20 +44,20 @@ class CavityLockQuality(EnvExperiment):
     def prepare(self) -> None:
         """Read what the lab believes of the light behind a locked cavity."""
         self.call_child_method("prepare")
-        self.bright_v = {node: parameters.get(self, f"param.{node}.v_transmitted_v") for node in parameters.NODES}
+        self.bright_v = {node: parameters.get(self, f"param.{node}.v_transmitted_v") for node in self.names}
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
-        self.locks = {node: self.get_device(f"{node}_cavity_lock") for node in parameters.NODES}
+        self.locks = {node: self.get_device(f"{node}_cavity_lock") for node in self.names}
         self.monitors = {node: LockMonitor(f"{node}_cavity_lock", CAVITY, self.reader(node)) for node in self.locks}
-        self.scan.run(self.measure, self.begin, self.end)
+        self.scan.run(self.measure, self.begin, self.end, {"scan.nodes": ",".join(self.names)})
 
     def begin(self) -> None:
         """Reset the timeline."""
         self.reset()
 
     def end(self) -> None:
-        """Leave both servos running, on resonance."""
+        """Leave the servos running, on resonance."""
         for lock in self.locks.values():
             lock.set_pid(self.gain, self.integral)
             lock.run()
@@ -66,33 +68,35 @@ class CavityLockQuality(EnvExperiment):
         return lambda: Reading(1 - lock.transmission_v() / bright_v, time.monotonic())
 
     def measure(self, point: Point) -> dict[str, Any]:
-        """Return one row: error signals and light of both cavities, running, held and running again."""
+        """Return one row: error signals and light of every cavity, running, held and running again."""
         for lock in self.locks.values():
             lock.set_pid(self.gain, self.integral, point.v_setpoint)
             lock.run()
         self.wait(self.t_step)
-        row: dict[str, Any] = {}
-        for node in self.locks:
-            row |= {f"error_{node}_v": [], f"light_{node}_v": [], f"states_{node}": [0] * len(LockState)}
+        row: dict[str, Any] = {
+            "error_v": [[] for _ in self.names],
+            "light_v": [[] for _ in self.names],
+            "states": [[0] * len(LockState) for _ in self.names],
+        }
         for _ in range(self.scan.shots):
-            for node, lock in self.locks.items():
+            for i, (node, lock) in enumerate(self.locks.items()):
                 seen = lock.telemetry(0.0)
-                row[f"error_{node}_v"].append(seen.adc_v[0])
-                row[f"light_{node}_v"].append(seen.adc_v[1])
-                row[f"states_{node}"][self.monitors[node].check(time.monotonic())] += 1
+                row["error_v"][i].append(seen.adc_v[0])
+                row["light_v"][i].append(seen.adc_v[1])
+                row["states"][i][self.monitors[node].check(time.monotonic())] += 1
             self.wait(self.t_step)
         return row | self.held()
 
     def held(self) -> dict[str, Any]:
-        """Hold both servos, let them run again; return the light at the end of either."""
+        """Hold the servos, let them run again; return the light at the end of either."""
         for lock in self.locks.values():
             lock.hold()
         self.wait(self.t_hold)
-        row = {f"held_{node}_v": lock.transmission_v() for node, lock in self.locks.items()}
+        held = [lock.transmission_v() for lock in self.locks.values()]
         for lock in self.locks.values():
             lock.run()
         self.wait(self.t_step)
-        return row | {f"again_{node}_v": lock.transmission_v() for node, lock in self.locks.items()}
+        return {"held_v": held, "again_v": [lock.transmission_v() for lock in self.locks.values()]}
 
     def analyze(self) -> None:
         """Fit light against set point; with `apply` the light of a locked cavity becomes what the lab believes."""

@@ -1,4 +1,4 @@
-"""Dark counts, recovery and after-pulses of the midpoint's four detectors."""
+"""Dark counts, recovery and after-pulses of a station's detectors."""
 
 from typing import Any
 
@@ -10,21 +10,23 @@ from artiq.experiment import (
     TBool,
     TInt32,
     TInt64,
+    at_mu,
     delay,
     kernel,
     ms,
-    parallel,
+    now_mu,
     us,
 )
 from numpy import int64
 
 from atomlink.errors import DeviceError
+from atomlink.topology import of_station
 from drivers import parameters
-from drivers.rtio.heralder import DETECTORS
+from drivers.network import topology
 from experiments.sequences.conclude import conclude
 from experiments.sequences.live import Columns, Plot, summed_histogram
+from experiments.sequences.nodes import Nodes, ask_station
 from experiments.sequences.scan import Point, Scan
-from experiments.sequences.two_nodes import TwoNodes
 
 BINS = 400  # of 1 mu: waits from a click to the next one, or to the gate's end; the last one takes all that are longer
 
@@ -45,7 +47,7 @@ class DetectorCharacterisation(EnvExperiment):
       time stamps         [ t_gate ]  [ t_gate ]  ...  one detector at a time  x gates  recovery
     """
 
-    kernel_invariants = {"core", "probe", "inputs", "c_h", "c_v", "d_h", "d_v"}
+    kernel_invariants = {"core", "probe", "inputs", "counters", "n"}
 
     def build(self) -> None:
         self.setattr_device("core")
@@ -62,17 +64,20 @@ class DetectorCharacterisation(EnvExperiment):
             "gates", NumberValue(250, precision=0, scale=1, step=10, min=1, max=10**6, type="int"), "Light",
             "Gates of each detector in one row.",
         )  # fmt: skip
-        self.nodes = TwoNodes(self)
-        self.probe = self.get_device("midpoint_probe")
-        self.inputs = [self.get_device(name) for name in DETECTORS]
-        self.c_h, self.c_v, self.d_h, self.d_v = (self.get_device(f"{name}_counter") for name in DETECTORS)
+        self.station = ask_station(self)
+        self.nodes = Nodes(self, topology(self).nodes_at(self.station.name))
+        self.probe = self.get_device(f"{self.station.name}_probe")
+        self.detectors = [detector.row for detector in self.station.detectors]
+        self.n = len(self.detectors)
+        self.inputs = [self.get_device(name) for name in self.detectors]
+        self.counters = [self.get_device(f"{name}_counter") for name in self.detectors]
 
     def prepare(self) -> None:
         """Turn times into machine units."""
         self.call_child_method("prepare")
         self.dark_mu, self.gate_mu = (int64(self.core.seconds_to_mu(t)) for t in (self.t_dark, self.t_gate))
-        parameters.get(self, "param.link.dark_rate_hz")
-        self.dark = [0] * len(DETECTORS)
+        parameters.get(self, of_station(self.station.name, "dark_rate_hz"))
+        self.dark = [0] * self.n
         self.clear()
 
     def clear(self) -> None:
@@ -84,10 +89,12 @@ class DetectorCharacterisation(EnvExperiment):
 
     def run(self) -> None:
         """Take every row; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.begin, self.end, {"scan.t_bin_s": self.core.ref_period})
+        level = {"scan.t_bin_s": self.core.ref_period, "scan.station": self.station.name,
+                 "scan.detectors": ",".join(self.station.roles)}  # fmt: skip
+        self.scan.run(self.measure, self.begin, self.end, level)
 
     def begin(self) -> None:
-        """Initialise, then close both nodes: no light of theirs reaches the midpoint."""
+        """Initialise, then close the nodes: no light of theirs reaches the station."""
         self.nodes.init()
         self.nodes.close()
         self.open_inputs()
@@ -102,12 +109,12 @@ class DetectorCharacterisation(EnvExperiment):
         self.count_dark(self.scan.shots)
         row: dict[str, list[Any]] = {
             "dark": [int(n) for n in self.dark],
-            "t_dark_s": [self.scan.shots * self.t_dark] * len(DETECTORS),
+            "t_dark_s": [self.scan.shots * self.t_dark] * self.n,
         }
-        found = [self.waits(k, self.scan.shots, self.dark_mu) for k in range(len(DETECTORS))]
+        found = [self.waits(k, self.scan.shots, self.dark_mu) for k in range(self.n)]
         row |= {"stamped": [each[0] for each in found], "followers": [sum(each[1][:-1]) for each in found]}
         self.light(True)
-        found = [self.waits(k, self.gates, self.gate_mu) for k in range(len(DETECTORS))]
+        found = [self.waits(k, self.gates, self.gate_mu) for k in range(self.n)]
         self.light(False)
         for column, name in enumerate(("clicks", "followed", "unfollowed", "longer_mu")):
             row[name] = [each[column] for each in found]
@@ -117,8 +124,8 @@ class DetectorCharacterisation(EnvExperiment):
         """Return clicks of one detector in so many gates, and the histograms of what came after each."""
         self.clear()
         if not self.stamp(detector, gates, gate_mu):
-            raise DeviceError(f"{DETECTORS[detector]} clicks faster than its input can be read: look for light at the "
-                              "midpoint, shorten the gate, or weaken the calibration light.")  # fmt: skip
+            raise DeviceError(f"{self.detectors[detector]} clicks faster than its input can be read: look for light at "
+                              "the station, shorten the gate, or weaken the calibration light.")  # fmt: skip
         followed, unfollowed = ([int(n) for n in waits] for waits in (self.followed, self.unfollowed))
         return int(self.clicks), followed, unfollowed, int(self.longer_mu)
 
@@ -145,18 +152,15 @@ class DetectorCharacterisation(EnvExperiment):
     def count_dark(self, shots: TInt32):
         """Count the clicks of all detectors with their edge counters."""
         self.core.break_realtime()
-        for k in range(4):
+        for k in range(self.n):
             self.dark[k] = 0
         for _ in range(shots):
-            with parallel:
-                self.c_h.gate_rising_mu(self.dark_mu)
-                self.c_v.gate_rising_mu(self.dark_mu)
-                self.d_h.gate_rising_mu(self.dark_mu)
-                self.d_v.gate_rising_mu(self.dark_mu)
-            self.dark[0] += self.c_h.fetch_count()
-            self.dark[1] += self.c_v.fetch_count()
-            self.dark[2] += self.d_h.fetch_count()
-            self.dark[3] += self.d_v.fetch_count()
+            t_mu = now_mu()
+            for counter in self.counters:
+                at_mu(t_mu)
+                counter.gate_rising_mu(self.dark_mu)
+            for k in range(self.n):
+                self.dark[k] += self.counters[k].fetch_count()
             self.core.break_realtime()
 
     @kernel

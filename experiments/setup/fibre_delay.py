@@ -1,13 +1,13 @@
-"""How long photons take from each node: the delays that let them meet at the midpoint."""
+"""How long photons take from each node: the delays that let them meet at the station."""
 
 from artiq.experiment import EnvExperiment
 
 from drivers import parameters
 from experiments.sequences.arrivals import Arrivals
 from experiments.sequences.conclude import conclude
+from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Scan
-from experiments.sequences.two_nodes import TwoNodes
 
 
 class FibreDelay(EnvExperiment):
@@ -21,13 +21,13 @@ class FibreDelay(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.scan = Scan(self, (), shots=3000, repeats=10)
-        nodes = TwoNodes(self)
-        self.arrivals = Arrivals(self, self.scan, nodes, PhotonCounter(self, nodes))
+        self.nodes = ask_link(self)
+        self.arrivals = Arrivals(self, self.scan, self.nodes, PhotonCounter(self, self.nodes))
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""
         self.call_child_method("prepare")
-        for node in parameters.NODES:
+        for node in self.nodes.names:
             parameters.get(self, f"param.{node}.t_wavepacket_s")  # filed with the results: the analysis rests on it
 
     def run(self) -> None:

@@ -6,7 +6,8 @@ device runs it whenever no experiment does, after a crash of the host, too.
 
 from artiq.experiment import EnvExperiment, kernel, now_mu
 
-from experiments.sequences.two_nodes import TwoNodes
+from drivers.network import topology
+from experiments.sequences.nodes import Nodes
 
 
 class Idle(EnvExperiment):
@@ -19,14 +20,14 @@ class Idle(EnvExperiment):
 
     def build(self) -> None:
         self.setattr_device("core")
-        self.nodes = TwoNodes(self)
+        self.nodes = Nodes(self, topology(self).node_names)
 
     def prepare(self) -> None:
-        """Read the beliefs of both nodes."""
+        """Read the beliefs of every node."""
         self.call_child_method("prepare")
 
     @kernel
     def run(self):
-        """Reset the core device and leave both nodes dark."""
+        """Reset the core device and leave every node dark."""
         self.nodes.close()
         self.core.wait_until_mu(now_mu())  # the shutters are closed when the experiment is over

@@ -2,8 +2,9 @@
 
 from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue, delay, kernel, now_mu, us
 
+from drivers.network import topology
+
 NODE_LINES = ("camera_trigger", "awg_trigger", "mw_switch", "shutter")
-LINES = [f"{node}_{line}" for node in ("alice", "bob") for line in NODE_LINES]
 
 
 class Pulse(EnvExperiment):
@@ -16,8 +17,9 @@ class Pulse(EnvExperiment):
 
     def build(self) -> None:
         self.setattr_device("core")
+        lines = [f"{node}_{line}" for node in topology(self).node_names for line in NODE_LINES]
         self.setattr_argument(
-            "line_name", EnumerationValue(LINES, default=LINES[0]), "Pulse", "Which line of the device database."
+            "line_name", EnumerationValue(lines, default=lines[0]), "Pulse", "Which line of the device database."
         )
         self.setattr_argument(
             "duration",
@@ -25,7 +27,7 @@ class Pulse(EnvExperiment):
             "Pulse",
             "How long it is high.",
         )
-        self.line = self.get_device(self.line_name or LINES[0])  # None while arguments are examined
+        self.line = self.get_device(self.line_name or lines[0])  # None while arguments are examined
 
     @kernel
     def run(self):

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from atomlink.errors import DataError, UsageError
+from atomlink.topology import Topology
 from drivers import labs, origins, parameters
 from drivers.labs import LabName
 from drivers.parameter_log import UNKNOWN, Change, Revision
 from drivers.parameter_store import ParameterStore
+from drivers.parameters import Parameter
 from sim.artiq_runtime.dataset_db import DatasetDB
-from sim.command.examine import open_dataset_db, save
+from sim.command.examine import load_device_db, open_dataset_db, save
 from sim.command.lab import Lab
 from sim.target import of_core, of_lab, resolved, scenario, target
 
@@ -104,10 +106,19 @@ class _Stores:
     def __init__(self, database: DatasetDB, lab: Lab) -> None:
         self.folder = lab.root
         self._datasets = _LabDatasets(database)
+        self._table = _table_of(load_device_db(lab).get_device_db())
 
     def of(self, name: LabName) -> ParameterStore:
         """Return the store of one lab."""
-        return ParameterStore(self._datasets, self.folder, f"atomlink params ({_user()})", lab=name)
+        return ParameterStore(self._datasets, self.folder, f"atomlink params ({_user()})", lab=name, table=self._table)
+
+
+def _table_of(device_db: dict[str, Any]) -> Mapping[str, Parameter]:
+    """Return what a lab can believe; nothing for a device database that has no nodes: then any lab's names will do."""
+    try:
+        return parameters.table(Topology.from_device_db(device_db))
+    except UsageError:
+        return {}
 
 
 def _whose(lab: Lab, name: LabName) -> list[str]:
@@ -143,7 +154,7 @@ def _adopt(stores: _Stores, store: ParameterStore, name: str) -> list[str]:
 
 
 def _list(store: ParameterStore, rest: list[str]) -> list[str]:
-    shown = [row for name, row in parameters.TABLE.items() if not rest or rest[0] in name]
+    shown = [row for name, row in store.rows().items() if not rest or rest[0] in name]
     if not shown:
         raise UsageError(f"no parameter has {rest[0]!r} in its name: `atomlink params list` shows all")
     last = {name: revision for revision in store.revisions() for name in revision.changes}
@@ -156,7 +167,7 @@ def _list(store: ParameterStore, rest: list[str]) -> list[str]:
 
 
 def _get(store: ParameterStore, rest: list[str]) -> list[str]:
-    row = parameters.parameter(rest[0])
+    row = store.row(rest[0])
     lines = [f"{row.name} = {_number(store.get(row.name))} {row.unit}", f"  {row.meaning}",
              f"  default {_number(row.default)} {row.unit}: {row.source}"]  # fmt: skip
     changed = [revision for revision in store.revisions() if row.name in revision.changes]
@@ -177,7 +188,7 @@ def _set(store: ParameterStore, rest: list[str]) -> list[str]:
 
 
 def _log(store: ParameterStore, rest: list[str]) -> list[str]:
-    name = parameters.parameter(rest[0]).name if rest else None
+    name = store.row(rest[0]).name if rest else None
     revisions = [row for row in store.revisions() if name is None or name in row.changes]
     if not revisions:
         return [f"no change of {name} yet" if name else "no change yet: all beliefs are the defaults of the table"]
@@ -185,15 +196,15 @@ def _log(store: ParameterStore, rest: list[str]) -> list[str]:
 
 
 def _diff(store: ParameterStore, rest: list[str]) -> list[str]:
-    now = {name: store.get(name) for name in parameters.TABLE}
-    defaults = {name: row.default for name, row in parameters.TABLE.items()}
+    now = {name: store.get(name) for name in store.rows()}
+    defaults = {name: row.default for name, row in store.rows().items()}
     sides = [{**now, **store.at(_revision(word))} for word in rest]
     before = sides[0] if sides else defaults
     after = sides[1] if len(sides) == 2 else now
     titles = [f"revision {word}" for word in rest] + ["default", "now"][len(rest) :]
     titles = [titles[0], "now"] if len(rest) == 1 else titles
     rows = [("parameter", titles[0], titles[1], "", "change")]
-    for name, row in parameters.TABLE.items():
+    for name, row in store.rows().items():
         if before[name] != after[name]:
             share = f"{100 * (after[name] / before[name] - 1):+.3g} %" if before[name] else ""
             rows.append((name, _number(before[name]), _number(after[name]), row.unit, share))

@@ -13,12 +13,13 @@ import numpy as np
 
 from atomlink.heralds import FOUR, patterns
 from atomlink.signals import Cycle, Tone
+from atomlink.topology import LinkSpec
 from sim.world.atoms.labels import F1
 from sim.world.network.entangler_port import outputs_of
 from sim.world.world import World
 
 GRID_MU = 8  # clock of the heralding gateware
-GAP_MU = 104  # between pumping and excitation, as drivers/rtio/photon_port.py has it
+GAP_MU = 104  # between pumping and excitation, as drivers/rtio/attempt.py has it
 OUTPUT_DELAY_MU = 40  # of the gateware
 OVERHEAD_MU = 32
 LATEST_MU = 16
@@ -36,13 +37,14 @@ class Attempting(NamedTuple):
 def attempting(world: World, believed: Mapping[str, float], draws: int = 20_000, seed: int = 0) -> Attempting:
     """Return what attempts yield; the relative error is 1/sqrt(draws)."""
     _set_up(world, believed)
-    station = next(iter(world.stations.values()))
-    cycle = _cycle(believed, world.topology.nodes_at(station.name))
+    link = world.topology.link()
+    station = world.stations[link.station]
+    cycle = _cycle(believed, link)
     model, _ = station.model(cycle, outputs_of(world.scenario, 0))
     rng = np.random.default_rng(seed)
     cycles, found = model.heralds(rng, np.full((draws, 2), F1))
     sign = np.where(np.isin(found.pattern, PSI_PLUS), 1.0, -1.0)
-    turned = sign * np.exp(1j * believed["param.link.phase_rad"])  # bob's axes are, by the phase believed
+    turned = sign * np.exp(1j * believed[link.of_pairs("phase_rad")])  # the second axes are, by the phase believed
     overlap = np.abs(found.states[:, 1] + turned * found.states[:, 2]) ** 2 / 2
     both = (found.ends == F1).all(axis=1)
     return Attempting(1e9 / (float(cycles.mean()) * cycle.length_mu), float((overlap * both).mean()))
@@ -61,14 +63,14 @@ def _set_up(world: World, believed: Mapping[str, float]) -> None:
         node.set_field(2, mine["v_shim_z_v"])
 
 
-def _cycle(believed: Mapping[str, float], nodes: tuple[str, ...]) -> Cycle:
-    """Return the attempt that `drivers.rtio.photon_port.believed_timing` and the gateware make of the beliefs."""
-    photon = [_mu(believed[f"param.link.t_photon_{node}_s"]) for node in nodes]
-    pulse = [_grid(_mu(believed[f"param.{node}.t_excitation_s"])) for node in nodes]
-    pump = max(_mu(believed[f"param.{node}.t_pump_s"]) for node in nodes)
+def _cycle(believed: Mapping[str, float], link: LinkSpec) -> Cycle:
+    """Return the attempt that `drivers.rtio.attempt.believed_timing` and the gateware make of the beliefs."""
+    photon = [_mu(believed[link.of_channel(end, "t_photon_s")]) for end in range(2)]
+    pulse = [_grid(_mu(believed[f"param.{node}.t_excitation_s"])) for node in link.nodes]
+    pump = max(_mu(believed[f"param.{node}.t_pump_s"]) for node in link.nodes)
     arrival = pump + GAP_MU + max(photon)
     starts = [_grid(arrival - t) for t in photon]
-    stop = arrival + _mu(believed["param.link.t_gate_s"])
+    stop = arrival + _mu(believed[link.of_station("t_gate_s")])
     gate = (arrival + OUTPUT_DELAY_MU, stop + OUTPUT_DELAY_MU)
     spans = [(0, _grid(pump)), *((start, start + length) for start, length in zip(starts, pulse, strict=True))]
     outputs = (*((start + OUTPUT_DELAY_MU, end + OUTPUT_DELAY_MU) for start, end in spans), None)

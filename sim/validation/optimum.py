@@ -31,10 +31,13 @@ def best_parameters(world: World, believed: Mapping[str, float]) -> dict[str, fl
         mine = {key.removeprefix(f"param.{name}."): value for key, value in believed.items()}
         for key, value in _of_node(node, mine).items():
             out[f"param.{name}.{key}"] = value
-        out[f"param.link.t_photon_{name}_s"] = node.truth.aom.latency_s + node.port.flight_s
-    out["param.link.phase_rad"] = 0.0  # these compensators leave none
-    detectors = [each for station in world.stations.values() for each in station.truth.detectors]
-    out["param.link.dark_rate_hz"] = float(np.mean([detector.dark_rate_hz for detector in detectors]))
+    for link in world.topology.links:
+        for end, name in enumerate(link.nodes):
+            node = world.nodes[name]
+            out[link.of_channel(end, "t_photon_s")] = node.truth.aom.latency_s + node.port.flight_s
+        out[link.of_pairs("phase_rad")] = 0.0  # these compensators leave none
+        detectors = world.stations[link.station].truth.detectors
+        out[link.of_station("dark_rate_hz")] = float(np.mean([detector.dark_rate_hz for detector in detectors]))
     return out
 
 

@@ -9,12 +9,18 @@ import pytest
 from artiq.master.databases import DeviceDB
 
 from analysis.twins import module_name, twin_of
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers import parameters
 from experiments.calibration.child import load_class
 from experiments.calibration.graph import Graph
-from experiments.calibration.nodes import NODES
+from experiments.calibration.nodes import nodes_of
 from sim.command.examine import ExaminedDevices
 from sim.target import scenario_files, scenario_of
+
+NODES = nodes_of(pair(("alice", "bob"), FOUR))
+
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,7 +112,7 @@ def test_every_node_can_be_carried_out(node: Any) -> None:
     assert {*node.check, *node.measure} <= arguments
     assert "apply" in arguments or not node.tolerances
     assert "apply" not in {*node.check, *node.measure}, "whether a result is applied is the graph's to say"
-    assert set(node.tolerances) <= set(parameters.TABLE) and (node.tolerances or node.limits)
+    assert set(node.tolerances) <= set(TABLE) and (node.tolerances or node.limits)
 
 
 def test_class_names_give_module_names() -> None:

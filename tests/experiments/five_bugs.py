@@ -24,7 +24,7 @@ from artiq.experiment import (
 )
 from numpy import int64
 
-from experiments.sequences.two_nodes import TwoNodes
+from experiments.sequences.nodes import ask_link
 
 BUGS = ("none", "late gate", "beam left on", "unit twice", "no stop at the click")
 PUMP_MU, PULSE_MU, FLIGHT_MU, GATE_MU = 4000, 504, 552, 500
@@ -38,7 +38,7 @@ class FiveBugs(EnvExperiment):
         self.setattr_argument("bug", EnumerationValue(list(BUGS), default="none"))
         self.setattr_argument("n_shots", NumberValue(100, precision=0, scale=1, step=1, min=1, type="int"))
         self.setattr_argument("n_attempts", NumberValue(20000, precision=0, scale=1, step=1, min=1, type="int"))
-        self.nodes = TwoNodes(self)
+        self.nodes = ask_link(self)
         self.c_h, self.c_v, self.d_h, self.d_v = (
             self.get_device(f"snspd_{key}") for key in ("c_h", "c_v", "d_h", "d_v")
         )
@@ -91,34 +91,34 @@ class FiveBugs(EnvExperiment):
                     break
         if found != 0:
             with parallel:
-                self.nodes.alice.qubit.map_to_f2()
-                self.nodes.bob.qubit.map_to_f2()
+                self.nodes.nodes[0].qubit.map_to_f2()
+                self.nodes.nodes[1].qubit.map_to_f2()
             self.nodes.push_out()
         self.nodes.image()
         if found != 0:
-            there_a = 1 if self.nodes.alice_there else 0
-            there_b = 1 if self.nodes.bob_there else 0
+            there_a = 1 if self.nodes.there[0] else 0
+            there_b = 1 if self.nodes.there[1] else 0
             self.record(found, there_a, there_b)
 
     @kernel
     def attempt(self) -> TInt32:
         self.core.break_realtime()
-        self.pump(self.nodes.alice)
-        self.pump(self.nodes.bob)
+        self.pump(self.nodes.nodes[0])
+        self.pump(self.nodes.nodes[1])
         delay_mu(PUMP_MU)
-        self.nodes.alice.pumping.off()
-        self.nodes.bob.pumping.off()
+        self.nodes.nodes[0].pumping.off()
+        self.nodes.nodes[1].pumping.off()
         if self.left_on:
-            self.nodes.alice.pumping.off()
-            self.nodes.bob.pumping.off()
+            self.nodes.nodes[0].pumping.off()
+            self.nodes.nodes[1].pumping.off()
         else:
-            self.nodes.alice.repump.off()
-            self.nodes.bob.repump.off()
+            self.nodes.nodes[0].repump.off()
+            self.nodes.nodes[1].repump.off()
         delay_mu(104)
         t_mu = now_mu()
         with parallel:
-            self.nodes.alice.excitation.pulse_mu(int64(PULSE_MU))
-            self.nodes.bob.excitation.pulse_mu(int64(PULSE_MU))
+            self.nodes.nodes[0].excitation.pulse_mu(int64(PULSE_MU))
+            self.nodes.nodes[1].excitation.pulse_mu(int64(PULSE_MU))
         at_mu(t_mu)
         delay(self.wait_s)
         delay_mu(self.late)
@@ -152,7 +152,7 @@ class ShiftedData(EnvExperiment):
     def build(self):
         self.setattr_device("core")
         self.setattr_argument("keep_failed", BooleanValue(False))
-        self.nodes = TwoNodes(self)
+        self.nodes = ask_link(self)
 
     def prepare(self):
         self.call_child_method("prepare")
@@ -199,4 +199,4 @@ class ShiftedData(EnvExperiment):
         if push_out == 1:
             self.nodes.push_out()
         self.nodes.image()
-        self.seen(1 if self.nodes.alice_there else 0)
+        self.seen(1 if self.nodes.there[0] else 0)

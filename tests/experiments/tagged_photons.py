@@ -4,9 +4,10 @@ import numpy as np
 from artiq.experiment import *
 from numpy import int32, int64
 
-from drivers.rtio.heralder import make_heralder
-from drivers.rtio.photon_port import PhotonPort, believed_timing
-from experiments.sequences.two_nodes import TwoNodes
+from drivers.network import topology
+from drivers.rtio.attempt import Attempt, believed_timing
+from drivers.rtio.heralding import make_heralder
+from experiments.sequences.nodes import ask_link
 
 MOST = 4_000  # each block takes the lists to the core and back
 ATTEMPTS = 50  # per block
@@ -26,13 +27,13 @@ class TaggedPhotons(EnvExperiment):
         self.setattr_argument("blocks", NumberValue(20, precision=0, scale=1, step=1, min=1, max=1000, type="int"))
         self.setattr_argument("bias_ua", NumberValue(20.0, precision=3))
         self.setattr_argument("latch", BooleanValue(False))
-        self.nodes = TwoNodes(self)
-        self.port = PhotonPort(self, self.nodes.alice, self.nodes.bob)
-        self.herald = make_heralder(self, self.port, "software")
+        self.nodes = ask_link(self)
+        self.port = Attempt(self, self.nodes.nodes)
+        self.herald = make_heralder(self, self.port, topology(self).station("midpoint"), "software")
 
     def prepare(self) -> None:
         self.call_child_method("prepare")
-        self.herald.setup(believed_timing(self), (0b1111,))
+        self.herald.setup(believed_timing(self, self.nodes.link), (0b1111,))
         self.stamps_mu = [int64(0)] * MOST
         self.detectors = [int32(0)] * MOST
         self.ends_mu = [int64(0)] * MOST
@@ -82,18 +83,10 @@ class TaggedPhotons(EnvExperiment):
             end_mu = self.herald.attempt()
             self.ends_mu[self.n_gates] = end_mu
             self.n_gates += 1
-            self.keep(0, self.herald.c_h.timestamp_mu(end_mu))
-            while self.last_mu >= 0:
-                self.keep(0, self.herald.c_h.timestamp_mu(end_mu))
-            self.keep(1, self.herald.c_v.timestamp_mu(end_mu))
-            while self.last_mu >= 0:
-                self.keep(1, self.herald.c_v.timestamp_mu(end_mu))
-            self.keep(2, self.herald.d_h.timestamp_mu(end_mu))
-            while self.last_mu >= 0:
-                self.keep(2, self.herald.d_h.timestamp_mu(end_mu))
-            self.keep(3, self.herald.d_v.timestamp_mu(end_mu))
-            while self.last_mu >= 0:
-                self.keep(3, self.herald.d_v.timestamp_mu(end_mu))
+            for k in range(self.herald.n):
+                self.keep(k, self.herald.detectors[k].timestamp_mu(end_mu))
+                while self.last_mu >= 0:
+                    self.keep(k, self.herald.detectors[k].timestamp_mu(end_mu))
 
     last_mu = int64(-1)
 

@@ -85,7 +85,8 @@ def test_alignment_finds_the_angles_of_both_fibres(tmp_path: Path) -> None:
 def test_voltages_that_do_not_tell_the_angles_apart_are_refused() -> None:
     beliefs = {f"param.{node}.{name}_rad_per_v": 0.2 for node in NODES for name in ("turn", "phase")}
     turn = np.array([-8.0, 0.0, 4.0, 8.0])
-    shares = {f"scan.agree_{node}": np.array([20, 38, 30, 20]) for node in NODES}
+    agree = np.repeat(np.array([[20], [38], [30], [20]]), 2, axis=1)
+    shares = {"scan.agree": agree, "scan.nodes": ",".join(NODES)}
     columns = {"scan.v_turn": turn, "scan.v_phase": np.zeros(4), "scan.n": np.full(4, 40), **shares}
     run = Run(Path(), 1, "PolarisationAlignment", 0.0, 0.0, "", {}, {**beliefs, **columns}, {}, {})
     with pytest.raises(FitRefused, match="scan at least two voltages of either axis"):

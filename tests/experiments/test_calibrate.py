@@ -7,8 +7,12 @@ from lab_runs import ROOT, atomlink
 
 from analysis.load import load
 from analysis.report import main_report
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers.parameter_log import read
-from experiments.calibration.nodes import NODES
+from experiments.calibration.nodes import nodes_of
+
+NODES = nodes_of(pair(("alice", "bob"), FOUR))
 
 NODE = next(node.name for node in NODES if node.experiment.endswith(":MicrowaveRabi"))
 PULSE = "param.alice.t_mw_pi_s"

@@ -25,14 +25,20 @@ from analysis.fits import Fit
 from analysis.journal import recover
 from analysis.load import load
 from analysis.models import DECAY
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
+from drivers import parameters
 from drivers.parameter_log import read
-from drivers.parameters import TABLE
 from experiments.calibration.graph import Graph
-from experiments.calibration.nodes import NODES
+from experiments.calibration.nodes import nodes_of
 from sim.validation.expected import attempting
 from sim.validation.optimum import best_parameters
 from sim.world.scenario import load_scenario
 from sim.world.world import World
+
+NODES = nodes_of(pair(("alice", "bob"), FOUR))
+
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
 
 MAIN = (sys.executable, "-c", "import sys; from sim.cli import main; sys.exit(main())")
 ENVIRONMENT = {
@@ -100,7 +106,7 @@ def test_a_retarder_turns_the_phase_of_the_pairs_and_bobs_axes_follow(lab: Path)
         assert done.code == 0 and done.run is not None, done.text
         result = pair_phase.analyse(done.run)
         assert abs(result.estimates["phase_rad"].sigmas_from(left_rad)) < 4
-        assert abs(result.updates["param.link.phase_rad"].sigmas_from(-0.6)) < 4
+        assert abs(result.updates["param.alice-bob.midpoint.phase_rad"].sigmas_from(-0.6)) < 4
 
 
 def test_the_best_parameters_yield_more_and_better_pairs_than_beliefs_that_are_off() -> None:

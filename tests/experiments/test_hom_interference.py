@@ -46,6 +46,6 @@ def test_one_delay_is_enough_for_a_belief_and_none_is_refused(tmp_path: Path) ->
     one = 'delays={"ty": "ExplicitScan", "sequence": [0.0]}'
     attempts = ("attempts=3000", "singles_attempts=300", "dark_attempts=2000", "apply=True")
     done = execute(tmp_path, FILE, "--scenario", "bright", "--seed", "31", one, *attempts)
-    assert done.code == 0 and "param.link.visibility = " in done.text, done.text
+    assert done.code == 0 and "param.midpoint.visibility = " in done.text, done.text
     none = execute(tmp_path, FILE, "--scenario", "bright", 'delays={"ty": "ExplicitScan", "sequence": []}')
     assert none.code == 2 and "no points" in none.text and "Traceback" not in none.text

@@ -31,13 +31,13 @@ def test_looks_come_at_their_times_and_say_what_the_link_does(tmp_path: Path) ->
     assert result.estimates["rate_hz"].value == pytest.approx(heralds / attempts / cycle_s) and 5e-6 < cycle_s < 7e-6
     assert result.estimates["fidelity"].sigmas_from(0.5) > 4
     assert result.estimates["looks"].value == 4 and result.estimates["alarms_rate"].value == 0
-    assert set(result.updates) == {"param.link.reference_rate_hz", "param.link.reference_fidelity"}
+    assert set(result.updates) == {"param.midpoint.reference_rate_hz", "param.midpoint.reference_fidelity"}
     assert figures.as_svg(figure(done.run, result)).count("<path") > 20
 
 
 def test_a_fallen_link_has_a_calibration_before_the_next_look_and_its_beliefs_are_used(tmp_path: Path) -> None:
     """The reference is out of reach: every look is an alarm, as soon as its evidence exceeds ln 4."""
-    words = [*COMMAND[:-1], "params", "set", "param.link.reference_rate_hz", "1e5", "Hz", *LOOKS[:2]]
+    words = [*COMMAND[:-1], "params", "set", "param.midpoint.reference_rate_hz", "1e5", "Hz", *LOOKS[:2]]
     make_lab(tmp_path, FILE)
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
     said = monitored(tmp_path, "Monitored", "shots=20", "looks_to_false_alarm=2", 'target_rate="microwave"')

@@ -25,7 +25,8 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     text = "".join(_texts(notebook))
     assert "alice.t_mw_pi_s" in text and "herald probability" in text and "MicrowaveRabi" in text
     by_command, by_hand = (re.search(pattern, text) for pattern in (r"Bell-state fidelity: (\S+)", r"ZZ\)/4 = (\S+)"))
-    assert by_command is not None and by_hand is not None and by_command[1] == by_hand[1]
+    assert by_command is not None and by_hand is not None
+    assert float(by_command[1]) == pytest.approx(float(by_hand[1]), abs=5e-4)  # printed with other digits
     assert len(_pictures(notebook)) == 2
 
 

@@ -22,13 +22,21 @@ def kernels(owner: Any, only: tuple[str, ...] = ()) -> Iterator[tuple[str, Any, 
     """Yield (name, bound kernel, arguments) of an object's kernels; what they call is compiled with them."""
     from artiq.language.types import TBool, TFloat, TInt32, TInt64
 
-    samples = {id(TInt32): 1, id(TInt64): int64(1), id(TFloat): 0.5, id(TBool): True}
+    samples = {TInt32: 1, TInt64: int64(1), TFloat: 0.5, TBool: True}
     for name, function in inspect.getmembers(owner, callable):
         embedded = getattr(function, "artiq_embedded", None)
         if not (embedded and embedded.core_name and not embedded.portable) or (only and name not in only):
             continue
-        annotations = [id(parameter.annotation) for parameter in inspect.signature(function).parameters.values()]
-        yield f"{type(owner).__name__}.{name}", function, [samples[key] for key in annotations]
+        annotations = [parameter.annotation for parameter in inspect.signature(function).parameters.values()]
+        yield f"{type(owner).__name__}.{name}", function, [sample(samples, annotation) for annotation in annotations]
+
+
+def sample(samples: dict[Any, Any], annotation: Any) -> Any:
+    """Return a value of an annotated type; a list of two for a TList, whose annotation is made anew each time."""
+    for known, value in samples.items():
+        if annotation is known:
+            return value
+    return [sample(samples, annotation["elt"].find())] * 2
 
 
 def of_sequences(experiment: Any) -> Iterator[tuple[str, Any, list[Any]]]:

@@ -7,10 +7,14 @@ import pytest
 import real_artiq
 from real_artiq import ROOT
 
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers import line_log
 from drivers.parameter_log import read
 from experiments.calibration.graph import Graph
-from experiments.calibration.nodes import NODES
+from experiments.calibration.nodes import nodes_of
+
+NODES = nodes_of(pair(("alice", "bob"), FOUR))
 
 pytestmark = pytest.mark.timeout(300)
 RUN = ["-m", "artiq.frontend.artiq_run"]

@@ -15,6 +15,8 @@ from analysis import hom, imaging_histogram, link
 from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.twins import twin_of
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers import parameters
 from sim.physics import imaging, loading
 from sim.physics.aom import rf_fraction
@@ -22,13 +24,15 @@ from sim.validation.optimum import best_parameters
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
+
 Truth = float | Callable[[World, Run, str], float]  # of a name; `*` in a name stands for either node
 LEFT = {"bright_alice": "n", "bright_bob": "n"}
 CLICKS = {"clicks_alice": "n_alice", "clicks_bob": "n_bob"}
 TURNED, LOSSY, LOSSY_PAIR, LOSSY_ARRAY = (
     Path(__file__).parent / f"{name}.toml" for name in ("turned", "lossy", "lossy_pair", "lossy_array")
 )
-BELIEVED = {name: row.default for name, row in parameters.TABLE.items()}
+BELIEVED = {name: row.default for name, row in TABLE.items()}
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def of_node(function: Callable[[Any, Run], float]) -> Callable[[World, Run, str]
 
 def node_of(estimate: str) -> str:
     """Return the node in an estimate's name."""
-    return next(name for name in parameters.NODES if f"{name}." in estimate or f"_{name}_" in estimate)
+    return next(name for name in ("alice", "bob") if f"{name}." in estimate or f"_{name}_" in estimate)
 
 
 def of_link(run: Run) -> dict[str, Estimate]:
@@ -118,7 +122,7 @@ def drawn_images(seed: int) -> Run:
     """Return an imaging histogram of 1000 shots whose counts come from the physics of an image, not from its run."""
     rng, node = np.random.default_rng(seed), load_scenario("default").node("alice")
     exposure, columns = BELIEVED["param.alice.t_image_s"], {}
-    for name in parameters.NODES:
+    for name in ("alice", "bob"):
         loaded = rng.random(1000) < loading.stationary_filling(node.loading)
         columns[f"scan.first_{name}"], left = imaging.counts(rng, exposure, loaded, node.imaging)
         columns[f"scan.second_{name}"], _ = imaging.counts(rng, exposure, left, node.imaging)
@@ -200,7 +204,7 @@ ROWS = (
     Row(
         "pushout_fidelity", "atoms.pushout_fidelity:PushoutFidelity", {"shots": 20},
         {"*.tau_s": of_node(lambda node, _run: 1 / node.truth.pushout.loss_hz)}, "scenario",
-        shares={f"{node}_{state}": "n" for node in parameters.NODES for state in ("f1", "f2")},
+        shares={f"{node}_{state}": "n" for node in ("alice", "bob") for state in ("f1", "f2")},
     ),
     Row(
         "imaging_fidelity", "atoms.imaging_histogram:ImagingHistogram", {},
@@ -216,7 +220,7 @@ ROWS = (
     ),
     Row(
         "fibre_delay", "setup.fibre_delay:FibreDelay", {"shots": 4000, "repeats": 1},
-        {"*.t_photon_s": best("param.link.t_photon_*_s")}, "optimum", version=2,
+        {"*.t_photon_s": best("param.*.midpoint.t_photon_s")}, "optimum", version=2,
     ),
     Row(
         "photon_shape", "photons.photon_shape:PhotonShape", {"shots": 5000, "repeats": 1},

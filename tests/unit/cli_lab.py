@@ -8,6 +8,8 @@ from sim.target import apply
 device_db = {
     "core": {"type": "local", "module": "artiq.coredevice.core", "class": "Core",
              "arguments": {"host": "192.0.2.1", "ref_period": 1e-9, "target": "cortexa9"}},
+    "network": {"type": "local", "module": "drivers.network", "class": "Network",
+                "arguments": {"nodes": {"alice": {}, "bob": {}}}},
     "spare": {"type": "dummy"},
     "no_channel": {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLOut", "arguments": {}},
     "no_import": {"type": "local", "module": "broken_driver", "class": "Broken", "arguments": {}},

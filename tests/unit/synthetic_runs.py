@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis import schema
+from analysis import old_files, schema
 from analysis.load import Run
 from sim.physics.bell import axis_operator, bell_state
 
@@ -67,9 +67,12 @@ def link_datasets(
         "shots.present": present,
         "shots.pushout": pushout,
         "shots.valid": np.ones(shots, dtype=int),
-        "link.settings": list(SETTINGS.values()),
+        "link.settings": np.reshape(list(SETTINGS.values()), (-1, 2, 2)),
         "link.setting_names": ",".join(names),
         "link.nodes": "alice,bob",
+        "link.name": "alice-bob@midpoint",
+        "link.station": "midpoint",
+        "link.detectors": "c_h,c_v,d_h,d_v",
         "link.herald": "entangler",
         "link.feed_forward": feed_forward,
         "link.attempts": attempts.sum(),
@@ -80,7 +83,8 @@ def link_datasets(
         "run.seed": 1,
         "run.costs": "kasli_soc",
     }
-    beliefs = {"param.link.dark_rate_hz": 50.0, "param.link.t_gate_s": 0.9e-6, "param.link.visibility": 0.95}
+    beliefs = {"param.midpoint.dark_rate_hz": 50.0, "param.midpoint.t_gate_s": 0.9e-6,
+               "param.midpoint.visibility": 0.95}  # fmt: skip
     beliefs |= {f"param.{node}.image_threshold": 60.0 for node in ("alice", "bob")}
     return {key: schema.array(key, value) for key, value in {**values, **beliefs}.items()}
 
@@ -96,6 +100,8 @@ def hom_datasets(
     accidental = attempts * 2 * (2 * single * dark - dark**2)
     crossed = attempts * eta**2 / 4
     return {
+        "hom.nodes": "alice,bob",
+        "hom.link": "alice-bob@midpoint",
         "hom.delay_s": delay,
         "hom.attempts": attempts,
         "hom.coincidences_parallel": rng.poisson(crossed * (1 - v) + accidental),
@@ -111,5 +117,7 @@ def hom_datasets(
 
 
 def as_run(datasets: dict[str, Any], rid: int = 7, class_name: str = "RemoteEntanglement") -> Run:
-    """Return a run that was never written."""
+    """Return a run of alice and bob that was never written; columns may be as in old files, one a node."""
+    datasets = old_files.renamed(datasets)
+    datasets = {"scan.nodes": "alice,bob", "scan.link": "alice-bob@midpoint"} | datasets
     return Run(Path(f"{rid:09}-{class_name}.h5"), rid, class_name, 1.7e9, 1.7e9, "8", {}, datasets, {}, {})

@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 from synthetic_runs import PSI_MINUS_PATTERNS, PSI_PLUS_PATTERNS, as_run, link_datasets, werner
 
-from analysis.budget import NODES, Budget, Part, budget
+from analysis.budget import Budget, Part, budget
 from analysis.budget_time import time_budget
 from analysis.link import analyse
 from analysis.load import Run
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers import parameters
 from sim.physics.rotations import microwave
 from sim.validation.expected import attempting
 from sim.world.scenario import load_scenario
 from sim.world.world import World
+
+NODES = ("alice", "bob")
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
 
 FIDELITY = 0.9
 STATES = {p: werner("psi+", FIDELITY) for p in PSI_PLUS_PATTERNS} | {
@@ -33,7 +38,7 @@ def run_of(retention: tuple[float, float] = (1.0, 1.0), **changes: Any) -> Run:
     data = link_datasets(np.random.default_rng(5), STATES, 20_000, retention, 0.1)
     data["shots.t_herald_mu"] = data["shots.t_click_mu"].max(axis=1)
     times = {"link.t_analysis_s": 0.0, "link.wait_s": 0.0, "link.t_loading_s": 3.0, "link.recoolings": 200}
-    beliefs = {name: row.default for name, row in parameters.TABLE.items()}
+    beliefs = {name: row.default for name, row in TABLE.items()}
     return as_run(data | times | beliefs | changes)
 
 
@@ -89,7 +94,7 @@ def test_an_atom_that_is_not_mapped_is_what_the_pulse_leaves_behind() -> None:
 
 def test_fresh_pairs_of_the_default_lab_are_as_good_as_the_beliefs_say() -> None:
     """Truth: 40,000 heralds drawn click by click, before memory and read-out; 4 sigma."""
-    beliefs = {name: row.default for name, row in parameters.TABLE.items()}
+    beliefs = {name: row.default for name, row in TABLE.items()}
     drawn = attempting(World(load_scenario("default"), 3), beliefs, draws=40_000).fidelity
     assert abs(left(budget_of())[PUMPING] - drawn) < 4 * 0.14 / math.sqrt(40_000)
 

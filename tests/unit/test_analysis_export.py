@@ -32,7 +32,7 @@ def results(tmp_path: Path) -> Path:
         "fit.alice.f_larmor_hz": 1.41e6, "fit.alice.f_larmor_hz.error": 300.0, "run.complete": 1,
         "fit.previous.param.alice.f_larmor_hz": 1.40e6, "fit.applied.param.alice.f_larmor_hz": 1.41e6,
         "scan.t_wait": np.array([1e-6, 2e-6]),
-        "scan.bright_alice": np.array([3, 4]), "scan.shots": 10,
+        "scan.bright": np.array([[3], [4]]), "scan.shots": 10,
     })  # fmt: skip
     return tmp_path / "results"
 

@@ -26,8 +26,8 @@ def test_a_file_of_real_artiq_is_read_whole() -> None:
     assert run.datasets["shots.pattern"].tolist() == [3, 12, 9, 6, 3]
     assert run.datasets["link.nodes"] == "alice,bob" and run.datasets["group/inner"].tolist() == [1.0, 2.0]
     assert run.metadata["link.t_lab_s"] == {"unit": "s", "scale": 1.0, "precision": 3}
-    assert run.belief("param.link.t_gate_s") == 9e-7  # archived, because the experiment read it
-    assert run.belief("param.link.unheard_of") is None
+    assert run.belief("param.midpoint.t_gate_s") == 9e-7  # archived, because the experiment read it
+    assert run.belief("param.midpoint.unheard_of") is None
 
 
 def test_a_file_without_header_takes_rid_and_class_from_its_name(tmp_path: Path) -> None:

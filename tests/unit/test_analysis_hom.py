@@ -69,7 +69,7 @@ def test_without_dark_counts_beliefs_are_used_and_without_beliefs_nothing_is_sub
     bare = hom.analyse(as_run(data))
     assert bare.accidental_fraction is None and "not known" in bare.accidental_source
     assert bare.raw.visibility == bare.subtracted.visibility
-    believed = hom.analyse(as_run({**data, "param.link.dark_rate_hz": 1000.5, "param.link.t_gate_s": 1e-6}))
+    believed = hom.analyse(as_run({**data, "param.midpoint.dark_rate_hz": 1000.5, "param.midpoint.t_gate_s": 1e-6}))
     assert "believed dark rate" in believed.accidental_source
     assert believed.accidental_fraction == pytest.approx(analyse(2).accidental_fraction, rel=0.05)
 
@@ -95,7 +95,7 @@ def test_three_delays_give_points_but_no_fit() -> None:
 def test_the_visibility_without_delay_becomes_a_belief_and_one_delay_tells_its_own() -> None:
     data = hom_datasets(np.random.default_rng(5), VISIBILITY, 3000, dark=1e-3)
     result = hom_interference.analyse(as_run(data))
-    central = result.updates["param.link.visibility"]
+    central = result.updates["param.midpoint.visibility"]
     assert central == result.estimates["visibility_without_delay"]
     assert abs(central.sigmas_from(VISIBILITY)) < 4
     for k, name in ((6, "visibility_without_delay"), (7, "visibility_at_+100_ns")):

@@ -6,8 +6,14 @@ from typing import Any
 import pytest
 
 from atomlink.errors import TimingError, UsageError
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers import parameters
-from drivers.rtio.photon_port import GRID_MU, believed_timing
+from drivers.rtio.attempt import GRID_MU, believed_timing
+
+LAB = pair(("alice", "bob"), FOUR)
+LINK = LAB.link()
+TABLE = parameters.table(LAB)
 
 
 class Believer:
@@ -18,8 +24,8 @@ class Believer:
         self.datasets: dict[str, float] = {name.replace("__", "."): value for name, value in beliefs.items()}
         self.written: dict[str, float] = {}
 
-    def get_dataset(self, key: str, archive: bool = True) -> float:
-        return self.datasets[key]
+    def get_dataset(self, key: str, *default: float, archive: bool = True) -> float:
+        return self.datasets.get(key, *default) if default else self.datasets[key]
 
     def set_dataset(self, key: str, value: float, **_metadata: Any) -> None:
         self.written[key] = value
@@ -27,27 +33,27 @@ class Believer:
 
 def test_photons_of_both_nodes_arrive_together_whatever_their_paths() -> None:
     """A node further away is excited earlier, to the coarse clock."""
-    timing = believed_timing(Believer(param__link__t_photon_bob_s=649e-9))
-    assert abs(timing.excite_alice_mu + 549 - timing.excite_bob_mu - 649) <= GRID_MU
+    timing = believed_timing(Believer(param__bob__midpoint__t_photon_s=649e-9), LINK)
+    assert abs(timing.excite_mu[0] + 549 - timing.excite_mu[1] - 649) <= GRID_MU
     assert abs(timing.delay_mu) <= GRID_MU
-    assert abs(timing.gate_start_mu - timing.excite_alice_mu - 549) <= GRID_MU
+    assert abs(timing.gate_start_mu - timing.excite_mu[0] - 549) <= GRID_MU
 
 
 def test_a_delay_moves_bob_and_neither_alice_nor_the_gates() -> None:
-    together, apart = (believed_timing(Believer(), delay, 0.4e-6) for delay in (0.0, 0.4e-6))
-    assert apart.excite_bob_mu - together.excite_bob_mu == 400 == apart.delay_mu - together.delay_mu
-    assert (apart.gate_start_mu, apart.gate_stop_mu, apart.excite_alice_mu) == (
-        together.gate_start_mu, together.gate_stop_mu, together.excite_alice_mu)  # fmt: skip
+    together, apart = (believed_timing(Believer(), LINK, delay, 0.4e-6) for delay in (0.0, 0.4e-6))
+    assert apart.excite_mu[1] - together.excite_mu[1] == 400 == apart.delay_mu - together.delay_mu
+    assert (apart.gate_start_mu, apart.gate_stop_mu, apart.excite_mu[0]) == (
+        together.gate_start_mu, together.gate_stop_mu, together.excite_mu[0])  # fmt: skip
 
 
 def test_edges_are_on_the_coarse_clock() -> None:
-    timing = believed_timing(Believer(), 0.123e-6, 0.3e-6)
+    timing = believed_timing(Believer(), LINK, 0.123e-6, 0.3e-6)
     edges = (
         timing.pump_stop_mu,
-        timing.excite_alice_mu,
-        timing.excite_alice_stop_mu,
-        timing.excite_bob_mu,
-        timing.excite_bob_stop_mu,
+        timing.excite_mu[0],
+        timing.excite_stop_mu[0],
+        timing.excite_mu[1],
+        timing.excite_stop_mu[1],
     )
     assert all(edge % GRID_MU == 0 for edge in edges)
 
@@ -55,7 +61,7 @@ def test_edges_are_on_the_coarse_clock() -> None:
 @pytest.mark.parametrize(("delay_s", "longest_s"), [(0.5e-6, 0.4e-6), (0.0, 0.6e-6)])
 def test_delays_that_the_gates_cannot_admit_are_refused(delay_s: float, longest_s: float) -> None:
     with pytest.raises(TimingError, match="delay|Delay"):
-        believed_timing(Believer(), delay_s, longest_s)
+        believed_timing(Believer(), LINK, delay_s, longest_s)
 
 
 def test_a_belief_from_the_store_goes_before_the_default() -> None:
@@ -66,8 +72,8 @@ def test_a_belief_from_the_store_goes_before_the_default() -> None:
 
 def test_a_default_that_was_used_is_in_the_results() -> None:
     believer = Believer()
-    parameters.get(believer, "param.link.t_gate_s")
-    assert believer.written == {"param.link.t_gate_s": 0.9e-6}
+    parameters.get(believer, "param.midpoint.t_gate_s")
+    assert believer.written == {"param.midpoint.t_gate_s": 0.9e-6}
 
 
 def test_an_unknown_belief_is_refused_by_name() -> None:
@@ -76,4 +82,4 @@ def test_an_unknown_belief_is_refused_by_name() -> None:
 
 
 def test_every_belief_states_unit_meaning_and_source() -> None:
-    assert all(row.unit and row.meaning and row.source for row in parameters.TABLE.values())
+    assert all(row.unit and row.meaning and row.source for row in TABLE.values())

@@ -10,6 +10,8 @@ from artiq.experiment import EnvExperiment, HasEnvironment
 from artiq.master.worker_db import DatasetManager, DeviceManager
 from cli_lab import DEVICE_DB
 
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers import labs, origins, parameter_log, parameters
 from drivers.labs import HARDWARE, HOME, LabName
 from drivers.parameter_store import ParameterStore
@@ -20,8 +22,10 @@ from experiments.sequences.fresh import FreshBeliefs
 from sim.artiq_runtime.dataset_db import DatasetDB
 from sim.cli import main
 
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
+
 LARMOR, PULSE = "param.alice.f_larmor_hz", "param.bob.t_mw_pi_s"
-DEFAULT = parameters.TABLE[LARMOR].default
+DEFAULT = TABLE[LARMOR].default
 REAL = {"type": "local", "module": "artiq.coredevice.core", "class": "Core", "arguments": {"host": "192.0.2.1"}}
 
 
@@ -62,8 +66,12 @@ class Running(EnvExperiment):
         self.setattr_device("scheduler")
 
 
+NETWORK = {"type": "local", "module": "drivers.network", "class": "Network",
+           "arguments": {"nodes": {"alice": {}, "bob": {}}}}  # fmt: skip
+
+
 def run_in(core: dict[str, Any], database: DatasetDB, rid: int = 7, **override: Any) -> Any:
-    devices = DeviceManager(Rows(core=core), virtual_devices={"scheduler": Scheduler(rid, override)})
+    devices = DeviceManager(Rows(core=core, network=NETWORK), virtual_devices={"scheduler": Scheduler(rid, override)})
     return Running((devices, DatasetManager(database), None, {}))
 
 
@@ -104,7 +112,7 @@ def test_a_scenario_file_is_a_lab_of_its_own_that_moves_with_its_folder(tmp_path
     moved = labs.of_scenario(str(tmp_path / "b" / "scenarios" / "default.toml"), tmp_path / "b")
     assert moved == inside
     odd = labs.of_scenario(str(tmp_path / ("mein labor.µ" + "x" * 300 + ".toml")), tmp_path)
-    assert odd.name.isascii() and len(odd.key(max(parameters.TABLE, key=len))) < 511
+    assert odd.name.isascii() and len(odd.key(max(TABLE, key=len))) < 511
 
 
 def test_parts_that_outlive_a_calibration_read_what_it_set(database: DatasetDB) -> None:

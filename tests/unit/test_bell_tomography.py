@@ -83,7 +83,7 @@ def test_concurrence_is_that_of_known_states() -> None:
 
 def test_settings_that_leave_a_direction_out_are_refused() -> None:
     settings = tuple(Setting(k, s.name, (1.0, 0.0, 0.0), (1.0, 0.0, 0.0)) for k, s in enumerate(TOMOGRAPHY))
-    counts = Counts(np.array([[s.alice, s.bob] for s in settings]), np.full((9, 2, 2), 10.0), np.zeros((2, 2)))
+    counts = Counts(np.array([[s.first, s.second] for s in settings]), np.full((9, 2, 2), 10.0), np.zeros((2, 2)))
     with pytest.raises(DataError, match="nine independent"):
         twin._require(counts, settings)
 

@@ -13,6 +13,8 @@ from analysis.report_link import section
 from analysis.schema import array
 from analysis.waiting import check_waiting
 from atomlink.errors import DataError
+from atomlink.heralds import FOUR, heralds
+from atomlink.topology import LinkName
 from drivers import parameters
 from experiments.sequences import headline
 from experiments.sequences.pairs import Pairs
@@ -20,7 +22,8 @@ from experiments.sequences.pairs import Pairs
 P, SHARE, BLOCK = 0.436, 0.014, 1000  # true probability; share of shots that begin without an atom; attempts to a look
 
 
-STATES = {pattern: werner("psi+" if sign > 0 else "psi-", 0.95) for pattern, (_, sign) in link.PATTERNS.items()}
+STATES = {pattern: werner("psi+" if herald.sign > 0 else "psi-", 0.95)
+          for pattern, herald in heralds("polarisation", FOUR).items()}  # fmt: skip
 
 
 def made(seed: int = 3, told: bool = True) -> dict[str, Any]:
@@ -107,8 +110,10 @@ def test_atoms_are_looked_at_when_so_long_a_wait_has_become_improbable(
     monkeypatch: pytest.MonkeyPatch, eta: float, least: int, most: int
 ) -> None:
     beliefs = {"dark_rate_hz": 50.0, "t_gate_s": 0.9e-6, "visibility": 0.95}
-    monkeypatch.setattr(parameters, "get", lambda _, name: beliefs.get(name.removeprefix("param.link."), eta))
-    wait = Pairs.unlikely_wait(SimpleNamespace())
+    monkeypatch.setattr(parameters, "get", lambda _, name: beliefs.get(name.rpartition(".")[2], eta))
+    link = LinkName.parse("n1-n2@hub")
+    of_station = beliefs.__getitem__
+    wait = Pairs.unlikely_wait(SimpleNamespace(nodes=SimpleNamespace(link=link), of_station=of_station))
     p = believed_probability(eta, eta, *beliefs.values())
     assert least <= wait <= most and (wait == 10**6 or (1 - p) ** wait <= 0.01 < (1 - p) ** (wait - 1))
 

@@ -10,12 +10,16 @@ import pytest
 from signal_lab import CYCLE, SignalLab, put_atom
 
 from atomlink.errors import ScenarioError
-from drivers.parameters import TABLE
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
+from drivers import parameters
 from sim.physics.imaging import error_rates
 from sim.validation.optimum import best_parameters
 from sim.world import World, load_scenario
 from sim.world.elements.catalog import names
 from sim.world.scenario import DETECTORS, PAIR, Scenario
+
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
 
 BELIEVED = {name: row.default for name, row in TABLE.items()}
 OU = 'process = "ornstein_uhlenbeck"\nrms = 2e-3\ncorrelation_s = 600.0\n'
@@ -235,8 +239,8 @@ def test_the_drifting_lab_is_off_in_every_belief_and_its_optimum_undoes_that() -
     world = World(load_scenario("drifting"), 1)
     best = best_parameters(world, BELIEVED)
     for name, value in best.items():
-        if name not in ("param.link.t_photon_alice_s", "param.bob.image_threshold", "param.link.dark_rate_hz",
-                        "param.link.phase_rad"):  # fmt: skip
+        if name not in ("param.alice.midpoint.t_photon_s", "param.bob.image_threshold", "param.midpoint.dark_rate_hz",
+                        "param.alice-bob.midpoint.phase_rad"):  # fmt: skip
             assert abs(value - BELIEVED[name]) > 2e-3 * abs(BELIEVED[name])
     for name, node in world.nodes.items():
         node.port.piezo_v = best[f"param.{name}.v_piezo_v"]

@@ -8,7 +8,11 @@ from synthetic_runs import as_run
 
 from analysis import multiplexed_port
 from analysis.load import Run
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers import parameters
+
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
 
 ROUNDS, ATTEMPTS = 400, 50
 PREPARE_S, SWITCH_S = {1: 0.05, 4: 0.15}, 2e-3
@@ -16,7 +20,7 @@ PREPARE_S, SWITCH_S = {1: 0.05, 4: 0.15}, 2e-3
 
 def run_of(seed: int) -> Run:
     """Return rounds drawn from the law: attempts until a herald, and times that grow with the number of atoms."""
-    beliefs = {name: row.default for name, row in parameters.TABLE.items()}
+    beliefs = {name: row.default for name, row in TABLE.items()}
     level = {"pairs.attempts_per_visit": ATTEMPTS, "pairs.t_gate_s": 0.9e-6, "pairs.setting_names": "XX,YY,ZZ"}
     t = multiplexed_port.believed(as_run({**beliefs, **level}))
     rng, rows = np.random.default_rng(seed), []

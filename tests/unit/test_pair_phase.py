@@ -10,7 +10,7 @@ from analysis import pair_phase
 from analysis.load import Run
 from atomlink.errors import DataError
 
-BELIEF = "param.link.phase_rad"
+BELIEF = "param.alice-bob.midpoint.phase_rad"
 
 
 def fringe(phase_rad: float, **more: float) -> Run:

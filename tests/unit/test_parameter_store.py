@@ -16,10 +16,14 @@ from cli_lab import DEVICE_DB
 from analysis.estimates import Estimate
 from analysis.result import Result
 from atomlink.errors import DataError, UsageError
+from atomlink.heralds import FOUR
+from atomlink.topology import pair
 from drivers import line_log, parameter_log, parameters
 from drivers.parameter_store import ParameterStore, checked_value
 from experiments.sequences import conclude
 from sim.cli import main
+
+TABLE = parameters.table(pair(("alice", "bob"), FOUR))
 
 LARMOR, PULSE = "param.alice.f_larmor_hz", "param.bob.t_mw_pi_s"
 
@@ -67,13 +71,13 @@ def test_a_change_records_value_unit_evidence_and_what_was_before(store: Paramet
         (LARMOR, float("nan"), None, "finite"),
         (LARMOR, float("inf"), "Hz", "finite"),
         ("param.alice.f_larmr_hz", 1.0, "Hz", "f_larmor_hz"),
-        ("param.link.visibility", 0.9, "s", "must be in 1"),
+        ("param.midpoint.visibility", 0.9, "s", "must be in 1"),
         ("param.alice.t_raman_pi_s", -3.0, "us", "-3e-06 s, must be from 1e-09 to 0.1 s: check sign"),
         ("param.alice.t_raman_pi_s", 100.0, "s", "from 1e-09 to 0.1 s"),
         ("param.alice.a_excitation", 1.01, None, "must be from 0 to 1: "),
         ("param.alice.att_cooling_db", 32.0, "dB", "from 0 to 31.5 dB"),
-        ("param.link.n_recooling", 2.5, None, "whole number from 1 "),
-        ("param.link.n_recooling", 0.0, None, "whole number from 1 "),
+        ("param.midpoint.n_recooling", 2.5, None, "whole number from 1 "),
+        ("param.midpoint.n_recooling", 0.0, None, "whole number from 1 "),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_changes(
@@ -85,7 +89,7 @@ def test_what_cannot_be_is_refused_and_nothing_changes(
 
 
 def test_every_default_is_in_its_range_and_both_ends_are_accepted() -> None:
-    for row in parameters.TABLE.values():
+    for row in TABLE.values():
         assert -math.inf < row.lowest <= row.default <= row.highest < math.inf and row.lowest < row.highest, row
         assert not row.whole or row.default.is_integer(), row
         assert checked_value(row.name, row.lowest, None) == row.lowest
@@ -97,7 +101,8 @@ def test_a_result_that_cannot_be_believed_is_said_and_changes_nothing(
 ) -> None:
     monkeypatch.setenv(parameter_log.ROOT_VARIABLE, str(tmp_path))
     estimate = Estimate(1.02, 0.01, 50, "", "")
-    result = Result("HOM", {}, updates={"param.link.visibility": estimate, PULSE: Estimate(9e-6, 1e-7, 50, "", "s")})
+    result = Result("HOM", {}, updates={
+        "param.midpoint.visibility": estimate, PULSE: Estimate(9e-6, 1e-7, 50, "", "s")})  # fmt: skip
     reader = Reader(Datasets())
     assert not conclude._apply(reader, result)
     assert "does not become what the lab believes" in capsys.readouterr().out
@@ -136,7 +141,7 @@ def test_rollback_restores_all_and_is_itself_recorded(store: ParameterStore) -> 
     store.set(LARMOR, 1.41e6)
     store.set_all({LARMOR: (1.42e6, None), PULSE: (9.0, "us")})
     store.rollback(1)
-    assert (store.get(LARMOR), store.get(PULSE)) == (1.41e6, parameters.TABLE[PULSE].default)
+    assert (store.get(LARMOR), store.get(PULSE)) == (1.41e6, TABLE[PULSE].default)
     store.rollback(2)
     assert (store.get(LARMOR), store.get(PULSE)) == (1.42e6, 9e-6)
     store.rollback(0)
@@ -241,6 +246,7 @@ import sys
 from pathlib import Path
 from drivers.parameter_store import ParameterStore
 from test_parameter_store import Datasets, PULSE
+
 store = ParameterStore(Datasets(), Path(sys.argv[1]), "writer")
 for n in range(1, 100000):
     store.set(PULSE, n * 1e-9)
@@ -291,7 +297,7 @@ def test_an_experiment_reads_a_revision_that_the_datasets_have_not_followed(
     with pytest.raises(KeyboardInterrupt):
         store.set(LARMOR, 1.41e6)
     assert parameters.get(Reader(datasets), LARMOR) == 1.41e6
-    assert parameters.get(Reader(datasets), PULSE) == parameters.TABLE[PULSE].default
+    assert parameters.get(Reader(datasets), PULSE) == TABLE[PULSE].default
 
 
 # -- the command

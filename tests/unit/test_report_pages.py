@@ -88,7 +88,7 @@ def test_the_fringe_of_a_pair_phase_is_drawn_where_it_was_fitted() -> None:
     azimuth = np.array([0.0, 0.5, 1.0, 1.5]) * math.pi
     equal = np.round(400 * (0.5 + 0.45 * np.cos(azimuth - 0.8)))
     run = as_run({"scan.azimuth": azimuth, "scan.equal": equal, "scan.n": np.full(4, 400),
-                  "param.link.phase_rad": 0.0})
+                  "param.alice-bob.midpoint.phase_rad": 0.0})
     (axes,) = pair_phase.figure(run, pair_phase.analyse(run)).axes
     curve = max(axes.lines, key=lambda line: len(line.get_xdata()))
     x, y = curve.get_data()

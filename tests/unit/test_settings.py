@@ -19,7 +19,7 @@ def plus_state(polar: float, azimuth: float) -> np.ndarray:
 
 @pytest.mark.parametrize("setting", EVERY, ids=lambda setting: setting.name)
 def test_the_pulse_of_a_setting_turns_its_axis_to_z(setting: axes.Setting) -> None:
-    for polar, azimuth in (setting.angles()[:2], setting.angles()[2:]):
+    for polar, azimuth in setting.axes:
         area = axes.pulse_area_turns(polar) * math.pi
         pulse = rotations.raman(area, 0.0, 2 * math.pi * axes.axis_turns(azimuth), 1.0)
         assert abs((pulse @ plus_state(polar, azimuth))[0]) ** 2 == pytest.approx(1.0)
@@ -34,8 +34,8 @@ def spin(polar: float, azimuth: float) -> np.ndarray:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_chsh_settings_give_two_root_two_for_both_states(sign: int) -> None:
     psi = np.array([0, 1, sign, 0]) / math.sqrt(2)
-    angles = [setting.angles() for setting in axes.CHSH]
-    e00, e01, e10, e11 = (float((psi @ np.kron(spin(*a[:2]), spin(*a[2:])) @ psi).real) for a in angles)
+    pairs = [setting.axes for setting in axes.CHSH]
+    e00, e01, e10, e11 = (float((psi @ np.kron(spin(*first), spin(*second)) @ psi).real) for first, second in pairs)
     assert e00 + e01 + e10 - e11 == pytest.approx(sign * 2 * math.sqrt(2))
 
 

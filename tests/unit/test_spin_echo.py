@@ -20,7 +20,7 @@ def echo(seed: int, shots: int = 120, longest_s: float = 5.02e-3, contrast: floa
     share = 0.25 + 0.25 * contrast * np.cos(2 * math.pi * 800 * t) * np.exp(-t / T2_S)
     rng = np.random.default_rng(seed)
     columns: dict[str, Any] = {"t_wait": t, "n": np.full(21, shots)}
-    columns |= {f"bright_{node}": rng.binomial(shots, share) for node in spin_echo.NODES}
+    columns |= {f"bright_{node}": rng.binomial(shots, share) for node in ("alice", "bob")}
     data = {f"scan.{name}": column for name, column in columns.items()} | {"scan.f_offset": 800.0}
     return spin_echo.analyse(as_run(data, class_name="SpinEcho"))
 

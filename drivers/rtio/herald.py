@@ -1,0 +1,68 @@
+"""Heralding at one station: repeat attempts until its detectors show an accepted pattern. One interface, two backends.
+
+    setup(timing, patterns)     host: what an attempt is, and which patterns herald
+    arm()                       kernel: write it to the hardware
+    attempts(n) -> pattern      kernel: at most n attempts; 0 if none heralded. Then read
+    t_herald_mu, clicks_mu, n_attempts, t_attempting_mu
+    count_others(n)             kernel: at most n attempts that look for the patterns that no pair makes, to count them
+    edge_mu()                   kernel: when the first end's excitation was switched on in the attempt that heralded
+
+Pattern: bit k is detector k of the station. Exactly the pattern counts: a further click vetoes. What a pattern tells is
+`atomlink.heralds`.
+"""
+
+from typing import Any
+
+from artiq.language.environment import HasEnvironment
+from numpy import int64
+
+from atomlink import heralds
+from atomlink.errors import UsageError
+from atomlink.topology import StationSpec
+from drivers.rtio.attempt import Attempt, AttemptTiming
+
+MAX_PATTERNS = 4  # registers of the gateware
+
+
+class Heralder(HasEnvironment):
+    """The result record that both backends fill, and what the station's detectors can show."""
+
+    BACKEND = ""  # its name
+
+    def build(self, attempt: Attempt, station: StationSpec) -> None:
+        self.light = attempt
+        self.core = self.get_device("core")
+        self.station = station
+        self.n = len(station.detectors)
+        self.n_patterns = 1 << self.n
+        self.singles = heralds.singles(station.roles)
+        self.same_polarisation = heralds.same_polarisation(station.roles)
+        self.psi_plus, self.psi_minus = (heralds.patterns(station.scheme, station.roles, sign) for sign in (+1, -1))
+        self.patterns = [0] * MAX_PATTERNS
+        self.t_herald_mu = int64(0)  # end of the cycle or of the gates that heralded
+        self.clicks_mu = [int64(-1)] * self.n  # first click of each detector in the gate, -1 where none
+        self.n_attempts: Any = 0  # attempts of the last call, the heralding one included
+        self.t_attempting_mu = int64(0)  # time in attempts since `setup`, all calls together
+        self.pattern_counts = [0] * self.n_patterns  # attempts by pattern since `setup`, known when a kernel ends
+
+    def setup(self, timing: AttemptTiming, patterns: tuple[int, ...]) -> None:
+        """Choose the attempt and the patterns that herald (at most four); `arm` makes it so."""
+        if not 1 <= len(patterns) <= MAX_PATTERNS or not all(1 <= p < self.n_patterns for p in patterns):
+            raise UsageError(
+                f"Patterns {patterns} must be one to {MAX_PATTERNS} integers between 1 and {self.n_patterns - 1}: "
+                f"{self.station.name} has {self.n} detectors."
+            )
+        self.timing = timing
+        self.t_attempting_mu = int64(0)
+        self.pattern_counts = [0] * self.n_patterns
+        self.patterns = list(patterns) + [0] * (MAX_PATTERNS - len(patterns))
+        self.light.use(timing)
+
+    def mask(self, polarisation: str) -> int:
+        """Return the bits of the detectors of one polarisation."""
+        roles = [heralds.Role.of(role).polarisation for role in self.station.roles]
+        return sum(1 << k for k, role in enumerate(roles) if role == polarisation)
+
+    def totals(self) -> dict[str, Any]:
+        """Return run-level datasets that only this backend knows."""
+        return {}

@@ -1,0 +1,109 @@
+"""Heralding by the kernel: it plays each attempt and reads every detector. Slow, and for any number of detectors."""
+
+from typing import Any
+
+from artiq.language.core import at_mu, delay, kernel, now_mu
+from artiq.language.types import TBool, TInt32, TInt64
+from artiq.language.units import us
+from numpy import int64
+
+from atomlink.topology import StationSpec, of_station
+from drivers import parameters
+from drivers.rtio.attempt import Attempt, AttemptTiming
+from drivers.rtio.herald import Heralder
+
+
+class SoftwareHeralder(Heralder):
+    """Herald in the kernel: each attempt pulse by pulse, a gate per detector, time stamps read back."""
+
+    BACKEND = "software"
+
+    kernel_invariants = {"core", "light", "detectors", "n", "slack_mu"}
+
+    def build(self, attempt: Attempt, station: StationSpec) -> None:
+        super().build(attempt, station)
+        self.detectors = [self.get_device(detector.row) for detector in station.detectors]
+        self.gate_start_mu = int64(0)
+        self.gate_mu = int64(0)
+
+    def prepare(self) -> None:
+        """Read the slack that the kernel needs between two attempts."""
+        self.slack_mu = parameters.duration_mu(self, of_station(self.station.name, "t_software_slack_s"))
+
+    def setup(self, timing: AttemptTiming, patterns: tuple[int, ...]) -> None:
+        """Choose the attempt and the patterns that herald."""
+        super().setup(timing, patterns)
+        self.gate_start_mu = int64(timing.gate_start_mu)
+        self.gate_mu = int64(timing.gate_stop_mu - timing.gate_start_mu)
+
+    def totals(self) -> dict[str, Any]:
+        """Return how many attempts gave each pattern, those that did not herald included."""
+        return {"link.pattern_counts": [int(n) for n in self.pattern_counts]}
+
+    @kernel
+    def arm(self):
+        """Make the detectors inputs."""
+        for detector in self.detectors:
+            detector.input()
+        delay(1 * us)
+
+    @kernel
+    def attempts(self, n: TInt32) -> TInt32:
+        """Attempt at most `n` times; return the heralding pattern, or 0."""
+        pattern = 0
+        tried = 0
+        t_start_mu = now_mu()
+        while tried < n and pattern == 0:
+            t_end_mu = self.attempt()
+            pattern = self.read_pattern(t_end_mu)
+            self.pattern_counts[pattern] += 1
+            tried += 1
+            self.t_herald_mu = t_end_mu
+            if not self.is_herald(pattern):
+                pattern = 0
+                # Reading has used up the slack: begin the next attempt so far ahead that all its events are in time.
+                at_mu(self.core.get_rtio_counter_mu() + self.slack_mu)
+        self.n_attempts = tried
+        self.t_attempting_mu += now_mu() - t_start_mu
+        return pattern
+
+    @kernel
+    def count_others(self, n: TInt32) -> TInt32:
+        """Do nothing, return 0: here every attempt counts every pattern."""
+        return 0
+
+    @kernel
+    def attempt(self) -> TInt64:
+        """Play one attempt from the cursor on; return the end of its gates."""
+        t_start_mu = now_mu()
+        self.light.fire()
+        for detector in self.detectors:
+            at_mu(t_start_mu + self.gate_start_mu)
+            detector.gate_rising_mu(self.gate_mu)
+        return now_mu()
+
+    @kernel
+    def read_pattern(self, t_end_mu: TInt64) -> TInt32:
+        """Return the pattern of a gate that ends at `t_end_mu` and keep the first click of each detector."""
+        for k in range(self.n):
+            self.clicks_mu[k] = self.detectors[k].timestamp_mu(t_end_mu)
+        pattern = 0
+        for k in range(self.n):
+            if self.clicks_mu[k] >= 0:
+                self.detectors[k].count(t_end_mu)  # later clicks of this gate must not be taken for those of the next
+                pattern += 1 << k
+        return pattern
+
+    @kernel
+    def edge_mu(self) -> TInt64:
+        """Return when the first end's excitation was switched on in the last attempt."""
+        return self.t_herald_mu - self.gate_mu - self.gate_start_mu + self.light.excite_mu[0]
+
+    @kernel
+    def is_herald(self, pattern: TInt32) -> TBool:
+        """Say whether a pattern is one of those that herald."""
+        found = False
+        for accepted in self.patterns:
+            if pattern == accepted and pattern != 0:
+                found = True
+        return found

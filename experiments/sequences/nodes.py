@@ -1,0 +1,257 @@
+"""What the nodes of a run do together, in parallel: initialise, load until every atom is there, cool, image, close.
+
+load  |empty nodes only: coil + cooling|image all| until all are there or the tries are used up
+
+Kernels loop over the list `nodes` and begin each node at the same time: what `with parallel` does for statements,
+written out for a list.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from artiq.language.core import at_mu, delay, kernel, now_mu
+from artiq.language.environment import EnumerationValue, HasEnvironment, StringValue
+from artiq.language.types import TBool, TInt64
+from artiq.language.units import ms, us
+from numpy import int64
+
+from atomlink.errors import UsageError
+from atomlink.topology import LinkSpec
+from drivers.network import topology
+from drivers.rtio.node import Node
+
+ALL = "all"
+MAX_TRIES = 200  # 0.5 per try: 200 fail with probability 1e-60; then something is broken
+
+
+def ask_nodes(owner: Any) -> "Nodes":
+    """Ask for the nodes of a run (argument `nodes`) and return them, a child of `owner`."""
+    return Nodes(owner, ask_names(owner))
+
+
+def ask_link(owner: Any, parent: Any = None) -> "Nodes":
+    """Ask for the link of a run (argument `link`) and return the nodes at its ends, a child of `parent` or `owner`."""
+    parent = owner if parent is None else parent
+    network = topology(owner)
+    text = owner.get_argument("link", StringValue(""), "Nodes", "Which link, as alice-bob@midpoint; empty: the first.")
+    if text is None and not network.links:  # while arguments are examined; a run in such a lab is refused below
+        return Nodes(parent, network.node_names)
+    link = network.link(text or "")
+    return Nodes(parent, link.nodes, link)
+
+
+def ask_station(owner: Any) -> Any:
+    """Ask for a station of the lab (argument `station`), the first by default, and return its specification."""
+    names = [station.name for station in topology(owner).stations]
+    text = owner.get_argument("station", StringValue(""), "Nodes", "Whose detectors; empty: the first station's.")
+    return topology(owner).station(text or (names[0] if names else ""))
+
+
+def ask_node(owner: Any, group: str, tooltip: str) -> str:
+    """Ask for one node of the lab (argument `node`), the first by default, and return its name."""
+    names = topology(owner).node_names
+    return str(owner.get_argument("node", EnumerationValue(list(names), default=names[0]), group, tooltip) or names[0])
+
+
+def ask_names(owner: Any) -> tuple[str, ...]:
+    """Ask for the nodes of a run (argument `nodes`) and return their names only: for what opens instruments alone."""
+    text = owner.get_argument(
+        "nodes", StringValue(ALL), "Nodes", "Which nodes, separated by commas; all: every node of the lab."
+    )
+    return chosen(text or ALL, topology(owner).node_names)
+
+
+def chosen(text: str, lab: Sequence[str]) -> tuple[str, ...]:
+    """Return the nodes that a text names, of those the lab has; UsageError for one that is not there, or twice."""
+    names = tuple(lab) if text.strip() == ALL else tuple(name.strip() for name in text.split(","))
+    unknown = [name for name in names if name not in lab]
+    if unknown or len(set(names)) < len(names):
+        wrong = f"no node {unknown[0]!r}" if unknown else "a node twice"
+        raise UsageError(f"Argument nodes={text!r} has {wrong}, must name some of {', '.join(lab)}, or be {ALL!r}.")
+    return names
+
+
+class Nodes(HasEnvironment):
+    """The nodes of a run, in the order of `names`, and what the last image said of their atoms.
+
+    `counts` and `there` have one entry per node. `link`: where they are the two ends of one.
+    """
+
+    kernel_invariants = {"core", "nodes", "n"}
+
+    def build(self, names: Sequence[str], link: LinkSpec | None = None) -> None:
+        self.core = self.get_device("core")
+        self.names = tuple(names)
+        self.link: Any = link
+        self.nodes = [Node(self, name) for name in self.names]
+        self.n = len(self.nodes)
+        self.counts = [0] * self.n
+        self.there = [False] * self.n  # as the last image said
+        self.loads = 0
+        self.t_loading_mu = int64(0)  # lab time spent loading, all nodes at a time
+        self.recoolings = 0
+
+    def __getitem__(self, name: str) -> Node:
+        """Return the node of this name; on the host."""
+        return self.nodes[self.names.index(name)]
+
+    def prepare(self) -> None:
+        """Read the beliefs of every node."""
+        self.call_child_method("prepare")
+
+    def run_level(self) -> dict[str, Any]:
+        """Return the datasets that say what the axis of nodes means, and which link was used."""
+        level = {"scan.nodes": ",".join(self.names)}
+        return level | {"scan.link": self.link.name} if self.link else level
+
+    def thresholds(self) -> list[int]:
+        """Return the counts above which an atom is there, by node."""
+        return [int(node.imaging.threshold) for node in self.nodes]
+
+    def no_atom_message(self) -> str:
+        """Say what loading saw, and what to do about it."""
+        seen = ", ".join(f"{name} {int(counts)}" for name, counts in zip(self.names, self.counts, strict=True))
+        return (
+            f"Loading failed {MAX_TRIES} times: {seen} counts, must exceed "
+            f"{', '.join(str(threshold) for threshold in self.thresholds())}; check cooling light, coil and shutter, "
+            "or calibrate param.*.image_threshold."
+        )
+
+    @kernel
+    def init(self):
+        """Reset the core device and initialise every node."""
+        self.core.reset()
+        for node in self.nodes:
+            node.init()
+        delay(1 * ms)
+
+    @kernel
+    def close(self):
+        """Reset the core device and leave every node dark, shutters closed; works after an exception, too."""
+        self.core.reset()
+        for node in self.nodes:
+            node.close()
+
+    @kernel
+    def image(self):
+        """Image every node; keeps counts and presence. Uses up the slack and makes new."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes:
+            at_mu(t_mu)
+            node.imaging.expose()
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+        for i in range(self.n):
+            self.counts[i] = self.nodes[i].imaging.fetch()
+        for i in range(self.n):
+            self.there[i] = self.counts[i] > self.nodes[i].imaging.threshold
+        self.core.break_realtime()
+
+    @kernel
+    def all_there(self) -> TBool:
+        """Say whether the last image saw an atom at every node."""
+        there = True
+        for i in range(self.n):
+            there = there and self.there[i]
+        return there
+
+    @kernel
+    def load(self) -> TBool:
+        """Load the empty nodes until every atom is there; return False if that fails."""
+        tries = 0
+        t_start_mu = now_mu()
+        while tries < MAX_TRIES and not self.all_there():
+            self.load_once()
+            tries += 1
+        self.t_loading_mu += now_mu() - t_start_mu
+        return self.all_there()
+
+    @kernel
+    def load_once(self):
+        """Try once to load each node that is empty, and image all."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for i in range(self.n):
+            if not self.there[i]:
+                self.loads += 1
+                at_mu(t_mu)
+                self.nodes[i].imaging.load()
+                end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+        self.image()
+
+    @kernel
+    def load_all(self):
+        """Try once to load every node, whatever the last image said."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes:
+            at_mu(t_mu)
+            node.imaging.load()
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+
+    @kernel
+    def load_all_mu(self, duration_mu: TInt64):
+        """Try once to load every node, for `duration_mu`."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes:
+            at_mu(t_mu)
+            node.imaging.load_mu(duration_mu)
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+
+    @kernel
+    def push_out(self):
+        """Remove what is in F = 2; imaging and cooling leave atoms there."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes:
+            at_mu(t_mu)
+            node.imaging.push_out()
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+
+    @kernel
+    def map_to_f2(self):
+        """Map |1> of every atom to F = 2."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes:
+            at_mu(t_mu)
+            node.qubit.map_to_f2()
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+
+    @kernel
+    def recover(self):
+        """Start afresh after an RTIO error: nothing pending, all off. What the nodes hold is to be imaged."""
+        self.core.reset()
+        for node in self.nodes:
+            node.off()
+
+    @kernel
+    def cool(self):
+        """Cool every atom after loading or imaging."""
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes:
+            at_mu(t_mu)
+            node.imaging.cool()
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+
+    @kernel
+    def recool(self):
+        """Cool every atom between two blocks of attempts."""
+        self.recoolings += 1
+        delay(10 * us)  # heralding leaves little slack; the CPU writes the first node's edges before the last one's
+        t_mu = now_mu()
+        end_mu = t_mu
+        for node in self.nodes:
+            at_mu(t_mu)
+            node.imaging.recool()
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
