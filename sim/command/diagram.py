@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atomlink.errors import UsageError
+from atomlink.topology import PORT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,12 +80,27 @@ class Row:
         return {"light": own, "microwave": MICROWAVE, "attempts": ATTEMPTS}.get(self.kind, LINE)
 
 
-@dataclass(frozen=True)
-class Wiring:
-    """Which beams ("node.role") each output of the gateware switches, and which detector is at each input."""
+class Wiring(NamedTuple):
+    """Which beams ("node.role") each output of one heralding gateware switches, and which detector is at each input."""
 
     outputs: Sequence[Sequence[str]] = ()
     inputs: Sequence[str] = ()
+
+
+Wirings = Mapping[str, Wiring]  # by the row of the device_db
+
+
+def wirings_of(world: Any, device_db: Mapping[str, Any]) -> Wirings:
+    """Return how the heralding gateware of a lab is wired; a world that does not tell has outputs by number."""
+    rows = {key: row for key, row in device_db.items() if isinstance(row, dict) and row.get("class") == "Entangler"}
+    outputs = getattr(getattr(world, "scenario", None), "entangler_outputs", ())
+    stations = getattr(getattr(world, "topology", None), "stations", ())
+    found = {}
+    for key, row in rows.items():
+        of_row = [beams for spec, beams in zip(stations, outputs, strict=False)
+                  if spec.heralder == key or len(stations) == 1]  # fmt: skip
+        found[key] = Wiring(of_row[0] if of_row else (), row.get("arguments", {}).get("inputs", ()))
+    return found
 
 
 def checked(path: Path) -> Path:
@@ -96,7 +112,7 @@ def checked(path: Path) -> Path:
     return path
 
 
-def rows_of(changes: Changes, wiring: Wiring) -> list[Row]:
+def rows_of(changes: Changes, wirings: Wirings) -> list[Row]:
     """Return every line of a run, with all its pulses; light that is switched on at no amplitude is none."""
     rows: dict[str, Row] = {}
     level: dict[str, bool] = {}
@@ -111,7 +127,7 @@ def rows_of(changes: Changes, wiring: Wiring) -> list[Row]:
                 if beam in rows:
                     rows[beam].turn(t_mu, level.get(beam, False) and value > 0)
             continue
-        for name, kind in _named(variable, wiring):
+        for name, kind in _named(variable, wirings):
             row = rows.setdefault(name, Row(name, kind))
             if variable.name.endswith("_click"):
                 row.clicks += [t_mu] if value else []
@@ -121,16 +137,17 @@ def rows_of(changes: Changes, wiring: Wiring) -> list[Row]:
     return list(rows.values())
 
 
-def _named(variable: Variable, wiring: Wiring) -> Iterable[tuple[str, str]]:
+def _named(variable: Variable, wirings: Wirings) -> Iterable[tuple[str, str]]:
     """Yield the lines that a variable drives: name, kind."""
     name = variable.name
     if variable.scope:
         kind, _, index = name.rpartition("_")
+        wiring = wirings.get(variable.scope[-1], Wiring())
         if name == "last_cycle":
             yield "attempt", "attempts"
         elif kind == "output":
             beams = wiring.outputs[int(index)] if int(index) < len(wiring.outputs) else ()
-            yield from ((_spelled(beam.replace(".", " ")), "light") for beam in beams)
+            yield from ((_spelled(beam.replace(f".{PORT}.", ".")), "light") for beam in beams)
             if not beams:
                 yield f"{variable.scope[-1]} output {index}", "line"
         elif name.startswith("input_"):
@@ -150,7 +167,8 @@ def _beam(name: str) -> str:
 
 
 def _spelled(name: str) -> str:
-    return name.replace("_", " ")
+    """Return the name of a line; the one port of a node is not named, as in the device_db."""
+    return re.sub(r"[_.]", " ", name)
 
 
 def last_shot(rows: Sequence[Row]) -> Pulse:
@@ -183,6 +201,12 @@ class Axis:
         for k, (a, b) in enumerate(pairwise(self.edges)):
             wide = NARROWEST + DECADE * max(0.0, math.log10(max(b - a, 1) / 8))
             self.places.append(self.places[-1] + (1.0 if k == self.left_out else wide))
+
+    def whole(self, pulse: Pulse) -> bool:
+        """Return whether nothing of a pulse is left out."""
+        if self.left_out is None:
+            return True
+        return pulse.stop_mu <= self.edges[self.left_out] or pulse.start_mu >= self.edges[self.left_out + 1]
 
     def place(self, t_mu: int) -> float:
         """Return where a time is drawn; linear within an interval."""
@@ -227,8 +251,8 @@ def _frame(axes: Axes, axis: Axis, lines: Sequence[Row], bands: Sequence[Pulse],
     low, high = 0.6 - len(lines), 0.75
     for band in bands:
         a, b = axis.place(band.start_mu), axis.place(band.stop_mu)
-        if b > a:
-            axes.axvspan(a, b, color=ATTEMPTS, lw=0, zorder=0)
+        axes.axvspan(a, b, color=ATTEMPTS, lw=0, zorder=0)
+        if axis.whole(band):
             axes.text((a + b) / 2, high, "last attempt of the gateware", ha="center", va="bottom", fontsize=6.5)
     for k, (a, b) in enumerate(pairwise(axis.edges)):
         left, right = axis.places[k], axis.places[k + 1]
@@ -276,9 +300,9 @@ def duration(ns: float) -> str:
     return f"{ns:.3g} ns"
 
 
-def write(path: Path, changes: Changes, wiring: Wiring, about: Mapping[str, Any], ns_per_mu: float) -> Pulse:
+def write(path: Path, changes: Changes, wirings: Wirings, about: Mapping[str, Any], ns_per_mu: float) -> Pulse:
     """Draw the last shot of a run into a file and return its time."""
-    rows = rows_of(changes, wiring)
+    rows = rows_of(changes, wirings)
     shot = last_shot(rows)
     title = (f"{about['name']}, run {about['rid']}: the last {duration((shot.stop_mu - shot.start_mu) * ns_per_mu)} "
              f"(scenario {about['scenario']}, seed {about['seed']})")  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -51,7 +51,8 @@ class Timeline:
 
         self._run, self._path = run, vcd
         self._figure = None if figure is None else diagram.checked(figure)
-        self._wiring = diagram.Wiring()
+        self._device_db: Mapping[str, Any] = {}
+        self._wirings: diagram.Wirings = {}
         self._file = None if vcd is None else _opened(vcd)
         self._ledger = Ledger(Places(run.file, run.lab.root, ()))
         self._changes = Changes()
@@ -66,9 +67,7 @@ class Timeline:
         if not isinstance(core_row, dict) or core_row.get("module") != "sim.rtio.core":
             raise UsageError("timeline looks into the simulation, but the target is the hardware: set no target")
         packages = {str(row.get("module", "")).split(".")[0] for row in device_db.values() if isinstance(row, dict)}
-        inputs = next((row["arguments"].get("inputs", ()) for row in device_db.values()
-                       if isinstance(row, dict) and row.get("class") == "Entangler"), ())  # fmt: skip
-        self._wiring = diagram.Wiring(inputs=inputs)
+        self._device_db = device_db
         root = self._run.lab.root
         self._ledger.places = Places(self._run.file, root, [root / name for name in packages if name])
 
@@ -76,8 +75,7 @@ class Timeline:
         """Return the world with its ports seen."""
         from sim.rtio.vcd import SeenWorld
 
-        outputs = getattr(getattr(world, "scenario", None), "entangler_outputs", ())
-        self._wiring = replace(self._wiring, outputs=outputs)
+        self._wirings = diagram.wirings_of(world, self._device_db)
         return SeenWorld(world, self._changes)
 
     def bus(self, gateware: Any, costs: Any, ref_multiplier: int) -> Bus:
@@ -122,7 +120,7 @@ class Timeline:
         row = self._run.core_row["arguments"]
         about = {"name": self._run.file.stem, "rid": self._run.rid, **row}
         ns_per_mu = row.get("ref_period", 1e-9) * 1e9
-        shot = diagram.write(path, self._changes, self._wiring, about, ns_per_mu)
+        shot = diagram.write(path, self._changes, self._wirings, about, ns_per_mu)
         since = diagram.duration(shot.start_mu * ns_per_mu)
         print(f"pulse diagram: {short(path)} (the last shot, from {since} on)")
 

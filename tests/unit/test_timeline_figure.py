@@ -11,8 +11,10 @@ from sim import cli
 from sim.command import diagram
 from sim.command.diagram import Pulse, Wiring
 from sim.rtio.vcd import Changes, SeenEntangler
+from sim.world import World, load_scenario
 
-WIRING = Wiring([["alice.pumping", "bob.pumping"], ["alice.excitation"]], ["c_h", "c_v", "d_h", "d_v"])
+OUTPUTS = [["alice.pumping", "bob.pumping"], ["alice.port.excitation"]]
+WIRING = {"entangler": Wiring(OUTPUTS, ["c_h", "c_v", "d_h", "d_v"])}
 
 
 def pulse(changes: Changes, name: str, *edges: int) -> None:
@@ -69,6 +71,14 @@ def test_the_last_attempt_of_the_gateware_is_drawn_on_the_lines_that_it_switches
     assert (rows["c h"].clicks, rows["c v"].clicks, rows["d v"].clicks) == ([4910], [], [4920])
 
 
+def test_the_shipped_lab_tells_which_beams_its_gateware_switches() -> None:
+    db = {"entangler": {"class": "Entangler", "arguments": {"inputs": ["snspd_c_h"]}}, "core": {"class": "Core"}}
+    wiring = diagram.wirings_of(World(load_scenario("default"), 1), db)["entangler"]
+    assert "alice.port.pumping" in wiring.outputs[0] and wiring.outputs[1] == ("alice.port.excitation",)
+    assert wiring.inputs == ["snspd_c_h"]
+    assert diagram.wirings_of(object(), db)["entangler"].outputs == ()
+
+
 def test_intervals_are_as_wide_as_the_logarithm_of_their_length() -> None:
     axis = diagram.Axis([0, 8, 88, 888, 10**8])
     widths = [b - a for a, b in zip(axis.places, axis.places[1:], strict=False)]
@@ -80,6 +90,7 @@ def test_what_is_too_long_for_a_page_is_left_out_in_the_middle() -> None:
     axis = diagram.Axis(range(0, 100_000, 100))
     assert len(axis.edges) == diagram.MOST_EDGES
     assert axis.edges[0] == 0 and axis.edges[-1] == 99_900
+    assert axis.whole(Pulse(0, 300)) and not axis.whole(Pulse(0, 99_900)) and axis.whole(Pulse(99_000, 99_900))
     assert axis.left_out is not None and axis.edges[axis.left_out + 1] - axis.edges[axis.left_out] > 10_000
 
 
