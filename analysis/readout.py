@@ -67,7 +67,7 @@ def retention(present: Ints) -> Retention:
 
 
 def retention_of(cells: Ints) -> Retention:
-    """Return the retention from four counts (not/not, not/seen, seen/not, seen/seen of alice/bob)."""
+    """Return the retention from four counts (not/not, not/seen, seen/not, seen/seen of first/second)."""
     n, both = int(cells.sum()), int(cells[3])
     seen = [int(cells[2]) + both, int(cells[1]) + both]
     if not all(seen):

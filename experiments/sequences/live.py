@@ -1,6 +1,6 @@
 """What a person watches while a run goes on: ARTIQ's own applets, opened over `ccb`, and the datasets they draw.
 
-    Scan(self, axes, plots=(mean_curve("alice", "amplitude", ("p_w", 0)),))    # a scan publishes after each row
+    Scan(self, axes, plots=(mean_curve("n1", "amplitude", ("p_w", 0)),))    # a scan publishes after each row
     live = Live(self, (Plot("pairs", "number", lambda done: {"value": done["pairs"][-1]}),))
     live.open()
     live.publish({"pairs": [3, 17]})

@@ -23,7 +23,6 @@ KINDS = ("level", "tone", "voltage")  # what travels as events; docs/contracts.m
 LATEST_MU = 1 << 62
 MOST_PORTS = 1024  # that one connection may ask for; device_db.py has some 100 channels
 LONGEST_NAME = 200  # characters of a port's or a run's name
-_SHUTTERS = ("alice_shutter", "bob_shutter")
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -122,7 +121,7 @@ class Service:
         went_well = [attempt("lab time, before the shutters close", self.sync),
                      attempt("later signals of the shutters", lambda: self.world.forget("shutter"))]  # fmt: skip
         went_well += [attempt(port, lambda port=port: self.world.output(port, "level")(self.world.now_mu, 0))  # type: ignore[misc]
-                      for port in _SHUTTERS]  # fmt: skip
+                      for port in (f"{node}_shutter" for node in self.world.nodes)]  # fmt: skip
         if not all(went_well):
             attempt("shutters", self.world.shut)
 

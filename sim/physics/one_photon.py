@@ -45,7 +45,7 @@ class OnePhotonLink:
         require_length(self, "bright_fractions", 2)
 
     def outcomes(self) -> Floats:
-        """Return the probability (9,) of 3 alice + bob, each dark, lost or seen."""
+        """Return the probability (9,) of 3 first + second, each dark, lost or seen."""
         nodes = [np.array([1 - alpha, alpha * (1 - path.efficiency), alpha * path.efficiency])
                  for alpha, path in zip(self.bright_fractions, self.paths, strict=True)]
         return np.outer(*nodes).ravel()

@@ -39,7 +39,7 @@ class TimeBinLink:
     station: Station
 
     def outcomes(self) -> Floats:
-        """Return the probability (16,) of 4 alice + bob, each 2 bin + seen."""
+        """Return the probability (16,) of 4 first + second, each 2 bin + seen."""
         nodes = [np.tile([1 - path.efficiency, path.efficiency], 2) / 2 for path in self.paths]
         return np.outer(*nodes).ravel()
 

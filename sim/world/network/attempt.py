@@ -30,7 +30,7 @@ from sim.world.network.detection import Detection
 from sim.world.network.first_passage import FirstPassage
 from sim.world.network.node_cycle import NodeCycle
 
-# Photons at the detectors in a candidate: none, alice's, bob's, both of different polarisation, both of the same.
+# Photons at the detectors in a candidate: none, the first's, the second's, both of different polarisation, of the same.
 _PHOTONS = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [1, 1]], dtype=bool)
 _CHANCES = (1.0, 1.0, 1.0, 0.5, 0.5)
 _CHUNK = 1 << 15
@@ -175,7 +175,7 @@ class AttemptModel:
         return cycle, category
 
     def passage(self, index: int) -> FirstPassage:
-        """Return the waiting time to the next candidate from the labels (alice, bob) with index 4 alice + bob."""
+        """Return the waiting time to the next candidate from the labels (first, second) with index 4 first + second."""
         if index not in self._passages:
             self._passages[index] = FirstPassage(self._stay, index)
         return self._passages[index]
