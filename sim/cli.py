@@ -30,6 +30,7 @@ USAGE = """usage: atomlink COMMAND …
   timeline FILE [ARG=…]    run an experiment, write a VCD, and say where slack and time go
   calibrate [TARGET]       bring what is stale or drifted back, in the order of the calibration graph
   params [COMMAND …]       what a lab believes: list, get, set, log, diff, rollback, adopt
+  draw [OUT.png]           the network of the lab, and what each link should give
   lab                      keep one simulated lab alive for runs, and serve its instruments on loopback
   virtual-core             a core device that executes the kernels ARTIQ compiles, against the simulated lab
   runs [WORD …]            earlier runs: search, compare two, carry one out again
@@ -270,6 +271,22 @@ def _params(words: list[str]) -> int:
     return 0
 
 
+def _draw(words: list[str]) -> int:
+    from sim import artiq_runtime
+    from sim.command.lab import find_lab
+
+    artiq_runtime.install()
+    from sim.command.draw import draw
+
+    if words and words[0] in ("-h", "--help", "help"):
+        print("usage: atomlink draw [OUT.png] [--scenario NAME | --lab [HOST:PORT]]\n\n"
+              "Draw the lab's network and tell what each link should give by what that lab believes.")
+        return 0
+    out = Path(words.pop(0)) if words and not words[0].startswith("-") else Path("network.png")
+    print("\n".join(draw(find_lab(Path.cwd()), out, words, LAB)))
+    return 0
+
+
 def _calibrate(words: list[str]) -> int:
     parser = OneLineParser(prog="atomlink calibrate", description="Walk the calibration graph to TARGET: check what is "
                            "stale, diagnose upwards what fails, calibrate what has drifted.")
@@ -328,7 +345,7 @@ def _doctor(words: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "lab": _serve_lab,
+    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "draw": _draw, "lab": _serve_lab,
     "virtual-core": _virtual_core, "runs": _runs,
     "report": _of_results("report"), "export": _of_results("export"), "recover": _of_results("recover"),
     "validate": _of_results("validate"), "list": _list, "doctor": _doctor, "completion": _completion,

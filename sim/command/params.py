@@ -71,6 +71,20 @@ def params(lab: Lab, words: Sequence[str], kept_lab: str) -> list[str]:
     return [*lines, *_whose(lab, name)]
 
 
+def beliefs(lab: Lab, words: Sequence[str], kept_lab: str) -> dict[str, float]:
+    """Return what a lab believes by name; `words` are --scenario or --lab, nothing else."""
+    rest, given = _split_off(words, kept_lab)
+    if rest:
+        raise UsageError(f"unexpected {rest[0]!r}: --scenario NAME or --lab [HOST:PORT] may follow")
+    name = believing(lab, {**os.environ, **resolved(os.environ, given)})
+    database = open_dataset_db(lab)
+    try:
+        store = _Stores(database, lab).of(name)
+        return {key: store.get(key) for key in store.rows()}
+    finally:
+        database.close_db()
+
+
 def _split_off(words: Sequence[str], kept_lab: str) -> tuple[list[str], dict[str, str]]:
     """Return the words without options, and what these say; argparse would take a negative number for an option."""
     rest: list[str] = []
