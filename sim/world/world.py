@@ -250,24 +250,25 @@ class World:
         self._cut_pulses(t_mu)
         self.network.look(t_mu)
         for node in self.nodes.values():
-            node.evolve(t_mu)
+            if node.awake or node.register.next_death_mu <= t_mu:
+                node.evolve(t_mu)
         self._quiet_until_mu = self._end_of_quiet()
 
     def _end_of_quiet(self) -> float:
         """Return when a signal acts or an atom is lost next; 0 while light acts on atoms or photons are in flight."""
         next_mu = self._effects[0][0] if self._effects else math.inf
         for node in self.nodes.values():
-            if node.microwave_on:
-                return 0.0
-            for beam in node.every_beam:
-                if beam.power:
+            if node.awake:
+                if node.bright:
                     return 0.0
+                node.awake = False
             next_mu = min(next_mu, node.register.next_death_mu)
         return 0.0 if self.network.in_flight else next_mu
 
     def _sink(self, node: Node, latency_mu: int, act: Callable[[int, Any], None], wire: wiring.Wire) -> Sink:
         def effect(t_mu: int, value: Any) -> None:
             node.evolve(t_mu)
+            node.awake = True
             act(t_mu, value)
 
         def sink(t_mu: int, value: Any) -> None:
@@ -312,6 +313,8 @@ class World:
     def light_may_be_on(self) -> None:
         """Look at light and atoms afresh at the next advance, because something else than a signal changed them."""
         self._quiet_until_mu = 0.0
+        for node in self.nodes.values():
+            node.awake = True
 
     def _cut_pulses(self, t_mu: int) -> None:
         """Photons of a pulse that is still on may be at the detectors already: learn its end from the queue, or cut it

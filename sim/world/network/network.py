@@ -50,7 +50,8 @@ class Network:
     def look(self, t_mu: int) -> None:
         """Somebody looks at a detector at t_mu: decide what could have been seen by then."""
         for station in self.stations.values():
-            station.look(t_mu)
+            if station.in_flight:
+                station.look(t_mu)
 
     @property
     def in_flight(self) -> bool:

@@ -29,6 +29,7 @@ class Node(LitAtoms):
         self.ports = {port.name: PhotonPort(port.key, self, mine, light) for port, mine, light in found}
         self.port = next(iter(self.ports.values()))
         self.site = self.port.site
+        self.awake = True  # a signal has come since light was last looked for: only then there can be some
 
     def apply(self, truth: NodeTruth, t_mu: int) -> None:
         """Live by another truth from t_mu on; the world has brought the atoms there by the old one."""
@@ -38,6 +39,16 @@ class Node(LitAtoms):
         super().apply(truth, t_mu)
         for port, mine in zip(self.ports.values(), truth.ports, strict=True):
             port.apply(mine, truth.aom != old.aom)
+
+    @property
+    def bright(self) -> bool:
+        """Whether any light or microwave is on, also such as acts on no atom by itself."""
+        if self.microwave_on:
+            return True
+        for beam in self.every_beam:  # noqa: SIM110 - asked at every look at a detector: a generator costs as much again
+            if beam.power:
+                return True
+        return False
 
     @property
     def label(self) -> int:
