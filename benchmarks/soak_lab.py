@@ -25,8 +25,8 @@ import sim.artiq_runtime
 sim.artiq_runtime.install()
 
 from atomlink.signals import Tone  # noqa: E402
+from sim.daemon.in_lab import lab_addresses, open_at_lab  # noqa: E402  (needs what the line before installs)
 from sim.daemon.remote import RemoteWorld  # noqa: E402
-from sim.instruments.in_lab import lab_addresses, open_at_lab  # noqa: E402  (needs what the line before installs)
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_GROWTH_KB = 5 * 1024

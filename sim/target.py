@@ -156,7 +156,7 @@ def without_controllers(device_db: MutableMapping[str, Any], environment: Mappin
     for name, row in device_db.items():
         if isinstance(row, Mapping) and {"driver", "device"} <= row.keys():
             arguments = {"name": name, "driver": row["driver"], "lab": lab}
-            device_db[name] = {"type": "local", "module": "sim.instruments.in_process", "class": "open_in_lab",
+            device_db[name] = {"type": "local", "module": "sim.daemon.in_lab", "class": "open_in_lab",
                                "arguments": arguments}  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import sys
 from atomlink.errors import LabError
 from drivers.controllers import Controller
 from drivers.instruments import Instrument, driver_class, kinds
-from sim.instruments.in_lab import open_at_lab
+from sim.daemon.in_lab import open_at_lab
 from sim.instruments.in_process import open_alone
 
 DEFAULT_PORT = 3300

@@ -19,7 +19,6 @@ from drivers.instruments import Instrument, driver_class
 from drivers.interlock_log import run_log
 
 from .catalog import make_twin
-from .in_lab import open_at_lab
 from .twin import Twin
 
 _paths: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
@@ -30,17 +29,10 @@ def open_row(dmgr: Any, name: str, driver: str, device: str) -> Instrument:
     """Return the driver of a row of device_db.py over its twin, opened."""
     core = dmgr.get("core")
     made = connect(core, core.world, name, driver, device)
-    made.rid = _rid(dmgr)
+    made.rid = run_number(dmgr)
     if made.rid is not None:
         made.on_record = run_log(made.rid, simulated=True).record  # opening may set the device's own limits
-    return _logged(made.open())
-
-
-def open_in_lab(dmgr: Any, name: str, driver: str, lab: str) -> Instrument:
-    """Return the driver of a row over the wire of the lab that `atomlink lab` keeps at HOST:PORT, opened."""
-    opened = open_at_lab(lab, name, driver)
-    opened.rid = _rid(dmgr)
-    return _logged(opened)
+    return logged(made.open())
 
 
 def connect(lab: Any, world: Any, name: str, kind: str, device: str) -> Instrument:
@@ -101,13 +93,13 @@ def _library(lab: object, device: str, twin: Twin, handle: Callable[[Any], Any])
     return visa_backend.TwinLibrary(path)
 
 
-def _rid(dmgr: Any) -> int | None:
+def run_number(dmgr: Any) -> int | None:
     """Return the number of the run that opens a device, for the log."""
     rid: int | None = getattr(getattr(dmgr, "virtual_devices", {}).get("scheduler"), "rid", None)
     return rid
 
 
-def _logged(opened: Instrument) -> Instrument:
+def logged(opened: Instrument) -> Instrument:
     """Log what a run does to an instrument beside its results."""
     if opened.rid is not None:
         run_log(opened.rid, simulated=True).watch(opened)

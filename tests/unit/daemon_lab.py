@@ -15,8 +15,8 @@ import pytest
 
 from sim.command.serve import instrument_rows
 from sim.daemon.daemon import Daemon
+from sim.daemon.in_lab import lab_addresses
 from sim.daemon.service import Service
-from sim.instruments.in_lab import lab_addresses
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 

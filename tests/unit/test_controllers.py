@@ -15,7 +15,7 @@ from atomlink.errors import DeviceError
 from drivers import controllers
 from drivers.instruments.transport import DirectTransport, LineTransport
 from sim.command.controller import open_driver
-from sim.instruments.in_lab import lab_addresses
+from sim.daemon.in_lab import lab_addresses
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "TCPIP::192.168.1.81::5025::SOCKET"

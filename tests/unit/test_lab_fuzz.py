@@ -15,9 +15,9 @@ from daemon_lab import Kept, hardware_rows, kept
 from fuzz_lab import KINDS, bytes_at_random, objects, throw
 
 from sim.daemon.daemon import Daemon
+from sim.daemon.in_lab import open_at_lab
 from sim.daemon.remote import Connection, RemoteWorld
 from sim.daemon.service import MOST_PORTS, Service, Session
-from sim.instruments.in_lab import open_at_lab
 from sim.instruments.server import mqtt
 from sim.world.scenario import load_scenario
 from sim.world.world import World

@@ -18,11 +18,11 @@ from atomlink.errors import DeviceError
 from atomlink.signals import Tone
 from drivers.instruments import driver_class
 from sim.daemon import messages
+from sim.daemon.in_lab import open_at_lab
 from sim.daemon.instruments import Instruments
 from sim.daemon.remote import Connection, RemoteWorld
 from sim.instruments.camera import Refusal
 from sim.instruments.dds_card import Fault
-from sim.instruments.in_lab import open_at_lab
 from sim.instruments.server import table
 from sim.instruments.server.lines import LineServer
 from sim.instruments.twin import Twin

@@ -16,14 +16,23 @@ from atomlink.errors import DeviceError
 from drivers.instruments import Instrument, driver_class
 from drivers.instruments.replies import LinkLostError, parsed_json
 from drivers.instruments.transport import LineTransport, tcp_address
-
-from .catalog import twin_class
-from .dds_card import COMMAND, M2CMD
+from sim.daemon import messages
+from sim.daemon.remote import Connection
+from sim.instruments.catalog import twin_class
+from sim.instruments.dds_card import COMMAND, M2CMD
+from sim.instruments.in_process import logged, run_number
 
 PREFIX = "lab:"
 _LONGEST = 2000  # requests that wait
 _SENDS_OFF = 0x01 | 0x08  # commands: reset, write to card
 _ADDRESS = re.compile(r"^lab:([^/]+)/([^/]+)$")
+
+
+def open_in_lab(dmgr: Any, name: str, driver: str, lab: str) -> Instrument:
+    """Return the driver of a row over the wire of the lab that `atomlink lab` keeps at HOST:PORT, opened."""
+    opened = open_at_lab(lab, name, driver)
+    opened.rid = run_number(dmgr)
+    return logged(opened)
 
 
 def open_at_lab(lab: str, name: str, kind: str) -> Instrument:
@@ -88,9 +97,6 @@ class Wire:
 
     def handle(self, request: Any) -> Any:
         """Return the reply of the twin in the lab; what waits goes first."""
-        from sim.daemon import messages
-        from sim.daemon.remote import Connection
-
         requests, self._waiting = [*self._waiting, request], []
         try:
             self._connection = self._connection or Connection(self._lab)
