@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial
-from analysis.figures import SIDE_COLOURS, canvas, styled
+from analysis.figures import SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.models import LORENTZIAN, Model
 from analysis.result import Result, columns
@@ -82,7 +82,7 @@ def figure(run: Run, result: Result) -> Figure:
     scan_figures.draw_scan(left, {node: (data, result.fits.get(node)) for node, data in points(run).items()}, "V")
     unit = scan_figures.scaled("V", float(np.abs(columns(run, "v_setpoint")[0]).max()))[1]
     left.set(xlabel=f"set point ({unit})", ylabel="light behind the cavity (V)")
-    left.legend(loc="lower center")
+    legend_above(left, 2)
     for node, colour in zip(run.nodes, SIDE_COLOURS, strict=False):
         if node not in result.fits:
             continue

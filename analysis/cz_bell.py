@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from analysis import fits
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, PALE, SIDE_COLOURS, canvas, styled
+from analysis.figures import ACCENT, PALE, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.models import fringe
 from analysis.result import Result, columns
@@ -75,7 +75,7 @@ def figure(run: Run, result: Result) -> Figure:
     found = [result.estimates[f"p{name}_raw"] for name in names]
     bars.bar(range(4), [p.value for p in found], yerr=[p.error for p in found], color=SIDE_COLOURS[0], width=0.6)
     bars.hlines([0.5, 0.0, 0.0, 0.5], np.arange(4) - 0.4, np.arange(4) + 0.4, color=ACCENT, lw=1.1, label="Bell state")
-    bars.legend(loc="upper center")
+    legend_above(bars, 2)
     bars.set_xticks(range(4), [f"|{name}⟩" for name in names])
     bars.set(ylabel="share of shots", title=f"P$_{{00}}$ + P$_{{11}}$ = {result.estimates['populations_raw'].number()}")
     data, fit = points(run), result.fits["even parity"]
@@ -99,7 +99,7 @@ def _draw_fidelity(axes: Axes, result: Result) -> None:
     axes.axhline(0.5, color=PALE, lw=0.9, ls="--", label="separable pairs: 1/2")
     axes.set(xlim=(-0.6, 1.6), ylim=(0, 1.05), ylabel="fidelity", title=f"F = {result.estimates['fidelity'].number()}")
     axes.set_xticks([0, 1], ["raw", "corrected"])
-    axes.legend(loc="lower center")
+    legend_above(axes, 2)
 
 
 def points(run: Run) -> fits.Points:

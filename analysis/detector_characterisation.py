@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial, rate
-from analysis.figures import INK, canvas, styled
+from analysis.figures import INK, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.models import RECOVERY
 from analysis.result import Result, columns
@@ -84,7 +84,7 @@ def figure(run: Run, result: Result) -> Figure:
     scan_figures.draw_scan(left, series, "s")
     left.set(xlabel="time since the last click (ns)", ylabel="clicks per µs under light")
     left.yaxis.set_major_formatter(lambda hz, _: f"{hz * 1e-6:g}")
-    left.legend(loc="lower right", ncols=2)
+    legend_above(left, 2)
     rates = dark_rates(run)
     for k, name in enumerate(run.detectors):
         right.errorbar(k, rates[name].value, rates[name].error, fmt="o", ms=4, color=scan_figures.COLOURS[k])
@@ -92,7 +92,7 @@ def figure(run: Run, result: Result) -> Figure:
     right.axhline(mean.value, color=INK, lw=0.8, ls="--", label=f"mean {mean.quantity()}")
     right.set(xticks=range(len(run.detectors)), xticklabels=run.detectors, ylabel="dark clicks per s",
               xlim=(-0.5, len(run.detectors) - 0.5))  # fmt: skip
-    right.legend(loc="best")
+    legend_above(right, 2)
     return figure
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from analysis import photon_shape
 from analysis.arrivals import arrivals
 from analysis.estimates import Estimate
+from analysis.figures import ACCENT, INK, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result
 from atomlink.errors import DataError
@@ -21,6 +22,8 @@ from atomlink.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CAPTION = ("Clicks against time after the excitation edge. Dotted: the time by which a tenth have come; red: the delay "
+           "that follows from it; black: the photon of a cavity, fitted.")
 EARLY = 0.1  # share of the photons whose coming is timed
 EARLY_RATIO = 0.204  # time by which they have come over the mean time, both after first light
 
@@ -37,9 +40,16 @@ def analyse(run: Run) -> Result:
     )
 
 
+@styled
 def figure(run: Run, result: Result) -> Figure:
-    """Draw clicks against time for both nodes."""
-    return photon_shape.figure(run, result)
+    """Draw clicks against time for each node, the time by which a tenth have come, and the delay found from it."""
+    figure, panels = photon_shape.draw(run)
+    for axes, node in zip(panels, run.nodes, strict=False):
+        early, delay = arrivals(run, node).quantile(EARLY), result.estimates[f"{node}.t_photon_s"]
+        axes.axvline(early.value * 1e9, color=INK, lw=0.9, ls=":", label=f"{EARLY:.0%} have come: {early.quantity()}")
+        axes.axvline(delay.value * 1e9, color=ACCENT, lw=1.2, label=f"delay {delay.quantity()}")
+        legend_above(axes, fontsize=7, handlelength=1.2)
+    return figure
 
 
 def _delay(run: Run, node: str) -> Estimate:

@@ -130,7 +130,7 @@ def waiting(run: Run, result: LinkResult) -> Figure:
     axes.plot(centres, law, color=ACCENT, lw=1.3, label=f"geometric, p = {p:.3g}")
     axes.set(yscale="log", ylim=(0.5, 2 * counts.max()), xlim=(0, edges[-1]))
     axes.set(xlabel="attempts until the herald", ylabel=f"heralds per {step} attempts")
-    axes.legend(loc="upper right")
+    legend_above(axes)
     return figure
 
 
@@ -150,9 +150,8 @@ def readout(run: Run, result: LinkResult) -> Figure:
         if threshold is not None:
             axes.axvline(threshold, color=ACCENT, lw=1.0, ls="--", label=f"threshold {threshold:g}")
         kept = f", R = {result.retention.estimate(k).number()}" if result.retention else ""
-        axes.set_title(f"{nodes[k]}{kept}", fontsize=8.5)
         axes.set(yscale="log", ylim=(0.5, None), xlabel="fluorescence counts", ylabel="shots" if k == 0 else "")
-        axes.legend(loc="upper center", handlelength=1.2, fontsize=7.5)
+        legend_above(axes, title=f"{nodes[k]}{kept}", alignment="left", handlelength=1.2, fontsize=7.5)
     return figure
 
 
@@ -185,7 +184,12 @@ def _coincidences(axes: Axes, run: Run) -> None:
         counts = run.datasets[f"hom.coincidences_{name}"]
         axes.errorbar(delay, counts, np.sqrt(counts), fmt="s", ms=3.2, color=colour, elinewidth=1, label=name)
     axes.set(xlabel="delay of the second end's excitation (ns)", ylabel="coincidences c & d", ylim=(0, None))
-    axes.legend(loc="lower right", ncols=2)
+    legend_above(axes, 2)
+
+
+def legend_above(axes: Axes, ncols: int = 1, **look: Any) -> None:
+    """Put the legend above a panel, where it hides neither bars nor points."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=ncols, borderaxespad=0.2, **look)
 
 
 def canvas(run: Run, width_in: float, height_in: float, rows: int = 1, columns: int = 1,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, INK, SIDE_COLOURS, canvas, styled
+from analysis.figures import ACCENT, INK, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.histograms import Levels, two_levels
 from analysis.load import Run
 from analysis.result import Result, columns
@@ -65,7 +65,7 @@ def figure(run: Run, result: Result) -> Figure:
         axes.stairs(expected, edges, color=INK, lw=1.0, label="two Poisson levels and losses")
         axes.axvline(level.threshold, color=ACCENT, lw=1.0, label=f"threshold {level.threshold:g}")
         axes.set(yscale="log", ylim=(0.5, None), xlabel="counts in an image", ylabel="images")
-        axes.legend(loc="upper right")
+        legend_above(axes, 2)
     return figure
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.estimates import Estimate, renewal_of_sums
-from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, styled
+from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.health import Reference
 from analysis.load import Run
 from analysis.pair_rows import PairRows
@@ -105,7 +105,7 @@ def figure(run: Run, _result: Result) -> Figure:
     bottom.set(ylabel="evidence (log)", xlabel=f"lab time ({unit})", ylim=(0, None))
     top.set_title("Points: looks. Lines: reference, fall to be found. Dotted: an alarm, calibrated after this look.",
                   fontsize=8, loc="left")  # fmt: skip
-    bottom.legend(loc="upper left", ncols=3)
+    legend_above(bottom, 3)
     return figure
 
 

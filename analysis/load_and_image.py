@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis import schema
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, SIDE_COLOURS, canvas, styled
+from analysis.figures import ACCENT, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result
 from atomlink.errors import DataError
@@ -50,5 +50,5 @@ def figure(run: Run, result: Result) -> Figure:
         axes.hist(counts[:, LOADED, k], edges, color=SIDE_COLOURS[k], label=f"{node}, after loading")
         axes.axvline(threshold[k], color=ACCENT, lw=1.0, label=f"threshold {threshold[k]:g}")
         axes.set(yscale="log", ylim=(0.5, None), xlabel="counts in an image", ylabel="images" if k == 0 else "")
-        axes.legend(loc="upper right")
+        legend_above(axes, 2)
     return figure

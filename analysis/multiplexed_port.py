@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, SIDE_COLOURS, canvas, styled
+from analysis.figures import ACCENT, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.pair_rows import PairRows
 from analysis.result import Result, columns
@@ -171,5 +171,5 @@ def figure(run: Run, _result: Result) -> Figure:
               label="with the times of these rounds")  # fmt: skip
     axes.set_xticks(range(1, int(n.max()) + 2, max(1, int(n.max()) // 10)))
     axes.set(xlabel="atoms that share the port", ylabel="heralds /s", ylim=(0, None))
-    axes.legend(loc="lower right")
+    legend_above(axes, 3)
     return figure

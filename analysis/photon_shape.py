@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.arrivals import arrivals
+from analysis.arrivals import Arrivals, arrivals
 from analysis.estimates import Estimate, binomial
-from analysis.figures import SIDE_COLOURS, canvas, styled
+from analysis.figures import INK, PALE, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
+from analysis.photon_model import fit_photon
 from analysis.result import Result
 from atomlink.heralds import Role
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BIN = 10  # bins of 1 ns drawn as one
+CAPTION = ("Clicks against time after the excitation edge, with the photon of a cavity fitted to them: first light and "
+           "Rabi frequency are free, cavity and length of the pulse as believed; grey: the level of dark clicks.")
 
 
 def analyse(run: Run) -> Result:
@@ -43,14 +47,33 @@ def _h_detectors(run: Run) -> list[int]:
 
 @styled
 def figure(run: Run, result: Result) -> Figure:
-    """Draw clicks against time for both nodes."""
-    figure, panels = canvas(run, 9.6, 3.0, columns=2)
+    """Draw clicks against time for each node, with the photon that its cavity should send."""
+    return draw(run)[0]
+
+
+def draw(run: Run) -> tuple[Figure, list[Axes]]:
+    """Return the figure and the panel of each node; for the caller to draw more into."""
+    figure, panels = canvas(run, 9.6, 3.4, columns=len(run.nodes))
     for axes, node, colour in zip(panels, run.nodes, SIDE_COLOURS, strict=False):
         found = arrivals(run, node)
         bins = len(found.time_s) // BIN
         counts = found.counts[:, : bins * BIN].sum(axis=0).reshape(bins, BIN).sum(axis=1)
         edges = found.time_s[0] - 0.5e-9 + BIN * 1e-9 * np.arange(bins + 1)
-        axes.stairs(counts, edges * 1e9, color=colour, fill=True, label=f"{node}, {found.clicks} clicks")
-        axes.set(xlabel="time after the excitation edge (ns)", ylabel=f"clicks in {BIN} ns")
-        axes.legend(loc="upper right")
-    return figure
+        axes.stairs(counts, edges * 1e9, color=colour, alpha=0.45, fill=True, label=f"{node}, {found.clicks} clicks")
+        axes.axhline(BIN * found.dark_per_bin, color=PALE, lw=0.8)
+        _draw_model(axes, run, node, found)
+        axes.set(xlabel="time after the excitation edge (ns)")
+        legend_above(axes, fontsize=7, handlelength=1.2)
+    panels[0].set(ylabel=f"clicks in {BIN} ns", ylim=(0, None))
+    return figure, panels
+
+
+def _draw_model(axes: Axes, run: Run, node: str, found: Arrivals) -> None:
+    fit = fit_photon(run, node, found)
+    if fit is None:
+        return
+    time_s = np.linspace(found.time_s[0], found.time_s[-1], 500)
+    width_s = BIN * float(found.time_s[1] - found.time_s[0])
+    first, rabi = fit["first_light"].quantity(), fit["rabi"].quantity()
+    said = f"a cavity's photon: Ω/2π {rabi},\nfirst light {first}, χ² {fit.chi2:.0f} of {fit.dof}"
+    axes.plot(time_s * 1e9, fit.curve(time_s) * width_s, color=INK, lw=1.2, label=said)

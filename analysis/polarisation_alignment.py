@@ -25,7 +25,7 @@ from scipy import optimize
 from scipy.special import chdtrc
 
 from analysis.estimates import Estimate
-from analysis.figures import SIDE_COLOURS, canvas, styled
+from analysis.figures import SIDE_COLOURS, canvas, legend_above, styled
 from analysis.fits import IMPROBABLE, WORST_REDUCED_CHI2, FitRefused
 from analysis.load import Run
 from analysis.result import Result, columns
@@ -142,7 +142,7 @@ def figure(run: Run, result: Result) -> Figure:
             axes.axvline(result.updates[f"param.{node}.v_paddle_turn_v"].value, color=SIDE_COLOURS[1], lw=1, ls="--")
         axes.set(xlabel="compensator's rotator (V)", ylabel="photon agrees with atom", ylim=(-0.02, 1.02))
         axes.set_title(node)
-    panels[0].legend(loc="lower right")
+    legend_above(panels[0], 2)
     return figure
 
 
