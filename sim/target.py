@@ -16,7 +16,6 @@ from typing import Any
 from atomlink.errors import UsageError
 
 TARGETS = ("simulation", "virtual", "hardware")
-VIRTUAL_PROCESSOR = "rv32g"  # what the virtual core executes
 COST_PRESETS = ("ideal", "kasli", "kasli_soc")
 DEFAULTS = {
     "ATOMLINK_TARGET": "simulation",
@@ -39,7 +38,7 @@ CORE_CONTROLLERS = {
 def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
     """Replace the `core` row by the simulated core, unless `ATOMLINK_TARGET` says `hardware`.
 
-    With `virtual` it stays ARTIQ's, which compiles kernels, and gets the address and processor of the virtual core.
+    With `virtual` it stays ARTIQ's, which compiles kernels, and gets the address of the virtual core.
     """
     environment = os.environ if environment is None else environment
     which = target(environment)
@@ -77,7 +76,7 @@ def _simulated_core(device_db: Mapping[str, Any], environment: Mapping[str, str]
 
 
 def _virtual_core(device_db: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the row of ARTIQ's own core device with the virtual core's address and processor.
+    """Return the row of ARTIQ's own core device with the virtual core's address.
 
     `simulated`, which ARTIQ does not look at, says to which lab it belongs: what the core at that address answers.
     """
@@ -86,7 +85,7 @@ def _virtual_core(device_db: Mapping[str, Any], environment: Mapping[str, str]) 
     _clock(device_db)
     row = device_db[resolved(device_db, "core")]
     host = _value("ATOMLINK_CORE", environment)
-    arguments = {**row["arguments"], "host": host, "target": VIRTUAL_PROCESSOR}
+    arguments = {**row["arguments"], "host": host}
     arguments.pop("analyzer_proxy", None)
     return {**row, "arguments": arguments, "simulated": of_core(environment)}
 

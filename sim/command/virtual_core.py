@@ -60,7 +60,7 @@ def _until_signal(server: Server, facts: dict[str, Any], lab: str) -> int:
     server.start()
     which = f"in the lab at {lab}" if lab else f"scenario {facts['scenario']}, seed {facts['seed']}"
     print(f"virtual core: {which}, costs {facts['costs']}, pid {os.getpid()}; Ctrl-C stops it")
-    print(f"kernels: {server.host}:{server.port} (rv32g)    set ATOMLINK_TARGET=virtual for ARTIQ", flush=True)
+    print(f"kernels: {server.host}:{server.port} (cortexa9, rv32g)  set ATOMLINK_TARGET=virtual for ARTIQ", flush=True)
     over.wait()
     server.close()
     print("virtual core stopped; shutters closed")

@@ -1,4 +1,4 @@
-"""Load a kernel library: an ELF shared object for RV32G, as ARTIQ's compiler links it.
+"""Load a kernel library: an ELF shared object for RV32G or Cortex-A9, as ARTIQ's compiler links it.
 
 Every offset in the file is checked before it is used: what is corrupt is refused in one line, and nothing runs.
 """
@@ -13,12 +13,14 @@ from atomlink.errors import DeviceError
 
 from .memory import END, PAYLOAD, Memory
 
-_MACHINES = {40: "ARM (cortexa9)", 243: "RISC-V"}
-_SHARED_OBJECT, _RISCV = 3, 243
+_SHARED_OBJECT, _ARM, _RISCV = 3, 40, 243
 _FLOAT_ABI = {0: "rv32ima (soft float)", 2: "single float", 4: "rv32g"}
-_LOAD, _DYNAMIC, _EH_FRAME = 1, 2, 0x6474E550  # program headers
-_HASH, _STRTAB, _SYMTAB, _RELA, _RELASZ, _STRSZ, _REL, _PLTRELSZ, _JMPREL = 4, 5, 6, 7, 8, 10, 17, 2, 23
-_NONE, _ABSOLUTE, _RELATIVE, _JUMP_SLOT = 0, 1, 3, 5  # relocations
+_LOAD, _DYNAMIC, _EH_FRAME, _EXIDX = 1, 2, 0x6474E550, 0x70000001  # program headers
+_HASH, _STRTAB, _SYMTAB, _RELA, _RELASZ, _STRSZ = 4, 5, 6, 7, 8, 10
+_REL, _RELSZ, _PLTRELSZ, _JMPREL = 17, 18, 2, 23
+# Relocations: those that depend on where the library is, those that name a symbol.
+_RELATIVE = {"rv32g": (3,), "cortexa9": (23,)}
+_OF_SYMBOL = {"rv32g": (1, 5), "cortexa9": (2, 21, 22)}
 _NEEDED = ("__modinit__", "__bss_start", "_end", "_sstack_guard")
 _ABS = 0xFFF1
 
@@ -29,10 +31,10 @@ class LoadError(DeviceError):
 
 @dataclass(frozen=True)
 class Library:
-    """A loaded library: absolute addresses of what it defines, and of its table of frames (0: it has none)."""
+    """A loaded library: absolute addresses of what it defines; address and size of its table of frames, 0 for none."""
 
     symbols: dict[str, int]
-    frames: int
+    frames: tuple[int, int]
 
 
 def load(data: bytes, memory: Memory, resolve: Callable[[str], int | None]) -> Library:
@@ -44,8 +46,8 @@ def load(data: bytes, memory: Memory, resolve: Callable[[str], int | None]) -> L
 
 
 def _load(data: bytes, memory: Memory, resolve: Callable[[str], int | None]) -> Library:
-    _check_header(data)
-    dynamic = frames = None
+    name = processor(data)
+    dynamic, frames = None, (0, 0)
     for kind, offset, address, _, filesz, memsz in _program_headers(data):
         if kind == _LOAD:
             if offset + filesz > len(data) or filesz > memsz or PAYLOAD + address + memsz > END:
@@ -55,34 +57,42 @@ def _load(data: bytes, memory: Memory, resolve: Callable[[str], int | None]) -> 
             memory.write(PAYLOAD + address, data[offset : offset + filesz])
         elif kind == _DYNAMIC:
             dynamic = address
-        elif kind == _EH_FRAME:
-            frames = address
+        elif memsz and kind == {"rv32g": _EH_FRAME, "cortexa9": _EXIDX}[name]:
+            frames = PAYLOAD + address, memsz
     if dynamic is None:
         raise LoadError("the kernel library is corrupt: it has no dynamic section")
-    image = _Image(memory, dict(_entries(memory, dynamic)))
+    image = _Image(memory, dict(_entries(memory, dynamic)), name)
     for name in _NEEDED:
         if name not in image.defined:
             raise LoadError(f"the kernel library is corrupt: it does not define `{name}`")
     image.relocate(resolve)
     start, end = image.defined["__bss_start"], image.defined["_end"]
     memory.write(start, bytes(max(0, end - start)))
-    return Library(image.defined, 0 if frames is None else PAYLOAD + frames)
+    return Library(image.defined, frames)
 
 
-def _check_header(data: bytes) -> None:
+def processor(data: bytes) -> str:
+    """Return the processor that a library is for, as ARTIQ names it; LoadError where it is none of those known here."""
+    try:
+        return _processor(data)
+    except struct.error:
+        raise LoadError("the kernel library is corrupt: it ends within its header; compile it again") from None
+
+
+def _processor(data: bytes) -> str:
     if data[:7] != b"\x7fELF\x01\x01\x01":
         raise LoadError("the kernel library is no 32-bit little-endian ELF file; compile it again")
     kind, machine = struct.unpack_from("<HH", data, 16)
-    if machine != _RISCV:
-        raise LoadError(
-            f"the kernel library is for {_MACHINES.get(machine, f'machine {machine}')}, must be for rv32g: the virtual "
-            'core executes that processor only; `core` must have "target": "rv32g", as ATOMLINK_TARGET=virtual sets it'
-        )
     if kind != _SHARED_OBJECT:
         raise LoadError(f"the kernel library is an ELF file of type {kind}, must be a shared object (3)")
-    flags = struct.unpack_from("<I", data, 36)[0] & 6
-    if flags != 4:
-        raise LoadError(f"the kernel library is for {_FLOAT_ABI.get(flags, f'float ABI {flags}')}, must be for rv32g")
+    (flags,) = struct.unpack_from("<I", data, 36)
+    if machine == _RISCV and flags & 6 == 4:
+        return "rv32g"
+    if machine == _ARM and flags & 0x400:
+        return "cortexa9"
+    given = {_RISCV: _FLOAT_ABI.get(flags & 6, f"float ABI {flags}"), _ARM: "ARM without hardware floats"}
+    raise LoadError(f"the kernel library is for {given.get(machine, f'machine {machine}')}, must be for cortexa9 or "
+                    "rv32g: correct `target` in the arguments of `core` in device_db.py")  # fmt: skip
 
 
 def _program_headers(data: bytes) -> Iterator[tuple[int, int, int, int, int, int]]:
@@ -106,10 +116,10 @@ def _entries(memory: Memory, dynamic: int) -> Iterator[tuple[int, int]]:
 class _Image:
     """The dynamic part of a library in memory."""
 
-    def __init__(self, memory: Memory, entries: dict[int, int]) -> None:
-        self._memory, self._entries = memory, entries
-        if _REL in entries or not {_HASH, _STRTAB, _SYMTAB, _STRSZ} <= entries.keys():
-            raise LoadError("the kernel library is corrupt: its dynamic section lacks symbols, or has implicit addends")
+    def __init__(self, memory: Memory, entries: dict[int, int], processor: str) -> None:
+        self._memory, self._entries, self._processor = memory, entries, processor
+        if not {_HASH, _STRTAB, _SYMTAB, _STRSZ} <= entries.keys():
+            raise LoadError("the kernel library is corrupt: its dynamic section lacks symbols")
         self._strings = memory.read(PAYLOAD + entries[_STRTAB], entries[_STRSZ])
         n_symbols = memory.word(PAYLOAD + entries[_HASH] + 4)
         if 16 * n_symbols > END - PAYLOAD:
@@ -131,19 +141,21 @@ class _Image:
 
     def relocate(self, resolve: Callable[[str], int | None]) -> None:
         """Write the addresses that depend on where the library is, and those of what it imports."""
-        for table, size in ((_RELA, _RELASZ), (_JMPREL, _PLTRELSZ)):
+        explicit = self._processor == "rv32g"  # otherwise the addend is where the address goes
+        for table, size in ((_RELA, _RELASZ) if explicit else (_REL, _RELSZ), (_JMPREL, _PLTRELSZ)):
             start, length = PAYLOAD + self._entries.get(table, 0), self._entries.get(size, 0)
-            raw = self._memory.read(start, length - length % 12)
-            for offset, info, addend in struct.iter_unpack("<IIi", raw):
-                self._relocate_one(offset, info, addend, resolve)
+            raw = self._memory.read(start, length - length % (12 if explicit else 8))
+            for offset, info, *addend in struct.iter_unpack("<IIi" if explicit else "<II", raw):
+                there = addend[0] if explicit else self._memory.word(PAYLOAD + offset)
+                self._relocate_one(offset, info, there, resolve)
 
     def _relocate_one(self, offset: int, info: int, addend: int, resolve: Callable[[str], int | None]) -> None:
         kind = info & 0xFF
-        if kind == _NONE:
+        if kind == 0:
             return
-        if kind == _RELATIVE:
+        if kind in _RELATIVE[self._processor]:
             value = PAYLOAD + addend
-        elif kind in (_ABSOLUTE, _JUMP_SLOT):
+        elif kind in _OF_SYMBOL[self._processor]:
             value = self._address_of(info >> 8, resolve)
         else:
             raise LoadError(f"the kernel library has a relocation of type {kind}, which the virtual core does not know")

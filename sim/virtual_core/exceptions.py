@@ -9,9 +9,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .cpu import CALLEE_SAVED, Cpu
+from .cpu import Cpu, Unwinder
 from .memory import EXCEPTIONS, PAYLOAD, Memory
-from .unwind import Frame, Unwinder
 
 NAMES = ("RuntimeError", "RTIOUnderflow", "RTIOOverflow", "RTIODestinationUnreachable", "DMAError", "I2CError",
          "CacheError", "SPIError", "ZeroDivisionError", "IndexError", "UnwrapNoneError", "SubkernelError")  # fmt: skip
@@ -20,8 +19,6 @@ HOST_STRING = 0xFFFFFFFF  # as a length: the pointer is the key of a string that
 _SIZE = 64
 _MOST = 10
 _MOST_FRAMES = 128
-_SP, _RA = 2, 1
-_IN_FRAME = {*CALLEE_SAVED, *(32 + i for i in CALLEE_SAVED)}
 
 Text = str | int  # a string, or the host's key of one
 
@@ -111,38 +108,26 @@ class Exceptions:
             raise self.abort("an exception was raised again, and none is in flight")
         top = self._stack[-1]
         identity = self._memory.word(top.slot)
-        pc, registers = self._cpu.get(_RA), {_SP: self._cpu.get(_SP)}
+        cpu, stack_pointer = self._cpu, self._cpu.SP
+        pc, registers = cpu.get(cpu.RA), {stack_pointer: cpu.get(stack_pointer)}
         while (frame := self._unwinder.frame(pc)) is not None:
             if len(self._backtrace) < _MOST_FRAMES:
-                self._backtrace.append((pc - PAYLOAD, registers[_SP]))
-                top.stack_pointer, top.backtrace_after = registers[_SP], len(self._backtrace)
+                self._backtrace.append((pc - PAYLOAD, registers[stack_pointer]))
+                top.stack_pointer, top.backtrace_after = registers[stack_pointer], len(self._backtrace)
             landing = self._unwinder.landing(frame, pc, identity)
             if landing:
                 self._land(landing, top.slot, registers)
                 return
-            pc = self._leave(frame, registers)
+            pc = self._unwinder.leave(frame, registers, cpu.get)
         raise Uncaught(self._report())
 
-    def _leave(self, frame: Frame, registers: dict[int, int]) -> int:
-        """Go from a frame to its caller; return the address to which it returns."""
-        base = registers.get(frame.base)
-        caller = (self._cpu.get(frame.base) if base is None else base) + frame.offset
-        pc = 0
-        for register, offset in frame.saved.items():
-            if register == _RA:
-                pc = self._memory.word(caller + offset)
-            elif register in _IN_FRAME:
-                at = caller + offset
-                registers[register] = self._memory.word(at) if register < 32 else self._memory.long(at)
-        registers[_SP] = caller
-        return pc
-
     def _land(self, landing: int, slot: int, registers: dict[int, int]) -> None:
+        cpu = self._cpu
         for register, value in registers.items():
-            self._cpu.put_dwarf(register, value)
-        self._cpu.put(10, slot)
-        self._cpu.put(11, slot)
-        self._cpu.jump(landing)
+            cpu.restore(register, value)
+        cpu.put(cpu.FIRST, slot)
+        cpu.put(cpu.FIRST + 1, slot)
+        cpu.jump(landing)
 
     def _report(self) -> bytes:
         """Return the message to the host about all that is in flight, without the byte of asynchronous errors."""

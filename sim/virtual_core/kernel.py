@@ -9,14 +9,16 @@ from typing import Any, Protocol
 from sim.rtio.engine import Engine
 
 from . import elf, rpc
+from .cortexa9 import CortexA9
 from .cpu import Cpu, trampoline
 from .exceptions import Exceptions
 from .memory import NOW, SENTINEL, GuestFault, Memory
+from .rv32g import Rv32g
 from .services import Services
-from .unwind import Unwinder
 
 _GUARD = 0x1000
 _MOST_TYPES = 1 << 16
+PROCESSORS: dict[str, type[Cpu]] = {each.name: each for each in (Rv32g, CortexA9)}
 
 
 class Host(Protocol):
@@ -33,25 +35,32 @@ class Host(Protocol):
 
 
 class Kernel:
-    """A kernel library in a processor of its own. Close it when it has run."""
+    """A kernel library in a processor of its own, the one that it is for. LoadError says what is wrong with it.
 
-    def __init__(self, engine: Engine, host: Host) -> None:
+    Close it when it has run.
+    """
+
+    def __init__(self, engine: Engine, host: Host, library: bytes) -> None:
         self._engine, self._bus, self._host = engine, engine.bus, host
+        make = PROCESSORS[elf.processor(library)]
         self._memory = Memory()
-        self.cpu = Cpu(self._memory)
+        self.cpu = make(self._memory)
         self._services = Services(self.cpu, engine)
-        self._library: elf.Library | None = None
         self._answer: rpc.Allocation | None = None
+        try:
+            self._load(library)
+        except BaseException:
+            self.close()
+            raise
 
-    def load(self, data: bytes) -> None:
-        """Load a library; LoadError says what is wrong with it."""
+    def _load(self, library: bytes) -> None:
         calls = self._services.calls() | self._own_calls()
         addresses = {name: trampoline(i) for i, name in enumerate(calls)}
         addresses["now"] = NOW
         self.cpu.install(list(calls.values()))
-        self._library = elf.load(data, self._memory, addresses.get)
+        self._library = elf.load(library, self._memory, addresses.get)
         try:
-            unwinder = Unwinder(self._memory, self._library.frames)
+            unwinder = self.cpu.unwinder(self._library.frames)
         except (GuestFault, struct.error):
             raise elf.LoadError("the kernel library is corrupt: its table of frames points nowhere") from None
         self._exceptions = self._services.exceptions = Exceptions(self.cpu, unwinder)
@@ -59,7 +68,6 @@ class Kernel:
 
     def run(self) -> None:
         """Run it. Raises Uncaught with what the host gets, Stopped, GuestFault where the device would not survive."""
-        assert self._library is not None
         bus = self._bus
         bus.spend(bus.costs.kernel_start_mu)
         self.cpu.now = bus.now
@@ -80,7 +88,7 @@ class Kernel:
             "rpc_send": lambda: self._rpc_send(False),
             "rpc_send_async": lambda: self._rpc_send(True),
             "rpc_recv": self._rpc_receive,
-            "__artiq_raise": lambda: self._exceptions.raise_at(self.cpu.get(10)),
+            "__artiq_raise": lambda: self._exceptions.raise_at(self.cpu.get(self.cpu.FIRST)),
             "__artiq_resume": lambda: self._exceptions.resume(),
             "_Unwind_Resume": lambda: self._exceptions.resume(),
             "__artiq_end_catch": lambda: self._exceptions.end_catch(),
@@ -99,7 +107,7 @@ class Kernel:
 
     def _rpc_receive(self) -> None:
         """Take the answer; the kernel calls again with each piece of memory that it was asked for, until that is 0."""
-        slot = self.cpu.get(10)
+        slot = self.cpu.get(self.cpu.FIRST)
         if self._answer is None:
             tags, error = self._host.answer()
             if error is not None:
@@ -124,7 +132,6 @@ class Kernel:
 
     def _write_back(self) -> None:
         """Send the attributes of the host's objects as the kernel left them; free, as the host engine has it."""
-        assert self._library is not None
         memory = self._memory
         for kind in self._pointers(self._library.symbols.get("typeinfo", 0)):
             attributes, objects = memory.slice(kind)

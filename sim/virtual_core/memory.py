@@ -79,10 +79,14 @@ class Memory:
 
     def text(self, address: int) -> str:
         """Return the string whose pointer and length are at an address."""
+        return self.decoded(*self.slice(address))
+
+    def decoded(self, pointer: int, length: int) -> str:
+        """Return a string."""
         try:
-            return self.bytes_at(address).decode()
+            return self.read(pointer, length).decode()
         except UnicodeDecodeError:
-            raise GuestFault(f"the kernel's string at {address:#x} is not UTF-8") from None
+            raise GuestFault(f"the kernel's string at {pointer:#x} is not UTF-8") from None
 
     def integers(self, address: int) -> list[int]:
         """Return the list of 32-bit integers whose pointer and length are at an address."""

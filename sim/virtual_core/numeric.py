@@ -56,6 +56,31 @@ def functions() -> dict[str, tuple[str, Function]]:
     return named
 
 
+def run_time() -> dict[str, tuple[str, Function]]:
+    """Return the same for what Arm's run-time ABI adds; D is a float in integer registers."""
+    named = functions()
+    other = {"__aeabi_lmul": "__muldi3", "__aeabi_llsl": "__ashldi3", "__aeabi_llsr": "__lshrdi3",
+             "__aeabi_lasr": "__ashrdi3"}  # fmt: skip
+    return {name: named[same] for name, same in other.items()} | {
+        "__aeabi_idiv": ("i:ii", _divide_word),
+        "__aeabi_uidiv": ("i:uu", lambda a, b: a // b if b else 0),
+        "__aeabi_idivmod": ("I:ii", lambda a, b: _with_rest(_divide_word(a, b), a, b)),
+        "__aeabi_uidivmod": ("I:uu", lambda a, b: _with_rest(a // b if b else 0, a, b)),
+        "__aeabi_d2lz": ("I:D", _to_integer),
+        "__aeabi_l2d": ("D:I", float),
+    }
+
+
+def _with_rest(quotient: int, a: int, b: int) -> int:
+    """Return quotient and remainder as two words of one number: one comes back in each register."""
+    return (a - b * quotient) << 32 | quotient & 0xFFFFFFFF
+
+
+def _divide_word(a: int, b: int) -> int:
+    """Divide towards zero; by zero gives 0, as Arm's run time does."""
+    return _divide(a, b) if b else 0
+
+
 def _divide(a: int, b: int) -> int:
     """Divide towards zero; by zero gives −1, as the processor's own instruction."""
     if b == 0:

@@ -23,10 +23,11 @@ from artiq.coredevice.exceptions import (
 from atomlink.errors import LabError
 from sim.rtio.engine import Engine
 
-from .cpu import CALLEE_SAVED, Cpu
+from .cortexa9 import CortexA9
+from .cpu import Cpu
 from .exceptions import IDS, Exceptions
 from .memory import PAYLOAD, STACK_TOP
-from .numeric import functions
+from .numeric import functions, run_time
 
 _log = logging.getLogger("core_log")
 _RAISED = (CacheError, DMAError, I2CError, RTIODestinationUnreachable, RTIOOverflow, RTIOUnderflow)
@@ -78,6 +79,8 @@ class Services:
         made = {name: self._on_bus(*described) for name, described in on_bus.items()}
         made |= {name: self._computed(*described) for name, described in functions().items()}
         made |= {name: self._refused(name) for name in _NOT_MODELLED}
+        if isinstance(self._cpu, CortexA9):
+            made |= self._of_cortexa9(self._cpu)
         return made | {
             "rtio_get_counter": self._get_counter,
             "rtio_log": self._log_to_rtio,
@@ -85,6 +88,28 @@ class Services:
             "memcpy": self._move, "memmove": self._move, "memset": self._fill, "memcmp": self._compare,
             "__artiq_personality": self._refused("__artiq_personality"),
         }  # fmt: skip
+
+    def _of_cortexa9(self, cpu: CortexA9) -> dict[str, Call]:
+        """Return the calls that only this processor has: the cursor, kept in memory on others, and Arm's run time."""
+
+        def at_mu() -> None:
+            (cpu.now,) = cpu.arguments("I")
+
+        def delay_mu() -> None:
+            cpu.now += cpu.arguments("I")[0]
+
+        def divided(name: str, letters: str) -> Call:
+            divide, rest = (functions()[f"__{kind}di3"][1] for kind in (f"{name}div", f"{name}mod"))
+            return lambda: cpu.put_pairs(*(f(*cpu.arguments(letters)) for f in (divide, rest)))
+
+        made: dict[str, Call] = {"now_mu": lambda: cpu.result("I", cpu.now), "at_mu": at_mu, "delay_mu": delay_mu}
+        made |= {name: self._computed(*described) for name, described in run_time().items()}
+        made |= {f"__aeabi_{sign}ldivmod": divided(sign, "II") for sign in ("", "u")}
+        for suffix in ("", "4", "8"):
+            made |= {f"__aeabi_{name}{suffix}": self._move for name in ("memcpy", "memmove")}
+            made[f"__aeabi_memset{suffix}"] = lambda: self._set(*cpu.arguments("uuu"))
+            made[f"__aeabi_memclr{suffix}"] = lambda: self._set(*[*cpu.arguments("uu"), 0])
+        return made
 
     def end(self) -> None:
         """Take back what the kernel has changed of the cache's rows."""
@@ -151,7 +176,7 @@ class Services:
         next value that the loop may be waiting for: one that it keeps in registers or on the stack. Never beyond it.
         """
         bus, cpu = self._bus, self._cpu
-        place = (cpu.get(1), cpu.get(2), cpu.n_calls)
+        place = (cpu.get(cpu.RA), cpu.get(cpu.SP), cpu.n_calls)
         again = self._polled == (*place[:2], place[2] - 1)
         self._polled, self._polls = place, self._polls + 1 if again else 1
         if self._polls > _POLLS:
@@ -172,8 +197,8 @@ class Services:
     def _awaited(self) -> Iterator[int]:
         """Return 64-bit numbers that may be times soon to come, among what a function keeps over a call."""
         cpu, counter = self._cpu, self._bus.counter
-        stack_pointer = cpu.get(2)
-        words = {cpu.get(i) for i in CALLEE_SAVED}
+        stack_pointer = cpu.get(cpu.SP)
+        words = {cpu.get(i) for i in cpu.CALLEE_SAVED}
         size = min(_FRAME, STACK_TOP - stack_pointer)
         if stack_pointer >= PAYLOAD and size > 0:
             words |= {self._memory.word(stack_pointer + i) for i in range(0, size - 3, 4)}
@@ -218,6 +243,10 @@ class Services:
 
     def _fill(self) -> None:
         to, value, size = self._cpu.arguments("uuu")
+        self._set(to, size, value)
+
+    def _set(self, to: int, size: int, value: int) -> None:
+        self._memory.read(to, size)  # a size that is no size is refused before so much is made
         self._memory.write(to, bytes([value & 0xFF]) * size)
 
     def _compare(self) -> None:
@@ -238,7 +267,7 @@ class Services:
     def _formatted(self) -> str:
         """Return a text as printf does, from what ARTIQ's compiler asks of it."""
         take = self._cpu.variadic()
-        text = self._c_string(self._cpu.get(10))
+        text = self._c_string(self._cpu.get(self._cpu.FIRST))
         return re.sub(r"%(\.\*s|d|lld|ld|g|p|s|%)", lambda found: self._one(found[1], take), text)
 
     def _one(self, kind: str, take: Callable[[str], Any]) -> str:

@@ -113,16 +113,10 @@ class Session:
     def _load(self, library: bytes) -> None:
         self._drop_kernel()
         try:
-            kernel = Kernel(self._device.take(self), self)
-            try:
-                kernel.load(library)
-            except BaseException:
-                kernel.close()
-                raise
+            self.kernel = Kernel(self._device.take(self), self, library)
         except (LabError, LoadError) as error:
             self._send(_LOAD_FAILED, _string(str(error)))
             return
-        self.kernel = kernel
         self._send(_LOADED)
 
     def _run(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .memory import GuestFault, Memory
@@ -82,7 +83,7 @@ class Reader:
         return self.memory.word(value) if encoding & _INDIRECT else value
 
 
-class Unwinder:
+class DwarfUnwinder:
     """Frames of one library; `table` is the address of its `.eh_frame_hdr`, 0 where it has none."""
 
     def __init__(self, memory: Memory, table: int) -> None:
@@ -127,45 +128,70 @@ class Unwinder:
 
     def landing(self, frame: Frame, pc: int, exception: int) -> int:
         """Return where a frame goes on with an exception that comes from a call returning to `pc`; 0: it does not."""
-        if not frame.exceptions:
-            return 0
-        reader, pc = Reader(self._memory, frame.exceptions), pc - 1
-        of_landing = reader.byte()
-        base = frame.start if of_landing == _OMIT else reader.pointer(of_landing)
-        of_types = reader.byte()
-        types = 0
-        if of_types != _OMIT:
-            types = reader.unsigned()
-            types += reader.address
-        of_site = reader.byte()
-        actions = reader.unsigned()
-        actions += reader.address
-        while reader.address < actions:
-            start, length, landing = (reader.pointer(of_site) for _ in range(3))
-            action = reader.unsigned()
-            if frame.start + start <= pc < frame.start + start + length:
-                if landing and (action == 0 or self._handles(actions + action - 1, types, of_types, exception)):
-                    return base + landing
-                return 0
-        return 0
+        return landing(self._memory, frame.start, frame.exceptions, pc, exception)
 
-    def _handles(self, record: int, types: int, of_types: int, exception: int) -> bool:
-        """Say whether a chain of actions has one for an exception, or a clean-up."""
-        size = struct.calcsize(_FORMATS.get(of_types & 0x0F, "<I"))
-        while True:
-            reader = Reader(self._memory, record)
-            kind = reader.signed()
-            record = reader.address
-            following = reader.signed()
-            if kind == 0:
+    def leave(self, frame: Frame, registers: dict[int, int], current: Callable[[int], int]) -> int:
+        """Go from a frame to its caller; return the address to which it returns."""
+        base = registers.get(frame.base)
+        caller = (current(frame.base) if base is None else base) + frame.offset
+        pc = 0
+        for register, offset in frame.saved.items():
+            at = caller + offset
+            if register == _RA:
+                pc = self._memory.word(at)
+            else:
+                registers[register] = self._memory.word(at) if register < 32 else self._memory.long(at)
+        registers[_SP] = caller
+        return pc
+
+
+def landing(memory: Memory, start: int, table: int, pc: int, exception: int, relative_types: bool = False) -> int:
+    """Return where a function goes on with an exception from a call returning to `pc`; 0: it does not.
+
+    `start`: of the function; `table`: its table of exceptions, 0 for none; `relative_types`: what names a type counts
+    from itself, whatever the table says.
+    """
+    if not table:
+        return 0
+    reader, pc = Reader(memory, table), pc - 1
+    of_landing = reader.byte()
+    base = start if of_landing == _OMIT else reader.pointer(of_landing)
+    of_types = reader.byte()
+    types = 0
+    if of_types != _OMIT:
+        types = reader.unsigned()
+        types += reader.address
+    of_site = reader.byte()
+    actions = reader.unsigned()
+    actions += reader.address
+    while reader.address < actions:
+        site, length, pad = (reader.pointer(of_site) for _ in range(3))
+        action = reader.unsigned()
+        if start + site <= pc < start + site + length:
+            encoding = of_types | _PC_RELATIVE if relative_types else of_types
+            if pad and (action == 0 or _handles(memory, actions + action - 1, types, encoding, exception)):
+                return base + pad
+            return 0
+    return 0
+
+
+def _handles(memory: Memory, record: int, types: int, of_types: int, exception: int) -> bool:
+    """Say whether a chain of actions has one for an exception, or a clean-up."""
+    size = struct.calcsize(_FORMATS.get(of_types & 0x0F, "<I"))
+    while True:
+        reader = Reader(memory, record)
+        kind = reader.signed()
+        record = reader.address
+        following = reader.signed()
+        if kind == 0:
+            return True
+        if kind > 0:
+            wanted = Reader(memory, types - kind * size).pointer(of_types)
+            if wanted == 0 or memory.word(wanted) == exception:
                 return True
-            if kind > 0:
-                wanted = Reader(self._memory, types - kind * size).pointer(of_types)
-                if wanted == 0 or self._memory.word(wanted) == exception:
-                    return True
-            if following == 0:
-                return False
-            record += following
+        if following == 0:
+            return False
+        record += following
 
 
 class _Common:

@@ -1,8 +1,8 @@
 """The compiled binary on the virtual core does what the host engine does: the same RTIO events, the same datasets.
 
-Each experiment runs twice with the same seed and ideal costs, both under real ARTIQ's `artiq_run`: its kernels on the
-host engine, and compiled by ARTIQ's compiler on the virtual core. Needs an interpreter with real ARTIQ and unicorn:
-this one, or the one that ATOMLINK_ARTIQ_PYTHON names; and `ld.lld`. The rest of the experiments: `make test-slow`.
+Each experiment runs under real ARTIQ's `artiq_run` with the same seed and ideal costs: its kernels on the host engine,
+and compiled by ARTIQ's compiler for each processor on the virtual core. Needs an interpreter with real ARTIQ and unicorn:
+this one, or the one that ATOMLINK_ARTIQ_PYTHON names; and `ld.lld`. Most experiments: `make test-slow`.
 """
 
 import shutil
@@ -15,8 +15,10 @@ from test_compiles import experiments
 from test_real_artiq import NOT_HERE, SCENARIOS, SEED, SMALL, datasets, events, first_difference
 
 HERE = Path(__file__).parent
-QUICK = ("Pulse", "Ramsey", "RemoteEntanglement")
-ROWS = [row for row in experiments() if row[1] not in NOT_HERE]
+PROCESSORS = ("cortexa9", "rv32g")
+PROBE = ("tests/parity/virtual_probe.py", "VirtualProbe", ())
+QUICK = ("VirtualProbe", "Pulse", "Ramsey", "RemoteEntanglement")
+ROWS = [PROBE, *(row for row in experiments() if row[1] not in NOT_HERE)]
 slow = pytest.mark.slow
 
 
@@ -30,7 +32,7 @@ def run(words: list[str], file: str, name: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("file", "name", "arguments"), [
     pytest.param(*row, id="-".join((row[1], *row[2])), marks=[] if row[1] in QUICK else slow) for row in ROWS
 ])  # fmt: skip
@@ -38,10 +40,11 @@ def test_an_experiment_does_the_same_as_a_compiled_binary(
     file: str, name: str, arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
     real_artiq.require("unicorn")
-    given = [Path(file).name, name, *SMALL[name], *arguments]
+    given = [Path(file).name, name, *SMALL.get(name, ()), *arguments]
     host = run([str(HERE / "traced_run.py"), "artiq_run", *given], file, name, tmp_path / "host")
-    binary = run([str(HERE / "virtual_run.py"), *given], file, name, tmp_path / "binary")
-    expected, found = events(host, "real"), events(binary, "real")
+    expected = events(host, "real")
     assert len(expected) > 1, "nothing happened: no RTIO event"
-    assert first_difference(found, expected) == ""
-    assert datasets(binary) == datasets(host)
+    for processor in PROCESSORS:
+        binary = run([str(HERE / "virtual_run.py"), processor, *given], file, name, tmp_path / processor)
+        assert first_difference(events(binary, "real"), expected) == "", processor
+        assert datasets(binary) == datasets(host), processor

@@ -1,8 +1,8 @@
-"""Run an experiment as a compiled binary with every RTIO event written down: `virtual_run.py FILE CLASS [ARG …]`.
+"""Run an experiment as a compiled binary with every RTIO event written down: `virtual_run.py CPU FILE CLASS …`.
 
 Real ARTIQ's own `artiq_run` compiles its kernels and sends them to a virtual core in the same process, at a loopback
-address of its own: the port of a core device is fixed. FILE is in the working directory, beside device_db.py. Leaves
-`trace.txt`, as traced_run.py does.
+address of its own: the port of a core device is fixed. CPU is the processor, `cortexa9` or `rv32g`; FILE is in the working directory, beside
+device_db.py, which is changed to it. Leaves `trace.txt`, as traced_run.py does.
 """
 
 import os
@@ -12,7 +12,9 @@ from pathlib import Path
 from traced_run import run, trace_every_bus, write_trace
 
 
-def main(file: str, class_name: str, arguments: list[str]) -> int:
+def main(processor: str, file: str, class_name: str, arguments: list[str]) -> int:
+    rows = Path("device_db.py")
+    rows.write_text(rows.read_text().replace('"target": "cortexa9"', f'"target": "{processor}"'))
     buses = trace_every_bus()
     from sim.command.virtual_core import device_of, facts_of
     from sim.target import resolved
@@ -34,4 +36,4 @@ def main(file: str, class_name: str, arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))
