@@ -81,7 +81,7 @@ class VirtualProbe(EnvExperiment):
             try:
                 raise ValueError("first")
             except ValueError:
-                raise ProbeError("second")
+                raise ProbeError("second")  # noqa: B904 - kernels know no `from`
         except ProbeError:
             self.note("raised in a handler")
         try:

@@ -1,8 +1,8 @@
 """Run an experiment as a compiled binary with every RTIO event written down: `virtual_run.py CPU FILE CLASS …`.
 
 Real ARTIQ's own `artiq_run` compiles its kernels and sends them to a virtual core in the same process, at a loopback
-address of its own: the port of a core device is fixed. CPU is the processor, `cortexa9` or `rv32g`; FILE is in the working directory, beside
-device_db.py, which is changed to it. Leaves `trace.txt`, as traced_run.py does.
+address of its own: the port of a core device is fixed. CPU is the processor, `cortexa9` or `rv32g`; FILE is in the
+working directory, beside device_db.py, which is changed to it. Leaves `trace.txt`, as traced_run.py does.
 """
 
 import os
