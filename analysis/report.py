@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from analysis import calibrate, page, report_hom, report_link, report_twin, schema
+from analysis.arguments import written_arguments
 from analysis.load import Run, load
 from analysis.twins import twin_of
 from atomlink.errors import DataError
@@ -89,7 +90,7 @@ def render(run: Run, sections: list[page.Section], notices: list[str]) -> str:
 
 
 def _metadata(run: Run) -> str:
-    arguments = ", ".join(f"{key} = {value}" for key, value in (run.expid.get("arguments") or {}).items())
+    arguments = ", ".join(f"{key} = {value}" for key, value in written_arguments(run).items())
     known = schema.problems(run.datasets)
     entries = [
         ("RID, class", f"{run.rid}, {run.class_name}"),

@@ -84,7 +84,7 @@ class Progress:
             lately, steps = self._lately(now_s)
             rate = lately or rate
             left_s = self.left_s(now_s)
-            end = f"{_estimate(left_s, steps)} left" if left_s >= 0 else "time left not known yet"
+            end = f"{estimate(left_s, steps)} left" if left_s >= 0 else "time left not known yet"
         note = f", {self.note}" if self.note else ""
         return f"{self.label}: {self.done}/{self.total}, {rate:.3g}/s, {end}{note}"
 
@@ -141,7 +141,7 @@ def _live_bar(stream: TextIO, total: int, label: str) -> tuple[Any, Any]:
     return bar, task
 
 
-def _estimate(seconds: float, steps: int) -> str:
+def estimate(seconds: float, steps: int) -> str:
     """Return a time left with the digits that so many steps bear: a few count to one part in two or so."""
     if steps >= SURE_STEPS or seconds < 1:
         return _span(seconds)

@@ -7,6 +7,7 @@ from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue
 
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences.conclude import conclude
+from experiments.sequences.foretold import foretell
 from experiments.sequences.live import Columns, Plot
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
@@ -62,6 +63,8 @@ class HbtG2(EnvExperiment):
 
     def run(self) -> None:
         """Take the four passes; keep what there is when asked to stop."""
+        each = self.scan.shots + (self.scan.shots + 1) // 2 + self.singles_attempts + self.dark_attempts
+        foretell(self, self.photons.herald, each * self.scan.repeats)
         level = {"scan.node": self.node, "scan.detectors": ",".join(self.photons.herald.station.roles)}
         self.scan.run(self.measure, self.nodes.init, self.nodes.close, level)
 

@@ -19,6 +19,7 @@ from drivers.progress import Progress
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences.conclude import conclude_run
 from experiments.sequences.filing import ending, file_datasets
+from experiments.sequences.foretold import foretell
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.recorder import open_journal, provenance, stopped
@@ -92,6 +93,8 @@ class HomInterference(EnvExperiment):
                        group="hom_interference")  # fmt: skip
         complete = False
         try:
+            each = self.attempts + self.singles_attempts
+            foretell(self, self.photons.herald, each * len(self.timings) + self.dark_attempts)
             self.nodes.init()
             with Progress(len(self.timings), "delays") as progress:
                 for k, timing in enumerate(self.timings):

@@ -37,19 +37,22 @@ _APPLETS: dict[str, tuple[str, str, tuple[str, ...], bool]] = {
 class Plot:
     """One applet: its name, its kind, and what it draws: by kind y, x, error; y, x; img; value.
 
-    `title` may hold a dataset, dots as slashes: "{live/Calibrate/now}".
+    `title` may hold a dataset, dots as slashes: "{live/Calibrate/now}". ARTIQ's applets label no axis; so the title
+    says what a curve is `about`: (what y is, the column that is x).
     """
 
     name: str
     kind: Kind
     of: Callable[[Columns], Mapping[str, Any]]
     title: str = ""
+    about: tuple[str, str] | None = None
 
 
 class Live:
     """The applets of one run."""
 
-    def __init__(self, experiment: Any, plots: Sequence[Plot]) -> None:
+    def __init__(self, experiment: Any, plots: Sequence[Plot], units: Mapping[str, str] | None = None) -> None:
+        self._units = dict(units or {})  # of columns
         self._experiment = experiment
         self._class = type(experiment).__name__
         self.plots = tuple(plots)
@@ -57,10 +60,18 @@ class Live:
     def open(self) -> None:
         """Ask every dashboard to show the applets, in a group named after the experiment."""
         for plot in self.plots:
-            title = plot.title or f"RID {self._experiment.scheduler.rid} {self._class} {plot.name}".strip()
+            title = plot.title or self._title(plot)
             name = f"{self._class} {plot.name}".strip()
             command = self.command(plot, title)
             self._experiment.get_device("ccb").issue("create_applet", name, command, group=self._class)
+
+    def _title(self, plot: Plot) -> str:
+        named = f"RID {self._experiment.scheduler.rid} {self._class} {plot.name}".strip()
+        if plot.about is None:
+            return named
+        y, x = plot.about
+        unit = self._units.get(x, "")
+        return f"{named}: {y} against {x}" + (f" ({unit})" if unit else "")
 
     def command(self, plot: Plot, title: str) -> str:
         """Return the command of an applet as the dashboard takes it."""
@@ -98,7 +109,7 @@ def share_curve(name: str, axis: str, shares: tuple[Column, Column]) -> Plot:
         x, y, error = share_points(columns[axis], column(columns, shares[0]), column(columns, shares[1]))
         return {"y": y, "x": x, "error": error}
 
-    return Plot(name, "xy", of)
+    return Plot(name, "xy", of, about=("share", axis))
 
 
 def share_points(x: Sequence[Any], k: Sequence[Any], n: Sequence[Any]) -> tuple[Floats, Floats, Floats]:
@@ -122,7 +133,7 @@ def mean_curve(name: str, axis: str, which: Column) -> Plot:
         error = [float(np.std(r, ddof=1) / np.sqrt(len(r))) if len(r) > 1 else 0.0 for r in each]
         return {"y": np.array([np.mean(r) for r in each]), "x": at, "error": np.array(error)}
 
-    return Plot(name, "xy", of)
+    return Plot(name, "xy", of, about=(which if isinstance(which, str) else which[0], axis))
 
 
 # -- maps and histograms

@@ -142,7 +142,7 @@ class Scan(HasEnvironment):
         What there is is kept when the run is asked to stop or `measure` raises.
         """
         self.rows = Rows(self.experiment, {**self._described(), **(run_level or {})}, self._units())
-        self.live = Live(self.experiment, (*self._share_plots(), *self.plots))
+        self.live = Live(self.experiment, (*self._share_plots(), *self.plots), self._units())
         self.live.open()
         self.complete = False
         self.missed: list[str] = []  # points whose target error was not met

@@ -26,7 +26,7 @@ def fidelity_curve(axis: str) -> Plot:
         y, error = (np.array([getattr(each, part) for each in found.values()]) for part in ("value", "error"))
         return {"y": y, "x": np.array(list(found)), "error": error}
 
-    return Plot("fidelity", "xy", of)
+    return Plot("fidelity", "xy", of, about=("raw fidelity", axis))
 
 
 def rate_curve(axis: str, *seconds: str) -> Plot:
@@ -39,7 +39,7 @@ def rate_curve(axis: str, *seconds: str) -> Plot:
         n, t = (np.array([each[x == value].sum() for value in at]) for each in (heralds, spent))
         return {"y": n / t, "x": at, "error": np.sqrt(np.maximum(n, 1)) / t}
 
-    return Plot("rate", "xy", of)
+    return Plot("rate", "xy", of, about=("heralds per s", axis))
 
 
 LEVEL = ("setting_names", "nodes", "name", "herald", "wait_s", "t_gate_s")  # of `link.*`, what the analysis needs

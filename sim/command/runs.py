@@ -1,6 +1,5 @@
 """`atomlink runs`: find earlier runs by class, date, argument or estimate, compare two, run one again."""
 
-import json
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from analysis.arguments import written_arguments
 from analysis.estimates import Estimate
 from analysis.load import FILE_NAME, Run, load, whole_of
 from analysis.summary import estimates, found, said
-from atomlink.errors import DataError, UsageError, brief
+from atomlink.errors import DataError, UsageError
 from sim.command.find_experiment import FOLDERS
 from sim.command.written import QUANTITY, Quantity
 
@@ -131,28 +131,7 @@ def _estimates(run: Run) -> dict[str, Estimate]:
         return {}
 
 
-# -- arguments, as they may be written again
-
-
-def written_arguments(run: Run) -> dict[str, str]:
-    """Return the arguments that a run was given, as they may be written on the command line."""
-    return {str(key): _written(value) for key, value in (run.expid.get("arguments") or {}).items()}
-
-
-def _written(value: Any) -> str:
-    kind = value.get("ty") if isinstance(value, dict) else None
-    try:
-        if kind == "RangeScan" and not value.get("randomize"):
-            return f"{value['start']:.9g}:{value['stop']:.9g}:{value['npoints']}"
-        if kind == "ExplicitScan":
-            return "[" + ", ".join(f"{each:.9g}" for each in value["sequence"]) + "]"
-        if kind == "NoScan" and value.get("repetitions", 1) == 1:
-            return f"{value['value']:.9g}"
-    except (KeyError, TypeError, ValueError):
-        pass
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return f"{value:.9g}" if isinstance(value, float) else brief(value) if kind is None else json.dumps(value)
+# -- the same again
 
 
 def _file_of(run: Run, root: Path) -> Path:

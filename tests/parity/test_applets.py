@@ -33,7 +33,8 @@ def on_screen(issued: list[tuple[str, str]], datasets: dict[str, Any]) -> dict[s
 def test_artiqs_applets_take_our_commands_and_draw_every_point() -> None:
     toy, _ = carried_out()
     screen = on_screen(toy.issued, toy.datasets)
-    assert screen["Toy left over"] == {"points": 2, "title": "RID 12 Toy left over", "warned": False}
+    title = "RID 12 Toy left over: share against x (s)"
+    assert screen["Toy left over"] == {"points": 2, "title": title, "warned": False}
     for name in ("Toy alice", "Toy fidelity", "Toy rate"):
         assert screen[name]["points"] == 2 and not screen[name]["warned"]
     assert screen["Toy map"] == {"shape": [2, 2]} and screen["Toy total"] == {"number": 12}

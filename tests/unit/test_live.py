@@ -54,7 +54,7 @@ PLOTS = (
 
 def carried_out() -> tuple[Toy, Live]:
     toy = Toy()
-    made = Live(toy, PLOTS)
+    made = Live(toy, PLOTS, {"x": "s"})
     made.open()
     made.publish(COLUMNS)
     return toy, made
@@ -67,7 +67,7 @@ def test_every_dataset_of_an_applet_is_published_and_no_name_has_a_blank() -> No
     commands = dict(toy.issued)
     assert commands["Toy left over"] == (
         "${artiq_applet}plot_xy live.Toy.left_over.y --x live.Toy.left_over.x --error live.Toy.left_over.error "
-        '--title "RID 12 Toy left over"'
+        '--title "RID 12 Toy left over: share against x (s)"'
     )
     assert commands["Toy"].startswith("${artiq_applet}plot_xy live.Toy.y --x live.Toy.x ")
 

@@ -67,7 +67,7 @@ def test_every_point_is_taken_once_and_the_lab_is_closed() -> None:
     assert datasets.local["scan.axes"] == "x"
     (applet,) = devices.issued
     assert applet[0] == "create_applet" and "live.Toy.y --x live.Toy.x --error live.Toy.error" in applet[2]
-    assert 'title "RID 12 Toy"' in applet[2]
+    assert 'title "RID 12 Toy: share against x (s)"' in applet[2]
 
 
 class Plane(Toy):
