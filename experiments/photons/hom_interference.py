@@ -89,7 +89,8 @@ class HomInterference(EnvExperiment):
             name: [] for name in ("delay_s", "attempts", "coincidences_parallel", "coincidences_orthogonal", "singles")
         }
         self.journal = open_journal(self, self.run_level)
-        self.ccb.issue("create_applet", "hom", "${artiq_applet}plot_xy live.hom.visibility --x live.hom.delay_s",
+        self.ccb.issue("create_applet", "hom", "${artiq_applet}plot_xy live.hom.visibility --x live.hom.delay_s "
+                       f'--title "RID {self.scheduler.rid} HomInterference: raw visibility against delay (s)"',
                        group="hom_interference")  # fmt: skip
         complete = False
         try:
