@@ -1,5 +1,7 @@
 """Devices of the lab in ARTIQ's format: a midpoint station (DRTIO master) and two nodes, alice and bob (satellites).
 
+The tables NODES, PORTS, STATIONS and SWITCHES say which lab it is; all rows follow from them.
+
 The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the
 simulated core in the place of `core` and opens the instruments over their twins; nothing else changes.
 docs/contracts.md says what each device (section 7) and instrument (section 16) is for; the row `network` says what is
@@ -11,12 +13,21 @@ from typing import Any
 core_addr = "192.168.1.75"  # Kasli-SoC at the midpoint
 
 NODES = {"alice": 0x010000, "bob": 0x020000}  # DRTIO destination 1 and 2, shifted as in RTIO channel numbers
+PORTS: dict[str, tuple[str, ...]] = {}  # the photon ports of a node that has others than one called "port"
+STATIONS: dict[str, dict[str, Any]] = {
+    "midpoint": {
+        "scheme": "polarisation",
+        "inputs": {"a": ["alice.port"], "b": ["bob.port"]},
+        "detectors": {"c_h": "snspd_c_h", "c_v": "snspd_c_v", "d_h": "snspd_d_h", "d_v": "snspd_d_v"},
+        "entangler": "entangler",  # its inputs 0 … 3 are the detectors in this order
+    },
+}
+SWITCHES: dict[str, dict[str, Any]] = {}
 URUKUL_ROLES = (
     ("cooling", "repump", "pumping", "excitation"),
     ("raman_a", "raman_b", "pushout", "rydberg_420"),
     ("rydberg_1013",),
 )
-DETECTORS = ("snspd_c_h", "snspd_c_v", "snspd_d_h", "snspd_d_v")  # the order is the entangler's inputs 0 … 3
 
 device_db: dict[str, dict[str, Any]] = {
     "core": {
@@ -29,7 +40,7 @@ device_db: dict[str, dict[str, Any]] = {
             "ref_multiplier": 8,
             "analyzer_proxy": "core_analyzer",
             "target": "cortexa9",
-            "satellite_cpu_targets": {1: "rv32g", 2: "rv32g"},
+            "satellite_cpu_targets": {base >> 16: "rv32g" for base in NODES.values()},
         },
     },
     "core_log": {
@@ -112,14 +123,15 @@ def add_node(node: str, base: int) -> None:
     add_ttl(f"{node}_hiding", base + 30)
 
 
-def add_midpoint() -> None:
-    """Add the detectors, the heralding gateware and the port switch; they sit on the master."""
-    for i, detector in enumerate(DETECTORS):
-        add_ttl(detector, i, "TTLInOut")
-        add_counter(f"{detector}_counter", 4 + i)
-    add_ttl("port_switch", 8)
-    add_ttl("midpoint_probe", 10)
-    add("entangler", "drivers.rtio.entangler", "Entangler", channel=9, inputs=list(DETECTORS), reference_output=1)
+def add_station(station: str, base: int) -> None:
+    """Add the detectors, the heralding gateware, if any, and the calibration light of a station, on the master."""
+    detectors = list(STATIONS[station]["detectors"].values())
+    for i, detector in enumerate(detectors):
+        add_ttl(detector, base + i, "TTLInOut")
+        add_counter(f"{detector}_counter", base + 4 + i)
+    if entangler := STATIONS[station].get("entangler"):
+        add(entangler, "drivers.rtio.entangler", "Entangler", channel=base + 9, inputs=detectors, reference_output=1)
+    add_ttl(f"{station}_probe", base + 10)
 
 
 def add_instrument(name: str, kind: str, address: str, port: int) -> None:
@@ -136,13 +148,13 @@ def add_instrument(name: str, kind: str, address: str, port: int) -> None:
 
 
 def add_instruments() -> None:
-    """Add the instruments of both nodes and of the midpoint."""
+    """Add the instruments of every node and those that all share."""
     for i, node in enumerate(NODES):
-        net, base = f"192.168.1.{80 + 10 * i}", 3300 + 10 * i
+        net, base = f"192.168.1.{80 + 10 * i}", 3300 + 10 * i + (10 if i > 1 else 0)  # 3320 … are shared
         add_instrument(f"{node}_laser", "dlc_pro", f"{net}:1998", base)
         add_instrument(f"{node}_microwave", "microwave", f"TCPIP::192.168.1.{81 + 10 * i}::5025::SOCKET", base + 1)
-        add_instrument(f"{node}_power_meter", "pm100d", f"USB0::0x1313::0x8078::P001234{5 + i}::INSTR", base + 2)
-        mac = f"80-34-28-00-00-0{1 + i}"
+        add_instrument(f"{node}_power_meter", "pm100d", f"USB0::0x1313::0x8078::P{12345 + i:07d}::INSTR", base + 2)
+        mac = f"80-34-28-00-00-{1 + i:02x}"
         add_instrument(f"{node}_cavity_lock", "stabilizer", f"192.168.1.70:1883/dt/sinara/dual-iir/{mac}", base + 3)
         add_instrument(f"{node}_awg", "spectrum_awg", f"/dev/spcm{2 * i},/dev/spcm{2 * i + 1}", base + 4)
         add_instrument(f"{node}_camera", "camera", f"dcam:{i}", base + 5)
@@ -154,17 +166,17 @@ def add_instruments() -> None:
 
 
 def add_network() -> None:
-    """Say what is connected to what: each node's port to one input of the midpoint, whose detectors herald."""
-    first, second = (f"{node}.port" for node in NODES)
+    """Say what is connected to what, as the tables above have it."""
     add(
         "network", "drivers.network", "Network",
-        nodes={node: {"ports": ["port"]} for node in NODES},
-        stations={"midpoint": {"scheme": "polarisation", "inputs": {"a": [first], "b": [second]},
-                               "detectors": list(DETECTORS), "entangler": "entangler"}},
+        nodes={node: {"ports": list(PORTS.get(node, ("port",)))} for node in NODES},
+        stations=STATIONS, switches=SWITCHES,
     )  # fmt: skip
 
 
-add_midpoint()
+for number, station_name in enumerate(STATIONS):
+    add_station(station_name, 16 * number)
+add_ttl("port_switch", 8)
 add_network()
 add_instruments()
 for node_name, node_base in NODES.items():

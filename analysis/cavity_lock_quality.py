@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial
-from analysis.figures import SIDE_COLOURS, canvas, legend_above, styled
+from analysis.figures import canvas, colour, legend_above, styled
 from analysis.load import Run
 from analysis.models import LORENTZIAN, Model
 from analysis.result import Result, columns
@@ -83,12 +83,12 @@ def figure(run: Run, result: Result) -> Figure:
     unit = scan_figures.scaled("V", float(np.abs(columns(run, "v_setpoint")[0]).max()))[1]
     left.set(xlabel=f"set point ({unit})", ylabel="light behind the cavity (V)")
     legend_above(left, 2)
-    for node, colour in zip(run.nodes, SIDE_COLOURS, strict=False):
+    for k, node in enumerate(run.nodes):
         if node not in result.fits:
             continue
         kappa = _deviations(run, node).ravel() / result.fits[node]["width"].value
         rms = result.estimates[f"{node}.rms_kappa"].number()
-        right.plot(kappa, ".", ms=4, color=colour, label=f"{node}: {rms} κ rms")
+        right.plot(kappa, ".", ms=4, color=colour(k), label=f"{node}: {rms} κ rms")
     right.set(xlabel="reading", ylabel="error signal (κ)")
     right.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     return figure

@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial, rate
-from analysis.figures import INK, canvas, legend_above, styled
+from analysis.figures import INK, canvas, colour, legend_above, styled
 from analysis.load import Run
 from analysis.models import RECOVERY
 from analysis.result import Result, columns
@@ -87,7 +87,7 @@ def figure(run: Run, result: Result) -> Figure:
     legend_above(left, 2)
     rates = dark_rates(run)
     for k, name in enumerate(run.detectors):
-        right.errorbar(k, rates[name].value, rates[name].error, fmt="o", ms=4, color=scan_figures.COLOURS[k])
+        right.errorbar(k, rates[name].value, rates[name].error, fmt="o", ms=4, color=colour(k))
     mean = result.estimates["dark_rate_hz"]
     right.axhline(mean.value, color=INK, lw=0.8, ls="--", label=f"mean {mean.quantity()}")
     right.set(xticks=range(len(run.detectors)), xticklabels=run.detectors, ylabel="dark clicks per s",

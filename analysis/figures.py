@@ -28,6 +28,7 @@ P = ParamSpec("P")
 INK, PALE, ACCENT = "#22303c", "#9aa7b2", "#b3261e"
 PATTERN_COLOURS = {"c_h & c_v": "#2b5c8a", "d_h & d_v": "#7fa6cc", "c_h & d_v": "#b8621b", "c_v & d_h": "#e0a874"}
 SIDE_COLOURS = ("#2b5c8a", "#b8621b")
+COLOURS = (*SIDE_COLOURS, ACCENT, "#4f8a5b", "#6d5a94", INK)  # of a series, a node, a detector: see `colour`
 STYLE: Any = {  # matplotlib names every key in its type
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
@@ -190,6 +191,21 @@ def _coincidences(axes: Axes, run: Run) -> None:
 def legend_above(axes: Axes, ncols: int = 1, **look: Any) -> None:
     """Put the legend above a panel, where it hides neither bars nor points."""
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=ncols, borderaxespad=0.2, **look)
+
+
+def colour(k: int) -> str:
+    """Return the colour of the k-th of what a figure shows; after six they come again."""
+    return COLOURS[k % len(COLOURS)]
+
+
+def panel_each(run: Run, width_in: float, height_in: float, n: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure and n panels, at most four in a row; width and height are those of one row."""
+    columns = min(n, 4)
+    rows = -(-n // columns)
+    figure, panels = canvas(run, width_in, height_in * rows, rows, columns)
+    for spare in panels[n:]:
+        spare.remove()
+    return figure, panels[:n]
 
 
 def canvas(run: Run, width_in: float, height_in: float, rows: int = 1, columns: int = 1,

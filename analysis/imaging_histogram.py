@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, INK, SIDE_COLOURS, canvas, legend_above, styled
+from analysis.figures import ACCENT, INK, colour, legend_above, panel_each, styled
 from analysis.histograms import Levels, two_levels
 from analysis.load import Run
 from analysis.result import Result, columns
@@ -55,12 +55,13 @@ def analyse(run: Run) -> Result:
 
 @styled
 def figure(run: Run, result: Result) -> Figure:
-    """Draw the counts of both nodes with the fitted levels and the threshold."""
-    figure, panels = canvas(run, 9.6, 3.2, columns=2)
-    for axes, colour, (node, level) in zip(panels, SIDE_COLOURS, levels(run).items(), strict=True):
+    """Draw the counts of every node with the fitted levels and the threshold."""
+    found = levels(run)
+    figure, panels = panel_each(run, 9.6, 3.2, len(found))
+    for k, (axes, (node, level)) in enumerate(zip(panels, found.items(), strict=True)):
         first, _ = counts(run, node)
         edges = np.linspace(-0.5, first.max() + 0.5, 80)
-        axes.hist(first, edges.tolist(), color=colour, label=node)
+        axes.hist(first, edges.tolist(), color=colour(k), label=node)
         expected = np.diff(level.share_up_to(edges)) * len(first)
         axes.stairs(expected, edges, color=INK, lw=1.0, label="two Poisson levels and losses")
         axes.axvline(level.threshold, color=ACCENT, lw=1.0, label=f"threshold {level.threshold:g}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis import schema
 from analysis.estimates import Estimate, binomial
-from analysis.figures import ACCENT, SIDE_COLOURS, canvas, legend_above, styled
+from analysis.figures import ACCENT, colour, legend_above, panel_each, styled
 from analysis.load import Run
 from analysis.result import Result
 from atomlink.errors import DataError
@@ -43,11 +43,11 @@ def analyse(run: Run) -> Result:
 @styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw the counts of the images after loading, and the threshold."""
-    figure, panels = canvas(run, 9.6, 3.0, columns=len(run.nodes))
+    figure, panels = panel_each(run, 9.6, 3.0, len(run.nodes))
     counts, threshold = np.asarray(run.datasets["images.counts"]), run.datasets["images.threshold"]
     edges = np.linspace(-0.5, max(int(counts[:, LOADED].max()), 1) + 0.5, 60).tolist()
     for k, (axes, node) in enumerate(zip(panels, run.nodes, strict=True)):
-        axes.hist(counts[:, LOADED, k], edges, color=SIDE_COLOURS[k], label=f"{node}, after loading")
+        axes.hist(counts[:, LOADED, k], edges, color=colour(k), label=f"{node}, after loading")
         axes.axvline(threshold[k], color=ACCENT, lw=1.0, label=f"threshold {threshold[k]:g}")
         axes.set(yscale="log", ylim=(0.5, None), xlabel="counts in an image", ylabel="images" if k == 0 else "")
         legend_above(axes, 2)

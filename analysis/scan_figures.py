@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.figures import ACCENT, INK, SIDE_COLOURS, canvas, styled
+from analysis.figures import canvas, colour, styled
 from analysis.fits import Fit, Points
 from analysis.load import Run
 
@@ -40,7 +40,6 @@ def plane_of(x: Any, y: Any, successes: Any, trials: Any) -> Plane:
 
 
 MARKERS, DASHES = ("o", "s", "^", "D", "v", "P"), ("-", (0, (4, 2.5)), (0, (1, 1.5)))
-COLOURS = (*SIDE_COLOURS, ACCENT, "#4f8a5b", "#6d5a94", INK)
 FINE = 400  # points of a fitted curve
 
 
@@ -62,7 +61,7 @@ def scan(
     draw_scan(axes, series, x_unit)
     factor_unit = scaled(x_unit, max(float(np.abs(points.x).max()) for points, _ in series.values()))[1]
     axes.set(xlabel=f"{x_label} ({factor_unit})" if factor_unit else x_label, ylabel=y_label)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(series))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(series), 6))
     return figure
 
 
@@ -85,11 +84,11 @@ def draw_scan(axes: Axes, series: Mapping[str, tuple[Points, Fit | None]], x_uni
     The first has open marks and a broad line, so that it is seen where a second one lies on it, whose line is dashed.
     """
     factor, _ = scaled(x_unit, max(float(np.abs(points.x).max()) for points, _ in series.values()))
-    for k, ((name, (points, fit)), colour) in enumerate(zip(series.items(), COLOURS, strict=False)):
+    for k, (name, (points, fit)) in enumerate(series.items()):
         below = k == 0 and len(series) > 1
         mark: Any = {"ms": 7, "mfc": "white", "mew": 1.3} if below else {"ms": 4 if k == 0 else 3.2}
-        axes.errorbar(points.x * factor, points.y, points.error, fmt=MARKERS[k], color=colour, elinewidth=1,
-                      label=name, **mark)  # fmt: skip
+        axes.errorbar(points.x * factor, points.y, points.error, fmt=MARKERS[k % len(MARKERS)], color=colour(k),
+                      elinewidth=1, label=name, **mark)  # fmt: skip
         if fit is not None:
             fine = np.linspace(points.x.min(), points.x.max(), FINE)
-            axes.plot(fine * factor, fit.curve(fine), color=colour, lw=2.0 if below else 1.2, ls=DASHES[k % 3])
+            axes.plot(fine * factor, fit.curve(fine), color=colour(k), lw=2.0 if below else 1.2, ls=DASHES[k % 3])

@@ -405,6 +405,9 @@ def _find(items: tuple[Named, ...], name: str, what: str) -> Named:
         if item.name == name:
             return item
     known = [item.name for item in items]
+    if not known:
+        raise UsageError(f"This lab has no {what.lower()}, which this needs: connect two nodes' ports to a station in "
+                         f"{ROW}.stations of device_db.py.")  # fmt: skip
     near = difflib.get_close_matches(name, known, 1)
-    raise UsageError(f"{what} {name!r} is not in this lab; it must be one of {', '.join(known) or '(there is none)'}"
+    raise UsageError(f"{what} {name!r} is not in this lab; it must be one of {', '.join(known)}"
                      + (f"; did you mean {near[0]!r}?" if near else "."))
