@@ -112,8 +112,9 @@ class Cpu:
     def stop(self) -> None:
         """End the kernel, from another thread; it cannot go on after that."""
         self._stopped = True
-        if self._uc is not None:
-            self._uc.emu_stop()
+        uc = self._uc  # it may be closed meanwhile
+        if uc is not None:
+            uc.emu_stop()
 
     # Registers
 

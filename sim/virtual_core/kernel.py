@@ -78,6 +78,10 @@ class Kernel:
             bus.now = self.cpu.now
             self._services.end()
 
+    def failure(self, message: str) -> bytes:
+        """Return what the host gets where the kernel ends for a reason that is not its own."""
+        return self._services.aborted(message).report
+
     def close(self) -> None:
         """Give processor and memory back."""
         self.cpu.close()

@@ -25,7 +25,7 @@ from sim.rtio.engine import Engine
 
 from .cortexa9 import CortexA9
 from .cpu import Cpu
-from .exceptions import IDS, Exceptions
+from .exceptions import IDS, Exceptions, Uncaught
 from .memory import PAYLOAD, STACK_TOP
 from .numeric import functions, run_time
 
@@ -148,7 +148,7 @@ class Services:
 
         return call
 
-    def aborted(self, message: str) -> Exception:
+    def aborted(self, message: str) -> Uncaught:
         """Return the end of the kernel, which it cannot catch."""
         assert self.exceptions is not None
         return self.exceptions.abort(message.replace("{", "{{").replace("}", "}}"))

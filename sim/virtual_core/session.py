@@ -59,9 +59,9 @@ class Session:
         except LabError as error:
             logger.warning("%s is disconnected: %s", self.who, error)
         finally:
+            self._socket.close()
             self._drop_kernel()
             self._device.leave(self, safely=not self.running)
-            self._socket.close()
 
     def hung_up(self) -> bool:
         """Say whether the client has gone, without taking anything from what it has sent."""
@@ -137,6 +137,10 @@ class Session:
                 engine.bus.errors = dict.fromkeys(engine.bus.errors, 0)
         except GuestFault as fault:
             raise ProtocolError(str(fault)) from None
+        except ProtocolError:
+            raise
+        except LabError as error:  # the lab refuses, or is lost: the client hears of it as of an exception
+            report, errors = self.kernel.failure(str(error)), 0
         self.running, self._device.finished_cleanly = False, True
         self._drop_kernel()
         if report is None:

@@ -19,10 +19,11 @@ from sim import target
 from sim.rtio.core import Core
 from sim.virtual_core import rpc
 from sim.virtual_core.device import Device
+from sim.virtual_core.ehabi import FLOATS, EhabiFrame, EhabiUnwinder
 from sim.virtual_core.elf import LoadError, load
 from sim.virtual_core.identity import ask
 from sim.virtual_core.memory import ARENA, PAYLOAD, GuestFault, Memory
-from sim.virtual_core.numeric import functions
+from sim.virtual_core.numeric import functions, run_time
 from sim.virtual_core.server import Server
 
 try:
@@ -42,6 +43,7 @@ class World:
     """What the device asks of a world when a kernel was broken off."""
 
     now_mu = 0
+    nodes = ("alice", "bob")
 
     def __init__(self) -> None:
         self.levels: list[tuple[str, int]] = []
@@ -267,6 +269,33 @@ def test_a_service_that_is_not_modelled_ends_the_kernel_and_is_named(client: Cli
     assert client.text().startswith("`subkernel_load_run` is not modelled by the virtual core")
 
 
+# What unwinds a stack
+
+
+@pytest.mark.parametrize(("instructions", "stack", "pc", "registers"), [
+    ([0x03, 0xB0], [], 0x99, {13: 16}),  # sp + 16
+    ([0xA9, 0xB0], [4, 5, 0x77], 0x77, {4: 4, 5: 5, 14: 0x77, 13: 12}),  # pop r4, r5, lr
+    ([0x84, 0x80, 0xB0], [11, 0x55], 0x55, {11: 11, 14: 0x55, 13: 8}),  # pop r11, lr
+    ([0x88, 0x00, 0xB0], [0x66], 0x66, {13: 4}),  # pop pc
+    ([0xB1, 0x08, 0xB0], [3], 0x99, {3: 3, 13: 4}),  # pop r3
+    ([0xC9, 0x81, 0xB0], [1, 0, 2, 0], 0x99, {FLOATS + 8: 1, FLOATS + 9: 2, 13: 16}),  # pop d8, d9
+    ([0xD0, 0xB0], [7, 0], 0x99, {FLOATS + 8: 7, 13: 8}),  # pop d8
+    ([0xB2, 0x04, 0xB0], [], 0x99, {13: 0x204 + 16}),
+    ([0x97, 0x00, 0xB0], [], 0x99, {13: 0x700 - 0x500 + 4}),  # sp = r7, then + 4
+])  # fmt: skip
+def test_instructions_of_arm_frames_are_undone(
+    instructions: list[int], stack: list[int], pc: int, registers: dict[int, int]
+) -> None:
+    with closing(Memory()) as memory:
+        for i, word in enumerate(stack):
+            memory.put_word(ARENA + 4 * i, word)
+        found = {13: ARENA}
+        unwinder = EhabiUnwinder(memory, 0, 0)
+        current = {7: ARENA + 0x200, 14: 0x99}
+        assert unwinder.leave(EhabiFrame(0, bytes(instructions), 0), found, current.__getitem__) == pc
+    assert {**found, 13: found[13] - ARENA} == registers
+
+
 # What is refused
 
 
@@ -310,6 +339,21 @@ def test_a_refused_library_leaves_the_connection_as_it_was(lab: Lab, client: Cli
     client.tell(6)
     assert client.kind() == STARTUP_FAILED
     assert client.run(pulse(1, 1000).library()) == FINISHED
+
+
+@emulated
+def test_a_lab_that_refuses_is_told_as_an_exception(
+    lab: Lab, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Any:
+        raise DeviceError("the lab is in use by process 3")
+
+    assert client.load(pulse(1, 1000).library()) == ""
+    monkeypatch.setattr(lab.core, "serving", refuse)
+    client.tell(6)
+    assert client.kind() == EXCEPTION
+    assert [client.word(), client.word()] == [1, 0]
+    assert client.text() == "the lab is in use by process 3"
 
 
 @emulated
@@ -452,6 +496,12 @@ def test_malformed_tags_of_a_kernel_are_a_fault(tags: bytes) -> None:
 ])  # fmt: skip
 def test_imported_arithmetic(name: str, args: tuple[Any, ...], value: float) -> None:
     assert functions()[name][1](*args) == value
+
+
+@pytest.mark.parametrize(("a", "b", "quotient", "rest"), [(7, 2, 3, 1), (-7, 2, -3, -1), (7, -2, -3, 1), (5, 0, 0, 5)])
+def test_arms_division_returns_quotient_and_remainder(a: int, b: int, quotient: int, rest: int) -> None:
+    both = run_time()["__aeabi_idivmod"][1](a, b)
+    assert struct.unpack("<ii", struct.pack("<Q", both & (1 << 64) - 1)) == (quotient, rest)
 
 
 # What device_db.py becomes
