@@ -4,7 +4,9 @@ State: complex amplitudes over the live qubits, one axis of length 2 each. A qub
 another in every amplitude is stored as an alias of it; this is checked on the amplitudes, never assumed.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ class Dense:
         self.state: NDArray[np.complex128] = np.ones((), dtype=complex)
         self.axes: list[Hashable] = []
         self.alias: dict[Hashable, Hashable] = {}
+        self.probability = 1.0
 
     def add(self, *qubits: Hashable) -> None:
         """Add qubits in |0>."""
@@ -49,7 +52,11 @@ class Dense:
         if abs(matrix[1, 0]) > 1e-12 or abs(matrix[0, 1]) > 1e-12:
             self.expand(qubit)
         axis = self._axis(qubit)
-        self.state = np.moveaxis(np.tensordot(matrix, self.state, axes=(1, axis)), 0, axis)
+        old = np.ascontiguousarray(self.state).reshape(1 << axis, 2, -1)
+        new = np.empty_like(old)
+        for row in (0, 1):
+            new[:, row] = matrix[row, 0] * old[:, 0] + matrix[row, 1] * old[:, 1]
+        self.state = new.reshape(self.state.shape)
 
     def diagonal(self, a: Hashable, b: Hashable, phases: NDArray[np.complex128]) -> None:
         """Multiply by phases of |00>, |01>, |10>, |11> of two qubits."""
@@ -64,13 +71,19 @@ class Dense:
         self.diagonal(control, target, np.array([1, 1, 1, -1], dtype=complex))
         self.u(target, _H)
 
-    def measure(self, qubit: Hashable, keep: bool = False) -> int:
-        """Read a qubit in Z, project, and remove it unless it is to be kept."""
+    def measure(self, qubit: Hashable, keep: bool = False, want: int | None = None) -> int:
+        """Read a qubit in Z, project, and remove it unless it is to be kept; `want` forces an outcome.
+
+        `probability` is that of the outcome afterwards. An outcome that cannot be is refused with CircuitError.
+        """
         self.expand(qubit)
         axis = self._axis(qubit)
         halves = np.moveaxis(self.state, axis, 0)
         weight = [float(np.vdot(half, half).real) for half in halves]
-        bit = int(self.rng.random() * sum(weight) >= weight[0])
+        bit = int(self.rng.random() * sum(weight) >= weight[0]) if want is None else want
+        self.probability = weight[bit] / sum(weight)
+        if self.probability < 1e-12:
+            raise CircuitError(f"Outcome {bit} of {qubit} has probability 0, but was met elsewhere.")
         half = halves[bit] / np.sqrt(weight[bit])
         if keep:
             self.state = np.moveaxis(np.stack([half * (bit == 0), half * (bit == 1)]), 0, axis)
@@ -124,25 +137,60 @@ class Dense:
         return np.transpose(self.state, [self._axis(q) for q in order]).reshape(-1)
 
 
-def apply(state: Dense, op: Op, qubits: list[Hashable], bits: dict[int, int]) -> None:
-    """Apply one operation of a circuit to the named qubits; `bits` are read for conditions and written."""
-    if any(bits[bit] != value for bit, value in op.when):
+
+class Engine(Protocol):
+    """What runs operations: a state vector or a stabiliser state."""
+
+    probability: float
+
+    def u(self, qubit: Hashable, matrix: NDArray[np.complex128]) -> None:
+        """Apply a one-qubit unitary."""
+
+    def diagonal(self, a: Hashable, b: Hashable, phases: NDArray[np.complex128]) -> None:
+        """Apply a diagonal two-qubit unitary."""
+
+    def measure(self, qubit: Hashable, keep: bool = False, want: int | None = None) -> int:
+        """Read a qubit in Z."""
+
+    def flip(self, qubit: Hashable) -> None:
+        """Apply X."""
+
+
+@dataclass
+class Record:
+    """What was measured: classical bits, outcomes by the number of their operation, and how probable all of it was.
+
+    An outcome that is there before its operation is forced.
+    """
+
+    bits: dict[int, int] = field(default_factory=dict)
+    outcomes: dict[int, int] = field(default_factory=dict)
+    probability: float = 1.0
+
+
+def act(op: Op, names: Sequence[Hashable], engine: Engine, record: Record, index: int) -> None:
+    """Apply one operation of a circuit, the `index`th, to the named qubits."""
+    if any(record.bits[bit] != value for bit, value in op.when):
         return
     if op.name == "u":
-        state.u(qubits[0], u_matrix(*op.params))
+        engine.u(names[0], u_matrix(*op.params))
     elif op.name in ("cp", "rzz"):
-        state.diagonal(qubits[0], qubits[1], diagonal_phases(op))
-    elif op.name == "measure":
-        bits[op.bit] = state.measure(qubits[0], keep=True)
-    elif op.name == "reset" and state.measure(qubits[0], keep=True):
-        state.flip(qubits[0])
+        engine.diagonal(names[0], names[1], diagonal_phases(op))
+    elif op.name in ("measure", "reset"):
+        bit = engine.measure(names[0], keep=True, want=record.outcomes.get(index))
+        record.outcomes[index] = bit
+        record.probability *= engine.probability
+        if op.name == "measure":
+            record.bits[op.bit] = bit
+        elif bit:
+            engine.flip(names[0])
 
 
 def run(circuit: Circuit, rng: np.random.Generator, start: Dense | None = None) -> tuple[Dense, dict[int, int]]:
     """Run a circuit from |0...0>, or from `start` with its qubits named 0..n-1; return the state and the bits."""
-    state, bits = start or Dense(rng), dict[int, int]()
+    state, record = start or Dense(rng), Record()
     if start is None:
         state.add(*range(circuit.n))
-    for op in circuit.ops:
-        apply(state, op, list(op.qubits), bits)
-    return state, bits
+    for index, op in enumerate(circuit.ops):
+        act(op, list(op.qubits), state, record, index)
+    return state, record.bits
