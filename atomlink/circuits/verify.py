@@ -1,8 +1,8 @@
 """Run a distributed program, pair by pair, measurement by measurement, beside the circuit that it is meant to be.
 
-Up to 20 qubits: state vectors, from random product states. Above: stabiliser states of the same structure, every
-angle brought to a Clifford one (cp -> CZ, rzz -> a quarter turn, u -> the nearest quarter turns). Measured bits of the program
-are forced upon the circuit, and their probabilities must agree, too. Limits of nodes are counted at every step.
+Up to 20 qubits: state vectors, from random product states. Above: stabiliser states of the same structure, with every
+angle brought to a Clifford one (cp -> CZ, rzz -> a quarter turn, u -> the nearest quarter turns). Measured bits of the
+program are forced upon the circuit, and their probabilities must agree, too. Limits of nodes are counted at each step.
 """
 
 from collections.abc import Hashable
