@@ -63,7 +63,6 @@ class Cpu:
         self._stopped = False
         self._uc, self._registers, self._pc = self._make()
         self._keep = (ctypes.c_char * 1).from_buffer(memory.buffer)
-        self._uc.mem_map_ptr(BASE, END - BASE, self._unicorn.UC_PROT_ALL, ctypes.addressof(self._keep))
 
     def _make(self) -> tuple[Any, Sequence[int], int]:
         """Return an emulator with its floating point on, the emulator's names of integer registers, and of the PC."""
@@ -93,9 +92,11 @@ class Cpu:
         self.n_calls += 1
         self.calls[(address - TRAMPOLINES) >> 2]()
 
-    def protect(self, address: int, size: int) -> None:
-        """Let the kernel fault that touches a page: below its stack."""
-        self._uc.mem_protect(address, size, self._unicorn.UC_PROT_NONE)
+    def map(self, hole: int, size: int) -> None:
+        """Give the kernel its memory, but for a hole below its stack, where it faults. Both are multiples of a page."""
+        at = ctypes.addressof(self._keep)
+        for start, end in ((BASE, hole), (hole + size, END)):
+            self._uc.mem_map_ptr(start, end - start, self._unicorn.UC_PROT_ALL, at + start - BASE)
 
     def call(self, address: int, until: int) -> None:
         """Call a function without arguments, and return when it does."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from atomlink.errors import DeviceError
 
-from .memory import END, PAYLOAD, Memory
+from .memory import END, GUARD, PAYLOAD, Memory
 
 _SHARED_OBJECT, _ARM, _RISCV = 3, 40, 243
 _FLOAT_ABI = {0: "rv32ima (soft float)", 2: "single float", 4: "rv32g"}
@@ -67,7 +67,10 @@ def _load(data: bytes, memory: Memory, resolve: Callable[[str], int | None]) -> 
             raise LoadError(f"the kernel library is corrupt: it does not define `{name}`")
     image.relocate(resolve)
     start, end = image.defined["__bss_start"], image.defined["_end"]
-    memory.write(start, bytes(max(0, end - start)))
+    guard = image.defined["_sstack_guard"]
+    if not PAYLOAD <= start <= end <= guard <= END - 2 * GUARD or guard % GUARD:
+        raise LoadError("the kernel library is corrupt: what it clears, or the end of its stack, is out of place")
+    memory.write(start, bytes(end - start))
     return Library(image.defined, frames)
 
 

@@ -12,11 +12,10 @@ from . import elf, rpc
 from .cortexa9 import CortexA9
 from .cpu import Cpu, trampoline
 from .exceptions import Exceptions
-from .memory import NOW, SENTINEL, GuestFault, Memory
+from .memory import GUARD, NOW, SENTINEL, GuestFault, Memory
 from .rv32g import Rv32g
 from .services import Services
 
-_GUARD = 0x1000
 _MOST_TYPES = 1 << 16
 PROCESSORS: dict[str, type[Cpu]] = {each.name: each for each in (Rv32g, CortexA9)}
 
@@ -64,7 +63,7 @@ class Kernel:
         except (GuestFault, struct.error):
             raise elf.LoadError("the kernel library is corrupt: its table of frames points nowhere") from None
         self._exceptions = self._services.exceptions = Exceptions(self.cpu, unwinder)
-        self.cpu.protect(self._library.symbols["_sstack_guard"], _GUARD)
+        self.cpu.map(self._library.symbols["_sstack_guard"], GUARD)
 
     def run(self) -> None:
         """Run it. Raises Uncaught with what the host gets, Stopped, GuestFault where the device would not survive."""

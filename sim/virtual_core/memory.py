@@ -20,6 +20,7 @@ ARENA = BASE + 0x20000
 PAYLOAD = 0x45060000
 END = 0x50000000
 STACK_TOP = END - 16
+GUARD = 0x1000  # bytes between library and stack that nobody may touch
 
 _WORD, _INT, _LONG, _DOUBLE = (struct.Struct(code) for code in ("<I", "<i", "<q", "<d"))
 

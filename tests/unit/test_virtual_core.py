@@ -22,9 +22,11 @@ from sim.virtual_core.device import Device
 from sim.virtual_core.ehabi import FLOATS, EhabiFrame, EhabiUnwinder
 from sim.virtual_core.elf import LoadError, load
 from sim.virtual_core.identity import ask
+from sim.virtual_core.kernel import Kernel
 from sim.virtual_core.memory import ARENA, PAYLOAD, GuestFault, Memory
 from sim.virtual_core.numeric import functions, run_time
 from sim.virtual_core.server import Server
+from sim.virtual_core.session import Session
 
 try:
     import unicorn  # noqa: F401 - whether it is there is the question
@@ -331,6 +333,16 @@ def test_damaged_libraries_are_refused_or_loaded_and_never_anything_else() -> No
                     assert "\n" not in str(refusal)
                     refused += 1
     assert refused > len(whole)  # each that is cut short, and many that are changed
+
+
+@emulated
+def test_damaged_libraries_do_not_upset_the_emulator(lab: Lab) -> None:
+    whole, host = pulse(1, 1000).library(), Session.__new__(Session)
+    for at in range(0, len(whole), 7):
+        try:
+            Kernel(lab.core.engine, host, whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :]).close()
+        except DeviceError as refusal:
+            assert "\n" not in str(refusal)
 
 
 @emulated
