@@ -38,6 +38,7 @@ USAGE = """usage: atomlink COMMAND …
   export [FILE.h5]         the tables of a run as CSV, or all of it as netCDF
   recover [PATH]           write the results file of a run that was killed, from its journal
   validate [ROW …]         published experiments against the twin, written to docs/validation.md
+  plan CIRCUIT.qasm        a circuit on several nodes: pairs, makespan, expected fidelity, before it runs
   list [WORD …]            experiments and scenarios, a line each; what has WORD with its arguments
   doctor                   what is installed, what is missing and how to get it
   completion SHELL         the script that completes commands and arguments: bash, zsh or fish
@@ -305,6 +306,13 @@ def _calibrate(words: list[str]) -> int:
         return _execute(run)
 
 
+def _plan(words: list[str]) -> int:
+    from sim.command.plan import parser, plan
+
+    print("\n".join(plan(parser().parse_args(words))))
+    return 0
+
+
 def _list(words: list[str]) -> int:
     parser = OneLineParser(prog="atomlink list", description="List experiments and scenarios, a line each; those with "
                            "a WORD in name or description with all their arguments.")  # fmt: skip
@@ -348,7 +356,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "draw": _draw, "lab": _serve_lab,
     "virtual-core": _virtual_core, "runs": _runs,
     "report": _of_results("report"), "export": _of_results("export"), "recover": _of_results("recover"),
-    "validate": _of_results("validate"), "list": _list, "doctor": _doctor, "completion": _completion,
+    "validate": _of_results("validate"), "plan": _plan, "list": _list, "doctor": _doctor, "completion": _completion,
 }  # fmt: skip
 
 

@@ -1,0 +1,95 @@
+"""A schedule keeps the order of its program and the bounds of its model; `atomlink plan` says what to expect."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atomlink.circuits import draw, estimate, qasm
+from atomlink.circuits.partition import partition
+from atomlink.circuits.schedule import Times, lower_bound, schedule
+from atomlink.circuits.verify import verify
+from sim import cli
+
+DATA = Path(__file__).parents[1] / "data" / "circuits"
+pytestmark = pytest.mark.timeout(400)  # the first call compiles the search
+# Mean makespans in ms of the reference scheduler ("reserve", 12 slots) at 360 and 655 pairs per second.
+RESERVE = {("ghz_40", 4): (24.5, 23.5), ("ising_1d_32_t10", 2): (68.8, 68.6), ("nzz_qaoa_3reg_32_p1", 4): (25.2, 16.2),
+           ("qft_32", 4): (96.6, 58.0)}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "nodes"), RESERVE)
+def test_makespans_lie_between_the_bound_and_the_reference(name, nodes):
+    """20 runs: the mean is held against both with 3 standard errors of its own."""
+    program = partition(qasm.read(DATA / f"{name}.qasm"), nodes, ports=4, effort=0.02)
+    for rate, most in zip((360, 655), RESERVE[name, nodes], strict=True):
+        times = Times(rate_hz=rate)
+        spans = np.array([schedule(program, times, np.random.default_rng(k)).makespan_s * 1e3 for k in range(20)])
+        error = 3 * spans.std() / np.sqrt(len(spans))
+        assert lower_bound(program, times) * 1e3 - error <= spans.mean() <= 1.02 * most + error
+
+
+def test_steps_in_the_order_of_their_start_still_do_what_the_circuit_does():
+    program = partition(qasm.read(DATA / "qft_16.qasm"), 4, ports=4, effort=0.001)
+    run = schedule(program, Times(), np.random.default_rng(2))
+    order = np.lexsort((np.arange(len(run.start)), run.end))
+    shuffled = replace(program, steps=tuple(program.steps[k] for k in order), nodes=replace(program.nodes, ports=None))
+    assert shuffled.steps != program.steps
+    assert verify(shuffled, runs=3, engine="stabiliser").pairs == program.pairs
+
+
+def test_old_pairs_are_thrown_away():
+    program = partition(qasm.read(DATA / "ghz_40.qasm"), 4, ports=2, effort=0.001)
+    run = schedule(program, Times(cutoff_s=1e-3), np.random.default_rng(1))
+    assert run.thrown_away > 0
+    assert np.nanmax(run.age) <= 1e-3 + 1e-9
+    assert np.isfinite(run.age).sum() == program.pairs
+
+
+def test_a_pair_ages_to_a_classical_mixture():
+    assert estimate.aged(0.961, 0.0, 1.5) == pytest.approx(0.961)
+    assert estimate.aged(1.0, 1e9, 1.5) == pytest.approx(0.5)
+
+
+def test_the_drawing_has_a_line_per_node_and_every_pair():
+    program = partition(qasm.read(DATA / "qft_16.qasm"), 2, effort=0.001)
+    text = draw.draw(program, most=10_000)
+    assert text.count("o") - text.count("node") == program.pairs
+    assert text.count("node") == 2
+
+
+def test_plan_prints_pairs_makespan_and_fidelity(capsys):
+    assert cli.main(["plan", str(DATA / "ghz_40.qasm"), "--nodes", "4", "--effort", "0.001"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"pairs: [3-9]; communication atoms used: [1-4] of 4; verified", out)
+    assert "lower bound" in out
+    assert "limited by" in out
+
+
+BAD = {
+    "syntax": (["--nodes", "2"], "h q[0]", "must be `;`"),
+    "gate": ([], "magic q[0];", "not supported"),
+    "room": (["--nodes", "2", "--room", "1"], "cx q[0],q[1];", "hold 2"),
+    "links": (["--nodes", "3", "--links", "0-1"], "cx q[0],q[1];", "No links lead"),
+    "link": (["--links", "0:1"], "cx q[0],q[1];", "--links"),
+    "control": ([], "if (c[0]==1) x q[1];", "not measured"),
+    "rate": (["--rate", "100", "--t2", "0.002"], "cx q[0],q[1];", "Pairs die faster"),
+    "rate 0": (["--rate", "0"], "cx q[0],q[1];", "must be > 0"),
+    "T2": (["--t2", "nan"], "cx q[0],q[1];", "must be > 0"),
+    "nodes": (["--nodes", "0"], "cx q[0],q[1];", "1 to 12"),
+    "effort": (["--effort", "0"], "cx q[0],q[1];", "effort"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_code_2(case, tmp_path, capsys):
+    words, body, message = BAD[case]
+    path = tmp_path / "c.qasm"
+    path.write_text(f"OPENQASM 2.0; qreg q[4]; creg c[4]; {body}")
+    assert cli.main(["plan", str(path), *words]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
