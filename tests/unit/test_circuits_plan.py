@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atomlink.circuits import draw, estimate, qasm
+from atomlink.circuits import dense, draw, estimate, qasm
+from atomlink.circuits.circuit import Op, diagonal_phases, u_matrix
 from atomlink.circuits.partition import partition
 from atomlink.circuits.schedule import Times, lower_bound, schedule
+from atomlink.circuits.table import TURN, Code, Table, table
 from atomlink.circuits.verify import verify
 from sim import cli
 
@@ -93,3 +95,58 @@ def test_bad_input_is_one_line_and_code_2(case, tmp_path, capsys):
     assert message in said.err
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+def walk(rows: Table, engine: dense.Dense) -> dict[int, int]:
+    """Walk a table on a state vector whose qubits are atoms; return the bits."""
+    bits: dict[int, int] = {}
+    at = 0
+    while rows.rows[at].op != Code.END:
+        op, a, b, c = rows.rows[at]
+        at += 1
+        angle = 2 * np.pi * c / TURN
+        if op == Code.HERALD:
+            engine.pair(a, b)
+        elif op == Code.ROTATE:
+            engine.u(a, u_matrix(angle, 0, 0) if b == 1 else u_matrix(0, 0, angle))
+        elif op in (Code.CP, Code.ZZ):
+            engine.diagonal(a, b, diagonal_phases(Op("cp" if op == Code.CP else "rzz", (0, 1), (angle,))))
+        elif op == Code.MEASURE:
+            bits[b] = engine.measure(a, keep=bool(c))
+        elif op == Code.FRAME and bits[b]:
+            (engine.flip if c == 0 else engine.sign)(a)
+        elif op == Code.BRANCH and bits[a] != b:
+            at = c
+    return bits
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_rows_of_the_table_do_what_the_circuit_does(seed):
+    body = (
+        "h q; cx q[0],q[3]; cp(0.7) q[1],q[4]; rx(0.3) q[1]; ccx q[0],q[2],q[4]; "
+        "rzz(1.1) q[1],q[3]; h q[4]; cx q[4],q[0];"
+    )
+    circuit = qasm.parse(f'OPENQASM 2.0; include "qelib1.inc"; qreg q[5]; {body}')
+    program = partition(circuit, 2, ports=2, effort=0.001, seed=seed)
+    rows = table(program, schedule(program, Times(), np.random.default_rng(seed)), Times())
+    engine = dense.Dense(np.random.default_rng(seed))
+    engine.add(*rows.start)
+    walk(rows, engine)
+    want, _ = dense.run(circuit, engine.rng)
+    assert abs(np.vdot(engine.vector(list(rows.end)), want.vector(list(range(5))))) == pytest.approx(1, abs=1e-6)
+    assert sum(row.op == Code.HERALD for row in rows.rows) == program.pairs > 0
+
+
+def test_a_branch_skips_what_its_bit_forbids():
+    circuit = qasm.parse('OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; measure q[0] -> c[0]; '
+                         "if (c[0]==1) x q[1]; measure q[1] -> c[1];")  # fmt: skip
+    program = partition(circuit, 1)
+    rows = table(program, schedule(program, Times(), np.random.default_rng(0)), Times())
+    seen = set()
+    for seed in range(12):
+        engine = dense.Dense(np.random.default_rng(seed))
+        engine.add(*rows.start)
+        bits = walk(rows, engine)
+        assert bits[0] == bits[1]
+        seen.add(bits[0])
+    assert seen == {0, 1}
