@@ -63,7 +63,7 @@ def from_qiskit(circuit: object) -> Circuit:
         from qiskit import qasm2, transpile
     except ImportError:
         raise CircuitError("Qiskit is not installed: pip install qiskit, or hand over an OpenQASM file.") from None
-    known = sorted({*_NATIVE, "measure", "reset", "barrier", "h", "x", "cx", "cz", "rz", "rx", "ry", "rxx", "ryy"})
+    known = sorted({*_NATIVE, "measure", "reset", "h", "x", "cx", "cz", "rz", "rx", "ry", "rxx", "ryy"})
     return parse(qasm2.dumps(transpile(circuit, basis_gates=known, optimization_level=0)), "qiskit")
 
 
