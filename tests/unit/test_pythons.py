@@ -1,7 +1,7 @@
 """Which Pythons and which libraries the suite is tried with: read from pyproject.toml, and nowhere else."""
 
 import runpy
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
@@ -26,9 +26,12 @@ def test_a_requirement_without_a_bound_that_was_tried_is_refused(need: str) -> N
 
 
 def test_nothing_installed_here_is_older_than_its_bound() -> None:
+    """What an extra that is not installed here would bring is passed over."""
+    installed = {distribution.name.lower().replace("_", "-") for distribution in distributions()}
     bounds = [constraint.split("==") for constraint in lowest(project())]
-    assert len(bounds) > 20
-    assert {name: version(name) for name, bound in bounds if number(version(name)) < number(bound)} == {}
+    here = [(name, bound) for name, bound in bounds if name.lower().replace("_", "-") in installed]
+    assert len(here) > 20
+    assert {name: version(name) for name, bound in here if number(version(name)) < number(bound)} == {}
 
 
 def test_each_python_is_tried_and_both_ends_of_the_libraries() -> None:

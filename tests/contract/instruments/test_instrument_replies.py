@@ -23,8 +23,7 @@ from instrument_lab import Bench, Lab
 
 from atomlink.errors import DeviceError
 from drivers.instruments import Instrument, driver_class, kinds
-from sim.daemon import remote
-from sim.instruments import in_lab
+from sim.daemon import in_lab, remote
 from sim.instruments.camera import Refusal
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit"))
