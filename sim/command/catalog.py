@@ -201,7 +201,8 @@ def _entries_in(file: Path, path: Path) -> list[Entry]:
 
 def _says(experiment: type, module: Any) -> str:
     """Return the first line about an experiment: its file's where that is about it alone, else its class's."""
-    texts = (getattr(module, "__doc__", None), experiment.__doc__)
+    # None has a docstring of its own from Python 3.13 on.
+    texts = (None if module is None else module.__doc__, experiment.__doc__)
     return next((text.strip().splitlines()[0] for text in texts if text and text.strip()), "")
 
 
