@@ -1,4 +1,4 @@
-"""Rows of added-up pairs (experiments/sequences/tally.py): correlators and fidelity of each row."""
+"""Rows of added-up pairs (experiments/sequences/pair_counts.py): correlators and fidelity of each row."""
 
 from __future__ import annotations
 

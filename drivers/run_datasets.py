@@ -11,7 +11,7 @@ from typing import Any
 def shared(experiment: Any, key: str) -> Any:
     """Return what all runs share; KeyError where there is none."""
     manager = _manager(experiment)
-    if hasattr(manager, "get_shared"):  # of a run inside another (experiments/calibration/child.py)
+    if hasattr(manager, "get_shared"):  # of a run inside another (experiments/calibration/subexperiment.py)
         return manager.get_shared(key)
     if hasattr(manager, "ddb"):
         return manager.ddb.get(key)

@@ -8,7 +8,7 @@ from drivers import parameters
 from drivers.rtio.beam import Beam
 from drivers.rtio.imaging import Imaging
 from drivers.rtio.qubit import Qubit
-from drivers.rtio.tweezers import Tweezers
+from drivers.rtio.voltages import Tweezers
 
 COARSE_MU = 8
 

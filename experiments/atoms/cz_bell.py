@@ -23,7 +23,7 @@ from drivers import parameters
 from drivers.rtio.node import Node
 from drivers.rtio.rydberg import RydbergLight
 from drivers.rtio.tweezer_array import TweezerArray
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_node
 from experiments.sequences.raman import TURN_POW
 from experiments.sequences.scan import Axis, Point, Scan

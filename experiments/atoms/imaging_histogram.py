@@ -4,7 +4,7 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, TInt32, kernel
 
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.live import counts_histogram
 from experiments.sequences.nodes import ask_nodes
 from experiments.sequences.scan import Point, Scan

@@ -7,7 +7,7 @@ import numpy as np
 from artiq.experiment import EnvExperiment, NumberValue, TBool, TerminationRequested, TInt32, TList, kernel, rpc
 
 from drivers.progress import Progress
-from experiments.sequences.conclude import conclude_run
+from experiments.sequences.analyse_run import conclude_run
 from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.live import Live, counts_histogram
 from experiments.sequences.nodes import ask_nodes

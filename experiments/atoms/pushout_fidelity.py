@@ -5,7 +5,7 @@ from typing import Any
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, kernel, us
 from artiq.language.core import at_mu, delay_mu, now_mu
 
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_nodes
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.states import States

@@ -18,7 +18,7 @@ from drivers.progress import Progress
 from drivers.rtio.node import Node
 from drivers.rtio.rearrangement import Target, plan
 from drivers.rtio.tweezer_array import TweezerArray
-from experiments.sequences.conclude import conclude_run
+from experiments.sequences.analyse_run import conclude_run
 from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.live import Columns, Live, Plot
 from experiments.sequences.nodes import ask_node

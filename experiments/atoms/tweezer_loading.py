@@ -4,7 +4,7 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt32, TInt64, kernel, ms
 
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_nodes
 from experiments.sequences.scan import Axis, Point, Scan, by_node
 

@@ -12,12 +12,12 @@ from atomlink.interrupts import held
 from drivers import labs, line_log, parameter_log
 from drivers.network import topology
 from drivers.parameter_store import ParameterStore
-from experiments.calibration.child import run_child
 from experiments.calibration.graph import Graph, Node, Outcome, Pass, Verdict, Visit, span
-from experiments.calibration.judge import judge
-from experiments.calibration.ledger import Ledger
+from experiments.calibration.history import History
 from experiments.calibration.nodes import nodes_of
-from experiments.calibration.shown import Shown
+from experiments.calibration.progress_plot import ProgressPlot
+from experiments.calibration.subexperiment import run_child
+from experiments.calibration.verdict import judge
 from experiments.sequences.filing import file_datasets
 from experiments.sequences.recorder import provenance
 
@@ -51,20 +51,20 @@ class Calibrate(EnvExperiment):
         self.graph = Graph(self.table)
         self.wanted = self.graph.order("" if self.target == ALL else self.target)
         self.visits: list[Visit] = []
-        self.shown = Shown(self)
+        self.plot = ProgressPlot(self)
 
     def run(self) -> None:
         """Walk; what was reached is kept when the run is asked to stop."""
-        self.store, self.ledger = ParameterStore.of(self), Ledger(self)
+        self.store, self.history = ParameterStore.of(self), History(self)
         self.started_mu = 0 if self.dry_run else int(self.counter())
-        self.started_s = time.time() if self.dry_run else self.ledger.time_s(self.started_mu)
-        self.states = {name: self.ledger.state(name) for name in self.graph.nodes}
+        self.started_s = time.time() if self.dry_run else self.history.time_s(self.started_mu)
+        self.states = {name: self.history.state(name) for name in self.graph.nodes}
         walk = Pass(self.graph, self, self.states, self._record)
         if self.dry_run:
             self._plan(walk)
             return
         complete = False
-        self.shown.open()
+        self.plot.open()
         try:
             walk.maintain("" if self.target == ALL else self.target, self.recheck)
             complete = True
@@ -94,7 +94,7 @@ class Calibrate(EnvExperiment):
 
     def _carry_out(self, node: Node, arguments: dict[str, Any], action: str) -> Outcome:
         print(f"{node.name}: {action}")
-        self.shown.begin(node.name, action)
+        self.plot.begin(node.name, action)
         before = self.beliefs(node)
         try:
             child, datasets = run_child(self, node.experiment, arguments, f"{node.name}.{action}")
@@ -111,11 +111,11 @@ class Calibrate(EnvExperiment):
     def _record(self, visit: Visit) -> None:
         """Keep one step: state first, then the history."""
         self.visits.append(visit)
-        self.shown.add(visit)
+        self.plot.add(visit)
         print(f"{visit.node}: {visit.action}, {visit.verdict}" + (f" ({visit.detail})" if visit.detail else ""))
         if visit.action == "skip":
             return
-        self.ledger.keep(visit.node, self.states[visit.node], self.now_s(), int(self.counter()))
+        self.history.keep(visit.node, self.states[visit.node], self.now_s(), int(self.counter()))
         path = parameter_log.lab_folder() / labs.of(self).file(LOG)
         with line_log.locked(path):
             line_log.append(path, {"rid": int(self.scheduler.rid), **vars(visit)})

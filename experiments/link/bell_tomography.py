@@ -2,7 +2,7 @@
 
 from artiq.experiment import EnvExperiment
 
-from experiments.sequences.conclude import conclude_run
+from experiments.sequences.analyse_run import conclude_run
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.recorded_pairs import RecordedPairs
 from experiments.sequences.settings import TOMOGRAPHY

@@ -25,15 +25,15 @@ from analysis.health import Look, Reference, Verdict
 from drivers.network import topology
 from experiments.calibration import calibrate
 from experiments.calibration.graph import Graph
-from experiments.calibration.ledger import Ledger
+from experiments.calibration.history import History
 from experiments.calibration.nodes import nodes_of
-from experiments.sequences.conclude import conclude
-from experiments.sequences.fresh import FreshBeliefs
+from experiments.sequences.analyse_run import conclude
+from experiments.sequences.current_parameters import CurrentParameters
 from experiments.sequences.nodes import ask_link
+from experiments.sequences.pair_counts import PairCounts, fidelity_curve, rate_curve
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
-from experiments.sequences.tally import Tally, fidelity_curve, rate_curve
 
 IDLE_S = 5.0  # between two questions to the scheduler while nothing happens
 SETTINGS = (XX, YY, ZZ)
@@ -55,7 +55,7 @@ class LinkMonitor(EnvExperiment):
         plots = [rate_curve("t_s", "t_attempting_s"), fidelity_curve("t_s")]
         self.scan = Scan(self, (), shots=150, repeats=6, plots=plots)
         self._build_arguments()
-        self.beliefs = FreshBeliefs(self)
+        self.beliefs = CurrentParameters(self)
         self.nodes = ask_link(self, self.beliefs.managers)
         self.pairs = Pairs(self.beliefs.managers, self.nodes, choose_feed_forward=False)
         self.register_child(self.nodes)
@@ -98,7 +98,7 @@ class LinkMonitor(EnvExperiment):
         """Read the beliefs, the references among them."""
         self.call_child_method("prepare")
         self.pairs.setup(SETTINGS)
-        self.tally = Tally(self.pairs)
+        self.counts = PairCounts(self.pairs)
         self.period_mu = int64(self.core.seconds_to_mu(self.period))
         self.reference = Reference(
             self.pairs.of_station("reference_rate_hz"),
@@ -107,7 +107,7 @@ class LinkMonitor(EnvExperiment):
             self.looks_to_false_alarm,
         )
         self.looks: list[Look] = []  # since the last alarm
-        self.ledger = Ledger(self)
+        self.history = History(self)
         graph = Graph(self.calibrations)
         self.rate_nodes = graph.order("" if self.target_rate == calibrate.ALL else self.target_rate)
         self.start_mu = int64(-1)
@@ -116,14 +116,14 @@ class LinkMonitor(EnvExperiment):
     def run(self) -> None:
         """Look again and again; keep what there is when asked to stop."""
         try:
-            self.tally.open()
+            self.counts.open()
             self.scan.run(self.measure, self.begin, self.nodes.close, self._run_level())
         finally:
             self.beliefs.file()
 
     def _run_level(self) -> dict[str, Any]:
         return {
-            **self.tally.run_level(),
+            **self.counts.run_level(),
             "monitor.period_s": self.period,
             "monitor.reference_rate_hz": self.reference.rate_hz,
             "monitor.reference_fidelity": self.reference.fidelity,
@@ -143,7 +143,7 @@ class LinkMonitor(EnvExperiment):
         self.wait()
         t_mu = self.counter_mu()
         self.nodes.init()
-        row = self.tally.measure(self.scan.shots)
+        row = self.counts.measure(self.scan.shots)
         self.nodes.close()
         self.looks.append(pair_rows.look(row))
         verdict = health.judge(self.looks, self.reference)
@@ -180,7 +180,7 @@ class LinkMonitor(EnvExperiment):
 
     def overdue(self) -> list[str]:
         """Return the nodes behind the rate whose time-out has passed."""
-        return self.ledger.overdue(self.rate_nodes, self.ledger.time_s(int(self.counter_mu())))
+        return self.history.overdue(self.rate_nodes, self.history.time_s(int(self.counter_mu())))
 
     def submit(self, target: str, recheck: bool) -> None:
         """Submit a calibration that comes before this run; it has its turn before the next look."""

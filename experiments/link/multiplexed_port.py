@@ -18,12 +18,12 @@ from numpy import int64
 from atomlink.errors import DeviceError
 from drivers import parameters
 from drivers.rtio.tweezer_array import TweezerArray
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_link
+from experiments.sequences.pair_counts import PairCounts, rate_curve
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
-from experiments.sequences.tally import Tally, rate_curve
 
 MAX_LOADS = 20  # loadings in succession that leave too few atoms: then something is broken
 SETTINGS = (XX, YY, ZZ)
@@ -77,7 +77,7 @@ class MultiplexedPort(EnvExperiment):
     def run(self) -> None:
         """Take rounds with each number of atoms; keep what there is when asked to stop."""
         self.array.connect()
-        level = {**Tally(self.pairs).run_level(), "pairs.attempts_per_visit": self.attempts}
+        level = {**PairCounts(self.pairs).run_level(), "pairs.attempts_per_visit": self.attempts}
         self.scan.run(self.measure, self.begin, self.nodes.close, level)
 
     def measure(self, point: Point) -> dict[str, Any]:

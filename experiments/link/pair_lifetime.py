@@ -5,12 +5,12 @@ from typing import Any
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, us
 
 from drivers import parameters
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_link
+from experiments.sequences.pair_counts import PairCounts, fidelity_curve
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
-from experiments.sequences.tally import Tally, fidelity_curve
 
 
 class PairLifetime(EnvExperiment):
@@ -34,20 +34,20 @@ class PairLifetime(EnvExperiment):
         """Read the beliefs and lay out the points."""
         self.call_child_method("prepare")
         self.pairs.setup((XX, YY, ZZ))
-        self.tally = Tally(self.pairs)
+        self.counts = PairCounts(self.pairs)
         for node in self.nodes.names:
             for name in ("t2_star_s", "t2_s"):
                 parameters.get(self, f"param.{node}.{name}")  # filed, for comparison
 
     def run(self) -> None:
         """Take pairs at each waiting time; keep what there is when asked to stop."""
-        self.tally.open()
-        self.scan.run(self.measure, self.nodes.init, self.nodes.close, self.tally.run_level())
+        self.counts.open()
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close, self.counts.run_level())
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return the outcomes of `shots` pairs that waited for t_wait."""
         self.pairs.set_wait(point.t_wait)
-        return self.tally.measure(self.scan.shots)
+        return self.counts.measure(self.scan.shots)
 
     def analyze(self) -> None:
         """Find the coherence time of the pairs."""

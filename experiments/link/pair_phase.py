@@ -5,12 +5,12 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable
 
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_link
+from experiments.sequences.pair_counts import PairCounts
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import HALF, Setting, X
-from experiments.sequences.tally import Tally
 
 
 class PairPhase(EnvExperiment):
@@ -34,7 +34,7 @@ class PairPhase(EnvExperiment):
         )  # fmt: skip
         self.nodes = ask_link(self)
         self.pairs = Pairs(self, self.nodes, choose_feed_forward=False)
-        self.tally = Tally(self.pairs)
+        self.counts = PairCounts(self.pairs)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""
@@ -43,13 +43,13 @@ class PairPhase(EnvExperiment):
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
-        self.tally.open()
-        self.scan.run(self.measure, self.nodes.init, self.nodes.close, self.tally.run_level())
+        self.counts.open()
+        self.scan.run(self.measure, self.nodes.init, self.nodes.close, self.counts.run_level())
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return how often both atoms did the same, of so many pairs."""
         self.point_to(point.azimuth)
-        neither, second, first, both = self.tally.measure(self.scan.shots)["table"]
+        neither, second, first, both = self.counts.measure(self.scan.shots)["table"]
         return {"equal": neither + both, "n": neither + second + first + both}
 
     def point_to(self, azimuth: float) -> None:

@@ -3,8 +3,8 @@
 from artiq.experiment import EnumerationValue, EnvExperiment
 
 from experiments.sequences import settings as axes
-from experiments.sequences.headline import print_link
 from experiments.sequences.nodes import ask_link
+from experiments.sequences.print_summary import print_link
 from experiments.sequences.recorded_pairs import RecordedPairs
 
 

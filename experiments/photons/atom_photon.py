@@ -7,7 +7,7 @@ from artiq.experiment import EnvExperiment
 
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences import atom_photon
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.live import Columns, Plot, column, share_points
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter

@@ -6,7 +6,7 @@ import numpy as np
 from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue
 
 from drivers.rtio.attempt import believed_timing
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.foretold import foretell
 from experiments.sequences.live import Columns, Plot
 from experiments.sequences.nodes import ask_link

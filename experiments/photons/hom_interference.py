@@ -17,7 +17,7 @@ from atomlink.interrupts import held
 from drivers import parameters
 from drivers.progress import Progress
 from drivers.rtio.attempt import believed_timing
-from experiments.sequences.conclude import conclude_run
+from experiments.sequences.analyse_run import conclude_run
 from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.foretold import foretell
 from experiments.sequences.nodes import ask_link

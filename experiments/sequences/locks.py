@@ -2,7 +2,7 @@
 
 shutters closed --[ all read, brought back if need be ]--> shots --[ all read ]-- all hold --> shots
     one lost --> dark, shutters closed --[ relock, delatch, route, a bounded number of times ]--> shots, or the end
-`watched.py` says what is watched.
+`lock_monitors.py` says what is watched.
 """
 
 import time
@@ -13,7 +13,7 @@ from artiq.experiment import BooleanValue, HasEnvironment, TBool, TInt64, kernel
 from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, LostTime
 from drivers.interlock_log import run_log
-from experiments.sequences import watched
+from experiments.sequences import lock_monitors
 from experiments.sequences.nodes import Nodes
 
 SETTLE_S = 50 * ms  # the fibre switch takes 25 ms, a nanowire some to cool
@@ -63,7 +63,7 @@ class Locks(HasEnvironment):
             return
         self.log = run_log(int(self.get_device("scheduler").rid))
         self.close()
-        self.monitors = watched.monitors(self.get_device, self.bright_v, self, self.log)
+        self.monitors = lock_monitors.monitors(self.get_device, self.bright_v, self, self.log)
         self.opened = True
         if not self.check(self.counter_mu()):
             self.recover()

@@ -8,7 +8,8 @@
          --[ microwave: |1> -> F = 2 ]--[ push out F = 2 ]--[ image both ]--> next shot
 
 `setup` says which settings; `take` takes so many pairs and hands each shot to a sink: `recorded_pairs.RecordedPairs`
-keeps them one by one, `tally.Tally` adds them up into a row of a scan. `set_wait` may be called between two `take`.
+keeps them one by one, `pair_counts.PairCounts` adds them up into a row of a scan. `set_wait` may be called between
+two `take`.
 """
 
 import math

@@ -11,7 +11,7 @@ from artiq.language.environment import HasEnvironment
 from artiq.language.types import TBool, TInt32, TInt64
 
 from atomlink.errors import DeviceError
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import Nodes, ask_nodes
 from experiments.sequences.scan import Axis, Point, Scan, by_node
 

@@ -5,7 +5,7 @@ from typing import Any
 from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, TFloat, delay, kernel, ms, now_mu
 
 from drivers import parameters
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.live import mean_curve
 from experiments.sequences.nodes import ask_nodes
 from experiments.sequences.scan import Axis, Point, Scan

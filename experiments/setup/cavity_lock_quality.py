@@ -7,11 +7,11 @@ from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, T
 
 from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, Reading
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.live import mean_curve
+from experiments.sequences.lock_monitors import CAVITY
 from experiments.sequences.nodes import ask_names
 from experiments.sequences.scan import Axis, Point, Scan
-from experiments.sequences.watched import CAVITY
 
 
 class CavityLockQuality(EnvExperiment):

@@ -9,7 +9,7 @@ from artiq.experiment import EnvExperiment, RangeScan, Scannable, TFloat, TList,
 
 from drivers import parameters
 from drivers.rtio.attempt import believed_timing
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Axis, Point, Scan, by_node

@@ -23,7 +23,7 @@ from atomlink.errors import DeviceError
 from atomlink.topology import of_station
 from drivers import parameters
 from drivers.network import topology
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.live import Columns, Plot, summed_histogram
 from experiments.sequences.nodes import Nodes, ask_station
 from experiments.sequences.scan import Point, Scan

@@ -3,8 +3,8 @@
 from artiq.experiment import EnvExperiment
 
 from drivers import parameters
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.arrivals import Arrivals
-from experiments.sequences.conclude import conclude
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Scan

@@ -19,8 +19,8 @@ from artiq.experiment import (
 
 from drivers import parameters
 from drivers.rtio.attempt import believed_timing
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.atom_photon import AtomPhoton
-from experiments.sequences.conclude import conclude
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.readout import Readout

@@ -12,9 +12,9 @@ from analysis.twins import module_name, twin_of
 from atomlink.heralds import FOUR
 from atomlink.topology import pair
 from drivers import parameters
-from experiments.calibration.child import load_class
 from experiments.calibration.graph import Graph
 from experiments.calibration.nodes import nodes_of
+from experiments.calibration.subexperiment import load_class
 from sim.command.examine import ExaminedDevices
 from sim.target import scenario_files, scenario_of
 
@@ -78,7 +78,8 @@ def test_an_experiment_that_concludes_has_a_twin_and_explains_its_arguments(modu
     assert not without, f"arguments without tooltip: {without}"
 
 
-SHOWN = ("create_applet", "Live(self", "Shown(self", "RecordedPairs(self", "Arrivals(self")  # who opens its applets
+# who opens its applets
+SHOWN = ("create_applet", "Live(self", "ProgressPlot(self", "RecordedPairs(self", "Arrivals(self")
 UNWATCHED = ("Idle", "Pulse")  # over in an instant
 
 

@@ -7,7 +7,7 @@ from artiq.experiment import BooleanValue, EnvExperiment, StringValue
 
 from drivers.parameter_store import ParameterStore
 from experiments.calibration.graph import State, Verdict
-from experiments.calibration.ledger import Ledger
+from experiments.calibration.history import History
 from experiments.link.link_monitor import LinkMonitor
 
 
@@ -25,7 +25,7 @@ class Neglected(Monitored):
 
     def prepare(self) -> None:
         super().prepare()
-        self.ledger.keep("cavity", State(Verdict.IN_SPEC, 1.0), 1.0, 0)
+        self.history.keep("cavity", State(Verdict.IN_SPEC, 1.0), 1.0, 0)
 
 
 class Calibrate(EnvExperiment):
@@ -42,4 +42,4 @@ class Calibrate(EnvExperiment):
         print(f"{why} {self.target} with priority {self.scheduler.priority}")
         store = ParameterStore.of(self)
         store.set("param.bob.t_mw_pi_s", 10.1e-6, "s", "calibration of a test")
-        Ledger(self).keep("cavity", State(Verdict.IN_SPEC, time.time()), time.time(), 0)
+        History(self).keep("cavity", State(Verdict.IN_SPEC, time.time()), time.time(), 0)

@@ -20,7 +20,7 @@ EXPERIMENT = '''
 import math
 import time
 from artiq.experiment import *
-from experiments.sequences.conclude import conclude
+from experiments.sequences.analyse_run import conclude
 from experiments.sequences.rows import Rows
 from experiments.sequences.scan import Axis, Scan
 

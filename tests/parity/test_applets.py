@@ -14,7 +14,7 @@ sys.path.append(str(real_artiq.ROOT / "tests" / "unit"))
 from test_live import Calibrate, carried_out
 
 from experiments.calibration.graph import Verdict, Visit
-from experiments.calibration.shown import Shown
+from experiments.calibration.progress_plot import ProgressPlot
 
 
 def on_screen(issued: list[tuple[str, str]], datasets: dict[str, Any]) -> dict[str, Any]:
@@ -44,10 +44,10 @@ def test_artiqs_applets_take_our_commands_and_draw_every_point() -> None:
 
 def test_the_title_of_a_calibration_says_where_it_is() -> None:
     toy = Calibrate()
-    shown = Shown(toy)
-    shown.open()
-    shown.add(Visit("pumping", "check", 0.0, Verdict.IN_SPEC, ""))
-    shown.begin("larmor", "check")
+    plot = ProgressPlot(toy)
+    plot.open()
+    plot.add(Visit("pumping", "check", 0.0, Verdict.IN_SPEC, ""))
+    plot.begin("larmor", "check")
     assert on_screen(toy.issued, toy.datasets) == {
         "Calibrate verdict": {"points": 2, "title": "larmor: check", "warned": False}
     }

@@ -21,8 +21,8 @@ from artiq.master.worker_db import DatasetManager, DeviceManager
 
 from analysis import schema
 from analysis.load import Run
-from experiments.calibration.child import load_class
-from experiments.sequences.conclude import run_of
+from experiments.calibration.subexperiment import load_class
+from experiments.sequences.analyse_run import run_of
 from sim.gateware.build import Gateware
 from sim.world.scenario import load_scenario
 from sim.world.world import World

@@ -11,7 +11,7 @@ from sweep import kept, merged
 from swept_lab import SweptLab, from_json, to_json
 
 from analysis.twins import twin_of
-from experiments.calibration.child import load_class
+from experiments.calibration.subexperiment import load_class
 
 SMALL = {"shots": 3, "t_mw": RangeScan(0.0, 30e-6, 5)}
 RABI = "atoms.microwave_rabi:MicrowaveRabi"

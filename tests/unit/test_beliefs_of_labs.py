@@ -15,10 +15,10 @@ from atomlink.topology import pair
 from drivers import labs, origins, parameter_log, parameters
 from drivers.labs import HARDWARE, HOME, LabName
 from drivers.parameter_store import ParameterStore
-from experiments.calibration.child import _Datasets as ChildDatasets
 from experiments.calibration.graph import State, Verdict
-from experiments.calibration.ledger import Ledger
-from experiments.sequences.fresh import FreshBeliefs
+from experiments.calibration.history import History
+from experiments.calibration.subexperiment import _Datasets as ChildDatasets
+from experiments.sequences.current_parameters import CurrentParameters
 from sim.artiq_runtime.dataset_db import DatasetDB
 from sim.cli import main
 
@@ -93,7 +93,7 @@ def test_no_lab_sees_the_beliefs_of_another(database: DatasetDB) -> None:
 
 
 def test_nor_does_the_calibration_graph(database: DatasetDB) -> None:
-    drifting, default = (Ledger(run_in(ROWS[name], database)) for name in ("drifting", "default"))
+    drifting, default = (History(run_in(ROWS[name], database)) for name in ("drifting", "default"))
     drifting.keep("imaging", State(Verdict.IN_SPEC, 20.0, 10.0, {}), 20.0, 0)
     assert drifting.state("imaging").verdict == Verdict.IN_SPEC and default.state("imaging") == State()
 
@@ -117,7 +117,7 @@ def test_a_scenario_file_is_a_lab_of_its_own_that_moves_with_its_folder(tmp_path
 
 def test_parts_that_outlive_a_calibration_read_what_it_set(database: DatasetDB) -> None:
     run = run_in(ROWS["drifting"], database)
-    fresh = FreshBeliefs(run)
+    fresh = CurrentParameters(run)
     part = HasEnvironment(fresh.managers)
     assert parameters.get(part, LARMOR) == DEFAULT
     child = HasEnvironment((None, ChildDatasets(run, "larmor.measure"), None, {}))

@@ -15,9 +15,9 @@ from analysis.result import Result
 from atomlink.errors import DataError, DeviceError, UsageError
 from drivers import line_log
 from experiments.calibration.calibrate import Calibrate
-from experiments.calibration.child import run_child
 from experiments.calibration.graph import Graph, Node, Outcome, Pass, State, Verdict, Visit
-from experiments.calibration.judge import judge
+from experiments.calibration.subexperiment import run_child
+from experiments.calibration.verdict import judge
 
 IN, OUT, BAD = Verdict.IN_SPEC, Verdict.OUT_OF_SPEC, Verdict.BAD_DATA
 
@@ -282,7 +282,7 @@ def calibration(tmp_path: Path, shared: dict[str, Any], target: str = "t", sched
 @pytest.fixture(autouse=True)
 def no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("experiments.calibration.child.load_class", lambda name: Thermometer)
+    monkeypatch.setattr("experiments.calibration.subexperiment.load_class", lambda name: Thermometer)
     monkeypatch.setattr(Thermometer, "truth", 12e-6)
     monkeypatch.setattr(Thermometer, "fails", "")
 

@@ -16,7 +16,7 @@ from atomlink.errors import DataError
 from atomlink.heralds import FOUR, heralds
 from atomlink.topology import LinkName
 from drivers import parameters
-from experiments.sequences import headline
+from experiments.sequences import print_summary
 from experiments.sequences.pairs import Pairs
 
 P, SHARE, BLOCK = 0.436, 0.014, 1000  # true probability; share of shots that begin without an atom; attempts to a look
@@ -58,8 +58,8 @@ def test_a_file_that_does_not_tell_gives_the_mean_and_a_failed_check_says_what_i
     page = section(run)
     assert "".join(page.blocks).count("FAILED: more long waits") >= 2
     assert "per attempt, with or without atoms" in str(page.tiles)
-    monkeypatch.setattr(headline, "_run_of", lambda *_: run)
-    headline.print_link(SimpleNamespace())
+    monkeypatch.setattr(print_summary, "_run_of", lambda *_: run)
+    print_summary.print_link(SimpleNamespace())
     assert "check of the waits, p = " in capsys.readouterr().out
 
 
@@ -69,8 +69,8 @@ def test_page_and_summary_tell_the_share_without_atoms(
     run = as_run(made())
     assert "of all were without, as looks found" in str(section(run).tiles)
     assert "FAILED" not in "".join(section(run).blocks)
-    monkeypatch.setattr(headline, "_run_of", lambda *_: run)
-    headline.print_link(SimpleNamespace())
+    monkeypatch.setattr(print_summary, "_run_of", lambda *_: run)
+    print_summary.print_link(SimpleNamespace())
     printed = capsys.readouterr().out
     assert "attempts without a pair of atoms: 8" in printed and "check of the waits" not in printed
 

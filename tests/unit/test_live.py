@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from experiments.calibration.graph import Verdict, Visit
-from experiments.calibration.shown import Shown
-from experiments.sequences import live, tally
+from experiments.calibration.progress_plot import ProgressPlot
+from experiments.sequences import live, pair_counts
 from experiments.sequences.live import Live, Plot
 
 PAIRS = [20, 0, 0, 20, 20, 0, 0, 20, 0, 20, 20, 0]  # of XX, YY, ZZ: a perfect Psi+
@@ -46,8 +46,8 @@ PLOTS = (
     live.share_map("map", ("x", "v"), ("k", "n")),
     live.counts_histogram("counts", "counts"),
     live.summed_histogram("arrivals", "bins", 1e-7, 1e-9, 2),
-    tally.fidelity_curve("x"),
-    tally.rate_curve("x", "t_s"),
+    pair_counts.fidelity_curve("x"),
+    pair_counts.rate_curve("x", "t_s"),
     Plot("total", "number", lambda done: {"value": sum(done["n"])}),
 )
 
@@ -93,12 +93,12 @@ def test_histograms_hold_every_count_and_have_one_edge_more() -> None:
 def test_a_setting_without_a_pair_has_no_fidelity_yet() -> None:
     assert carried_out()[0].datasets["live.Toy.fidelity.y"].tolist() == [1.0, 1.0]
     none = {"x": [0.0], "table": [[*PAIRS[:8], 0, 0, 0, 0]]}
-    assert len(tally.fidelity_curve("x").of(none)["y"]) == 0
+    assert len(pair_counts.fidelity_curve("x").of(none)["y"]) == 0
 
 
 def test_a_calibration_shows_where_it_is_and_what_came_of_each_step() -> None:
     toy = Calibrate()
-    shown = Shown(toy)
+    shown = ProgressPlot(toy)
     shown.open()
     shown.begin("pumping", "check")
     assert toy.datasets["live.Calibrate.verdict.y"].tolist() == [-1]

@@ -20,7 +20,7 @@ from atomlink.heralds import FOUR
 from atomlink.topology import pair
 from drivers import line_log, parameter_log, parameters
 from drivers.parameter_store import ParameterStore, checked_value
-from experiments.sequences import conclude
+from experiments.sequences import analyse_run
 from sim.cli import main
 
 TABLE = parameters.table(pair(("alice", "bob"), FOUR))
@@ -104,7 +104,7 @@ def test_a_result_that_cannot_be_believed_is_said_and_changes_nothing(
     result = Result("HOM", {}, updates={
         "param.midpoint.visibility": estimate, PULSE: Estimate(9e-6, 1e-7, 50, "", "s")})  # fmt: skip
     reader = Reader(Datasets())
-    assert not conclude._apply(reader, result)
+    assert not analyse_run._apply(reader, result)
     assert "does not become what the lab believes" in capsys.readouterr().out
     assert reader.own.keys() == {"fit.refused", "run.digest"} and not (tmp_path / parameter_log.FILE).exists()
 
@@ -112,7 +112,7 @@ def test_a_result_that_cannot_be_believed_is_said_and_changes_nothing(
 def test_a_run_files_what_it_believed_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(parameter_log.ROOT_VARIABLE, str(tmp_path))
     reader = Reader(Datasets({PULSE: 1e-5}))
-    assert conclude._apply(reader, Result("Rabi", {}, updates={PULSE: Estimate(9e-6, 1e-7, 50, "", "s")}))
+    assert analyse_run._apply(reader, Result("Rabi", {}, updates={PULSE: Estimate(9e-6, 1e-7, 50, "", "s")}))
     assert (reader.own[f"fit.previous.{PULSE}"], reader.own[f"fit.applied.{PULSE}"]) == (1e-5, 9e-6)
 
 

@@ -14,7 +14,7 @@ from experiments.calibration.graph import Node, State
 CLOCK = "calibration.clock"
 
 
-class Ledger:
+class History:
     """The states of an experiment's lab."""
 
     def __init__(self, experiment: Any) -> None:

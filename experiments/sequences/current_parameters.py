@@ -32,7 +32,7 @@ class _Arguments:
         return self._experiment.get_argument(key, processor, group, tooltip)
 
 
-class FreshBeliefs:
+class CurrentParameters:
     """A dataset manager that never answers with what was only filed; `managers` go where a parent would."""
 
     def __init__(self, experiment: Any) -> None:

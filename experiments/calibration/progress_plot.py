@@ -11,7 +11,7 @@ HEIGHTS = {Verdict.BAD_DATA: 0, Verdict.OUT_OF_SPEC: 1, Verdict.IN_SPEC: 2}
 UNDER_WAY = -1
 
 
-class Shown:
+class ProgressPlot:
     """The applet of one pass: verdicts (2 in spec, 1 out of spec, 0 bad data, -1 under way) against the steps."""
 
     def __init__(self, experiment: Any) -> None:

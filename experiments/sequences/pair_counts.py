@@ -45,7 +45,7 @@ def rate_curve(axis: str, *seconds: str) -> Plot:
 LEVEL = ("setting_names", "nodes", "name", "herald", "wait_s", "t_gate_s")  # of `link.*`, what the analysis needs
 
 
-class Tally:
+class PairCounts:
     """Take rows of heralded pairs."""
 
     def __init__(self, pairs: Pairs) -> None:
