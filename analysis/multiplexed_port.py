@@ -134,7 +134,8 @@ def analyse(run: Run) -> Result:
     attempts, heralds = (int(sum(row[name] for row in rows)) for name in ("attempts", "heralds"))
     if not heralds:
         raise DataError(f"Run {run.label} heralded no pair: take more rounds.")
-    estimates["herald_probability"] = binomial(heralds, attempts)
+    per_attempt = replace(binomial(heralds, attempts), source="heralds per attempt, lost atoms' attempts included")
+    estimates["heralds_per_attempt"] = per_attempt
     carried = sum(row["heralds_carried"] for row in rows)
     estimates["heralds_carried"] = _known(carried, "", "of atoms that were brought to the port")
     pairs = PairRows.of(run)

@@ -116,16 +116,21 @@ def _value(value: float, unit: str) -> str:
     return Estimate(value, 0.0, unit=unit).quantity() if np.isfinite(value) else "not filed"
 
 
+def _with_atoms(run: Run) -> int:
+    """Return the attempts of a link run but those after which an atom was missing; files that do not tell: all."""
+    return int(run.datasets["link.attempts"]) - int(np.sum(run.datasets.get("shots.attempts_lost", 0)))
+
+
 @styled
 def rates(runs: list[Run]) -> Figure:
     """Draw the herald probability of link runs against the time of day."""
     figure, (axes,) = canvas(runs[-1], 9.6, 2.6)
     heralds = np.array([len(run.datasets["shots.pattern"]) for run in runs])
-    attempts = np.array([max(int(run.datasets["link.attempts"]), 1) for run in runs])
+    attempts = np.array([max(_with_atoms(run), 1) for run in runs])
     hours = np.array([(run.start_time - runs[0].start_time) / 3600 for run in runs])
     axes.errorbar(hours, heralds / attempts, np.sqrt(heralds + 0.5) / attempts, fmt="o", ms=4, color=ACCENT, ecolor=INK)
     axes.axhline(float(heralds.sum() / attempts.sum()), color=PALE, lw=0.8)
-    axes.set(xlabel="hours after the first link run", ylabel="heralds per attempt", ylim=(0, None))
+    axes.set(xlabel="hours after the first link run", ylabel="herald probability", ylim=(0, None))
     return figure
 
 

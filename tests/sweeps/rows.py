@@ -312,7 +312,7 @@ ROWS = (
     Row(
         "multiplexed_port", "link.multiplexed_port:MultiplexedPort",
         {"n_atoms": ExplicitScan([2]), "shots": 100, "attempts": 120, "rows": 3, "columns": 3},
-        {"rate_2_hz": pooled, "herald_probability": pooled, "stored_zz": pooled},
+        {"rate_2_hz": pooled, "heralds_per_attempt": pooled, "stored_zz": pooled},
         "all seeds together", str(LOSSY_ARRAY), fresh=True, version=2,
     ),
     Row(
