@@ -35,12 +35,16 @@ def conclude(experiment: Any, scan: Any) -> Any:
     return conclude_run(experiment, scan.rows.datasets(), apply=bool(scan.apply) and scan.complete)
 
 
+def twin_of_experiment(experiment: Any) -> Any:
+    """Return the module that analyses an experiment, or None; one that extends another is analysed as that one is."""
+    from analysis.twins import twin_of  # scipy and lmfit: half a second that a run does not need before its first fit
+
+    return next(filter(None, (twin_of(kind.__name__) for kind in type(experiment).__mro__)), None)
+
+
 def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
     """Do the same for a run that keeps its datasets itself."""
-    from analysis.twins import twin_of  # scipy and lmfit: half a second that only the end of a run needs
-
-    # An experiment that extends another one is analysed as that one is.
-    twin = next(filter(None, (twin_of(kind.__name__) for kind in type(experiment).__mro__)), None)
+    twin = twin_of_experiment(experiment)
     if twin is None:
         raise DataError(f"{type(experiment).__name__} has no twin: write analysis/NAME.py with analyse and figure")
     try:

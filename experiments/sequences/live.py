@@ -38,7 +38,8 @@ class Plot:
     """One applet: its name, its kind, and what it draws: by kind y, x, error; y, x; img; value.
 
     `title` may hold a dataset, dots as slashes: "{live/Calibrate/now}". ARTIQ's applets label no axis; so the title
-    says what a curve is `about`: (what y is, the column that is x).
+    says what a curve is `about`: (what y is, the column that is x). One that is `fitted` has a part `fit`, too: the
+    fitted y at each x, or nothing.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Plot:
     of: Callable[[Columns], Mapping[str, Any]]
     title: str = ""
     about: tuple[str, str] | None = None
+    fitted: bool = False
 
 
 class Live:
@@ -76,6 +78,7 @@ class Live:
     def command(self, plot: Plot, title: str) -> str:
         """Return the command of an applet as the dashboard takes it."""
         applet, first, options, titled = _APPLETS[plot.kind]
+        options += ("fit",) * plot.fitted
         words = [f"${{artiq_applet}}{applet}", self.key(plot, first)]
         words += [f"--{option} {self.key(plot, option)}" for option in options]
         return " ".join(words) + (f' --title "{title}"' if titled else "")
@@ -102,14 +105,22 @@ def column(columns: Columns, which: Column) -> list[Any]:
 # -- curves
 
 
-def share_curve(name: str, axis: str, shares: tuple[Column, Column]) -> Plot:
-    """Return the plot of a share, columns (successes, trials), against an axis."""
+def share_curve(
+    name: str, axis: str, shares: tuple[Column, Column], fit: Callable[[], Any] | None = None
+) -> Plot:
+    """Return the plot of a share, columns (successes, trials), against an axis.
+
+    `fit`: what returns the newest fit (`curve(x)`) or None, if there is to be one.
+    """
 
     def of(columns: Columns) -> dict[str, Any]:
         x, y, error = share_points(columns[axis], column(columns, shares[0]), column(columns, shares[1]))
-        return {"y": y, "x": x, "error": error}
+        if fit is None:
+            return {"y": y, "x": x, "error": error}
+        newest = fit()
+        return {"y": y, "x": x, "error": error, "fit": np.empty(0) if newest is None else newest.curve(x)}
 
-    return Plot(name, "xy", of, about=("share", axis))
+    return Plot(name, "xy", of, about=("share", axis), fitted=fit is not None)
 
 
 def share_points(x: Sequence[Any], k: Sequence[Any], n: Sequence[Any]) -> tuple[Floats, Floats, Floats]:

@@ -19,6 +19,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from atomlink.errors import DataError, UsageError, brief
 from drivers.progress import Progress
 from experiments.sequences.filing import ending
 from experiments.sequences.live import Column, Live, Plot, column, share_curve, share_map, share_points
+from experiments.sequences.live_fit import LiveFits
 from experiments.sequences.recorder import stopped
 from experiments.sequences.rows import Rows
 
@@ -142,6 +144,7 @@ class Scan(HasEnvironment):
         What there is is kept when the run is asked to stop or `measure` raises.
         """
         self.rows = Rows(self.experiment, {**self._described(), **(run_level or {})}, self._units())
+        self.fits = LiveFits(self.experiment)
         self.live = Live(self.experiment, (*self._share_plots(), *self.plots), self._units())
         self.live.open()
         self.complete = False
@@ -155,6 +158,7 @@ class Scan(HasEnvironment):
                     self._pause_if_due(begin, end)
                     for repeat in self._measure_point(point, measure, begin, end):
                         progress.update(done * each + min(repeat, each))
+            self._show(last=True)
             self.complete = True
         except (TerminationRequested, KeyboardInterrupt):
             print(stopped(len(self.rows), 0 if self.target_error else total, "rows"))
@@ -175,13 +179,21 @@ class Scan(HasEnvironment):
             if repeat:
                 self._pause_if_due(begin, end)
             self.rows.add({**point.coordinates, **measure(point)})
-            self.live.publish(self.rows.columns)
+            self._show()
             yield repeat + 1
             if self.target_error and repeat + 1 >= self.repeats and self._error(point) <= self.target_error:
                 return
         if self.target_error:
             at = ", ".join(f"{name} = {value:g}" for name, value in point.coordinates.items())
             self.missed.append(f"{at or 'the only one'} has {self._error(point):.2g}")
+
+    def _show(self, last: bool = False) -> None:
+        """Let the applets draw what there is, curves with their newest fit; `last`: once more with the fit of all."""
+        fitted = len(self.axes) == 1 and bool(self.shares)
+        if fitted:
+            self.fits.look(self.rows, last)
+        if fitted or not last:
+            self.live.publish(self.rows.columns)
 
     def _most_rows(self) -> int:
         """Return how many rows one point has at most."""
@@ -237,7 +249,10 @@ class Scan(HasEnvironment):
         """Return what shows the shares: curves of one axis, images of two."""
         names = [axis.name for axis in self.axes]
         if len(names) == 1:
-            return [share_curve(series, names[0], pair) for series, pair in self.shares.items()]
+            return [
+                share_curve(series, names[0], pair, partial(self.fits.of, series))
+                for series, pair in self.shares.items()
+            ]
         if len(names) == 2:
             return [share_map(series, (names[0], names[1]), pair) for series, pair in self.shares.items()]
         return []
