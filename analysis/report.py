@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis import calibrate, page, report_hom, report_link, report_twin, schema
+from analysis import page, report_hom, report_link, report_twin, schema
 from analysis.arguments import written_arguments
+from analysis.experiments import calibrate
 from analysis.load import Run, load
 from analysis.twins import twin_of
 from atomlink.errors import DataError

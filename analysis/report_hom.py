@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from analysis import figures, page
+from analysis.experiments.hom_interference import WITHOUT_DELAY_S
 from analysis.hom import Curve, HomResult, analyse
-from analysis.hom_interference import WITHOUT_DELAY_S
 from analysis.load import Run
 
 NONE = "–"

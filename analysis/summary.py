@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analysis import calibrate, hom, link
+from analysis import hom, link
 from analysis.estimates import Estimate
+from analysis.experiments import calibrate
 from analysis.load import Run
 from atomlink.errors import DataError
 

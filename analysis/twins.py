@@ -1,7 +1,7 @@
-"""Find the analysis twin of an experiment: class `MicrowaveRabi` is analysed by `analysis/microwave_rabi.py`.
+"""Find the analysis twin of an experiment: `MicrowaveRabi` is analysed by `analysis/experiments/microwave_rabi.py`.
 
 A twin has `analyse(run) -> Result` and `figure(run, result) -> Figure`, and may have the figure's `CAPTION`; nothing is
-registered anywhere.
+registered anywhere. A lab's own twin that still lies in `analysis/` itself, where all did before, is found there.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ def module_name(class_name: str) -> str:
 
 def twin_of(class_name: str) -> Twin | None:
     """Return the twin of an experiment's class, None where there is none."""
-    name = f"analysis.{module_name(class_name)}"
-    if not name.isascii() or importlib.util.find_spec(name) is None:
-        return None
-    module = importlib.import_module(name)
-    return cast(Twin, module) if hasattr(module, "analyse") and hasattr(module, "figure") else None
+    name = module_name(class_name)
+    for package in ("analysis.experiments", "analysis") if name.isascii() else ():
+        if importlib.util.find_spec(f"{package}.{name}") is not None:
+            module = importlib.import_module(f"{package}.{name}")
+            if hasattr(module, "analyse") and hasattr(module, "figure"):
+                return cast(Twin, module)
+    return None

@@ -144,7 +144,7 @@ def _is_lived(folder: Path, hours: float) -> bool:
 
 def seen(folder: Path) -> Seen:
     """Read a day's files."""
-    from analysis import link_monitor
+    from analysis.experiments import link_monitor
     from analysis.load import load
     from drivers.parameter_log import read
 

@@ -71,7 +71,7 @@ def experiments(*words: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("module", "name"), experiments("conclude(self", "conclude_run(self"))
 def test_an_experiment_that_concludes_has_a_twin_and_explains_its_arguments(module: str, name: str) -> None:
-    assert twin_of(name) is not None, f"analysis/{module_name(name)}.py must have analyse and figure"
+    assert twin_of(name) is not None, f"analysis/experiments/{module_name(name)}.py must have analyse and figure"
     made = getattr(importlib.import_module(module), name)
     assert made.__doc__ and "\n" in made.__doc__.strip(), "the docstring draws the sequence below the name"
     without = [key for key, tooltip in built(made).tooltips.items() if not tooltip]

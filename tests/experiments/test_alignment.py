@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from lab_runs import execute
 
-from analysis import cavity_scan, polarisation_alignment
+from analysis.experiments import cavity_scan, polarisation_alignment
 from analysis.fits import FitRefused
 from analysis.load import Run
 from analysis.report import main_report

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from lab_runs import ROOT, atomlink, execute
 
-from analysis import optical_pumping, pair_phase
 from analysis.estimates import Estimate
+from analysis.experiments import optical_pumping, pair_phase
 from analysis.fits import Fit
 from analysis.journal import recover
 from analysis.load import load

@@ -5,7 +5,7 @@ from pathlib import Path
 from lab_runs import execute
 
 from analysis import figures
-from analysis.cz_bell import analyse, figure
+from analysis.experiments.cz_bell import analyse, figure
 
 FILE = "atoms/cz_bell.py"
 FEW = 'phase={"ty": "ExplicitScan", "sequence": [0.0, 0.125, 0.25, 0.5, 0.625, 0.75]}'

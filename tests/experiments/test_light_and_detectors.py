@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lab_runs import execute
 
-from analysis import aom_power, cavity_lock_quality, detector_characterisation
+from analysis.experiments import aom_power, cavity_lock_quality, detector_characterisation
 from analysis.report import main_report
 from atomlink.signals import Tone
 from drivers.parameter_log import read

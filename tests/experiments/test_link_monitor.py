@@ -10,7 +10,7 @@ import pytest
 from lab_runs import COMMAND, execute, make_lab
 
 from analysis import figures
-from analysis.link_monitor import analyse, figure
+from analysis.experiments.link_monitor import analyse, figure
 from analysis.load import load
 from drivers.parameter_log import read
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from lab_runs import execute, start
 
+from analysis.experiments.microwave_rabi import analyse
 from analysis.fits import FitRefused
 from analysis.load import load
-from analysis.microwave_rabi import analyse
 from analysis.report import main_report
 from analysis.report_day import changes_of
 from drivers.parameter_log import read

@@ -6,7 +6,7 @@ import numpy as np
 from lab_runs import execute
 
 from analysis import figures
-from analysis.multiplexed_port import analyse, figure, totals
+from analysis.experiments.multiplexed_port import analyse, figure, totals
 
 FILE = "link/multiplexed_port.py"
 # The default lab's array and the bright lab's link, so that few rounds herald many pairs.

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from lab_runs import execute
 
-from analysis import bell_tomography, figures, pair_lifetime, schema
+from analysis import figures, schema
+from analysis.experiments import bell_tomography, pair_lifetime
 
 
 def test_tomography_finds_an_entangled_state_near_psi_plus(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from lab_runs import execute
 
-from analysis import atom_photon, emission_efficiency, hbt_g2
+from analysis.experiments import atom_photon, emission_efficiency, hbt_g2
 from analysis.load import Run
 from analysis.report import main_report
 from atomlink.errors import DataError

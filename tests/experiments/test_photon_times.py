@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from lab_runs import execute
 
-from analysis import fibre_delay, photon_shape
 from analysis.arrivals import arrivals
+from analysis.experiments import fibre_delay, photon_shape
 from analysis.report import main_report
 from atomlink.errors import DataError
 from drivers.parameter_log import read

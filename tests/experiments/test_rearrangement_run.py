@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from lab_runs import Outcome, execute
 
-from analysis import figures, rearrangement, schema
+from analysis import figures, schema
+from analysis.experiments import rearrangement
 
 FILE = "atoms/rearrangement.py"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lab_runs import execute
 
-from analysis import release_recapture
+from analysis.experiments import release_recapture
 from analysis.report import main_report
 from sim.world.scenario import NODES
 

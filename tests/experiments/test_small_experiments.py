@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from lab_runs import execute
 
-from analysis.load_and_image import analyse
+from analysis.experiments.load_and_image import analyse
 from analysis.report import report
 
 

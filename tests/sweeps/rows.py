@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from artiq.language.scan import ExplicitScan, RangeScan
 
-from analysis import hom, imaging_histogram, link
+from analysis import hom, link
 from analysis.estimates import Estimate
+from analysis.experiments import imaging_histogram
 from analysis.load import Run
 from analysis.twins import twin_of
 from atomlink.heralds import FOUR

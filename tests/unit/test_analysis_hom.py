@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from synthetic_runs import as_run, hom_datasets
 
-from analysis import hom, hom_interference
+from analysis import hom
+from analysis.experiments import hom_interference
 from atomlink.errors import DataError
 
 SEEDS = 80

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from synthetic_runs import axis_operator
 
-from analysis import bell_tomography as twin
-from analysis.bell_tomography import Counts, Tomogram, elements, reconstruct
+from analysis.experiments import bell_tomography as twin
+from analysis.experiments.bell_tomography import Counts, Tomogram, elements, reconstruct
 from analysis.link import Setting
 from atomlink.errors import DataError
 from experiments.sequences.settings import TOMOGRAPHY

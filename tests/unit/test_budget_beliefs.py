@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from synthetic_runs import as_run
 
-from analysis import optical_pumping, pushout_fidelity, ramsey, tweezer_loading
+from analysis.experiments import optical_pumping, pushout_fidelity, ramsey, tweezer_loading
 from analysis.load import Run
 
 NODES, SHOTS = ("alice", "bob"), 400

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import calibrate
+from analysis.experiments import calibrate
 from analysis.layers import BOX, layered, rows_of
 from analysis.load import Run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.hbt_g2 import analyse
+from analysis.experiments.hbt_g2 import analyse
 from analysis.load import Run
 
 

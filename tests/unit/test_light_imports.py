@@ -10,7 +10,8 @@ HEAVY = {"lmfit", "matplotlib", "pandas", "scipy.stats"}  # a quarter of a secon
 
 @pytest.mark.parametrize("names", [("twins", "result", "fits", "models", "histograms", "link"),
                                    ("figures", "figures_budget", "scan_figures"),
-                                   ("bell_tomography", "hbt_g2", "imaging_histogram", "microwave_rabi")])  # fmt: skip
+                                   ("experiments.bell_tomography", "experiments.hbt_g2",
+                                    "experiments.imaging_histogram", "experiments.microwave_rabi")])  # fmt: skip
 def test_analysis_is_imported_without_what_fits_and_draws(names: tuple[str, ...]) -> None:
     code = f"import sys, {', '.join('analysis.' + name for name in names)}; print(sorted({HEAVY} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

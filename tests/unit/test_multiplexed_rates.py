@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_runs import as_run
 
-from analysis import multiplexed_port
+from analysis.experiments import multiplexed_port
 from analysis.load import Run
 from atomlink.heralds import FOUR
 from atomlink.topology import pair

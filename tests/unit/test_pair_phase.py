@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_runs import as_run
 
-from analysis import pair_phase
+from analysis.experiments import pair_phase
 from analysis.load import Run
 from atomlink.errors import DataError
 

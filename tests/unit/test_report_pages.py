@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from synthetic_runs import as_run
 
-from analysis import atom_photon, cz_bell, fits, page, pair_phase, report_twin, scan_figures
+from analysis import fits, page, report_twin, scan_figures
 from analysis.estimates import Estimate
+from analysis.experiments import atom_photon, cz_bell, pair_phase
 from analysis.figures import canvas
 from analysis.result import Result
 

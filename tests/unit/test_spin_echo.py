@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from synthetic_runs import as_run
 
-from analysis import spin_echo
+from analysis.experiments import spin_echo
 from analysis.fits import FitRefused
 from analysis.result import Result
 

@@ -8,8 +8,8 @@ angle per volt times its voltages. A photon and its atom agree (H and |0>, V and
 linear in a = V cos(beta), b = V sin(beta) cos(gamma), c = V sin(beta) sin(gamma); V is what pumping, read-out and dark
 clicks leave. t = -beta, p = -gamma undo both. Detectors of H and V do not see alpha, which comes behind all that mixes
 the two, and where beta is small they hardly see gamma + p either: what is left of these turns the phase of the heralded
-pairs, which `analysis/pair_phase.py` measures and takes out. So the error of gamma costs no photons, but the phase has
-to be measured afterwards.
+pairs, which `analysis/experiments/pair_phase.py` measures and takes out. So the error of gamma costs no photons, but
+the phase has to be measured afterwards.
 Fit: binomial maximum likelihood with V <= 1. Source of the matrices: R. C. Jones, J. Opt. Soc. Am. 31, 488 (1941).
 """
 

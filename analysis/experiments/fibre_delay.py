@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analysis import photon_shape
 from analysis.arrivals import arrivals
 from analysis.estimates import Estimate
+from analysis.experiments import photon_shape
 from analysis.figures import ACCENT, INK, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result
