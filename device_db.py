@@ -28,6 +28,7 @@ URUKUL_ROLES = (
     ("raman_a", "raman_b", "pushout", "rydberg_420"),
     ("rydberg_1013",),
 )
+PORT_URUKUL_ROLES = (("pumping", "excitation", "raman_a", "raman_b"), ("pushout",))  # of a port beyond the first
 
 device_db: dict[str, dict[str, Any]] = {
     "core": {
@@ -84,8 +85,8 @@ def add_counter(name: str, channel: int) -> None:
     add(name, "artiq.coredevice.edge_counter", "EdgeCounter", channel=channel)
 
 
-def add_urukul(node: str, k: int, channel: int) -> None:
-    """Add Urukul number `k` of a node: SPI, IO_UPDATE, then its four RF switches, from `channel` on.
+def add_urukul(node: str, k: int, channel: int, roles: tuple[str, ...]) -> None:
+    """Add Urukul number `k` of a node or port: SPI, IO_UPDATE, then its four RF switches, from `channel` on.
 
     125 MHz from the Kasli over MMCX (clk_sel 2), divided by 4, times 32: a DDS clock of 1 GHz.
     """
@@ -96,7 +97,7 @@ def add_urukul(node: str, k: int, channel: int) -> None:
         f"{prefix}_cpld", "artiq.coredevice.urukul", "CPLD",
         spi_device=f"{prefix}_spi", io_update_device=f"{prefix}_io_update", refclk=125e6, clk_sel=2,
     )  # fmt: skip
-    for i, role in enumerate(URUKUL_ROLES[k]):
+    for i, role in enumerate(roles):
         add_ttl(f"{node}_sw_{role}", channel + 2 + i)
         add(
             f"{node}_dds_{role}", "artiq.coredevice.ad9910", "AD9910",
@@ -106,8 +107,8 @@ def add_urukul(node: str, k: int, channel: int) -> None:
 
 def add_node(node: str, base: int) -> None:
     """Add everything that sits on one satellite."""
-    for k in range(len(URUKUL_ROLES)):
-        add_urukul(node, k, base + 6 * k)
+    for k, roles in enumerate(URUKUL_ROLES):
+        add_urukul(node, k, base + 6 * k, roles)
     add(f"{node}_zotino_spi", "artiq.coredevice.spi2", "SPIMaster", channel=base + 18)
     add_ttl(f"{node}_zotino_ldac", base + 19)
     add_ttl(f"{node}_zotino_clr", base + 20)
@@ -121,6 +122,16 @@ def add_node(node: str, base: int) -> None:
     add_counter(f"{node}_fluorescence_counter", base + 27)
     add(f"{node}_grabber", "artiq.coredevice.grabber", "Grabber", channel_base=base + 28)  # takes two channels
     add_ttl(f"{node}_hiding", base + 30)
+    for k, port in enumerate(PORTS.get(node, ())[1:]):
+        add_port(f"{node}_{port}", base + 32 + 16 * k)
+
+
+def add_port(port: str, base: int) -> None:
+    """Add what a node's port beyond its first has of its own: light, and a counter. Its voltages are the Zotino's."""
+    for k, roles in enumerate(PORT_URUKUL_ROLES):
+        add_urukul(port, k, base + 6 * k, roles)
+    add_ttl(f"{port}_fluorescence", base + 12, "TTLInOut")
+    add_counter(f"{port}_fluorescence_counter", base + 13)
 
 
 def add_station(station: str, base: int) -> None:
@@ -165,6 +176,17 @@ def add_instruments() -> None:
     add_instrument("tagger", "id900", "192.168.1.74:5555", 3323)
 
 
+def add_port_instruments() -> None:
+    """Add what a port beyond a node's first has of its own; the laser is the node's."""
+    ports = [f"{node}_{port}" for node in NODES for port in PORTS.get(node, ())[1:]]
+    for i, port in enumerate(ports):
+        base = 3500 + 3 * i
+        add_instrument(f"{port}_power_meter", "pm100d", f"USB0::0x1313::0x8078::P{12395 + i:07d}::INSTR", base)
+        mac = f"80-34-28-00-01-{1 + i:02x}"
+        add_instrument(f"{port}_cavity_lock", "stabilizer", f"192.168.1.70:1883/dt/sinara/dual-iir/{mac}", base + 1)
+        add_instrument(f"{port}_piezo", "mdt693b", f"ASRL/dev/ttyUSB{50 + i}::INSTR", base + 2)
+
+
 def add_network() -> None:
     """Say what is connected to what, as the tables above have it."""
     add(
@@ -179,6 +201,7 @@ for number, station_name in enumerate(STATIONS):
 add_ttl("port_switch", 8)
 add_network()
 add_instruments()
+add_port_instruments()
 for node_name, node_base in NODES.items():
     add_node(node_name, node_base)
 

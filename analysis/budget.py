@@ -30,7 +30,8 @@ import numpy as np
 from analysis.estimates import Estimate
 from analysis.link import LinkResult
 from analysis.load import Run
-from atomlink.topology import LinkName
+from atomlink.at_port import belief
+from atomlink.topology import LinkSpec
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 
 _SHARES = {"p_pumped": 1.0, "p_pushout_f1": 0.0, "pulse_rms": 0.0}  # what a file without this belief is taken to say
@@ -38,11 +39,11 @@ _NEEDED = ("t2_star_s", "t2_s")
 _DURATIONS = ("t_raman_pi_s", "t_mw_pi_s")
 
 
-def beliefs(link: LinkName) -> tuple[str, ...]:
+def beliefs(link: LinkSpec) -> tuple[str, ...]:
     """Return the parameters that only the budget needs; a link experiment files them with its results."""
     return (
         *(link.of_channel(end, "efficiency") for end in range(2)),
-        *(f"param.{node}.{name}" for node in link.nodes for name in (*_NEEDED, *_SHARES, "p_loading")),
+        *(belief(atom, name) for atom in link.atoms for name in (*_NEEDED, *_SHARES, "p_loading")),
     )
 
 
@@ -127,7 +128,7 @@ class Believed:
         visibility = run.belief("link.visibility_belief", name.of_station("visibility"))
         eta = [run.belief(name.of_channel(end, "efficiency")) for end in range(2)]
         keys = (*_NEEDED, *_DURATIONS, *_SHARES)
-        found = {node: {key: run.belief(f"param.{node}.{key}") for key in keys} for node in nodes}
+        found = {node: {key: run.belief(belief(node, key)) for key in keys} for node in nodes}
         if any(value is None for value in (gate, dark, visibility, *eta)) or any(
             found[node][key] is None for node in nodes for key in _NEEDED
         ):

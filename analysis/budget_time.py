@@ -21,6 +21,7 @@ from analysis.budget import Budget, Part
 from analysis.estimates import Estimate
 from analysis.link import LinkResult, patterns_of, settings_of
 from analysis.load import Run
+from atomlink.at_port import belief
 
 _DURATIONS = ("t_image_s", "t_recooling_s", "t_pushout_s", "t_pump_s", "t_cooling_s", "t_loading_s", "t_coil_s",
               "t_mw_pi_s", "p_loading")  # fmt: skip
@@ -48,7 +49,7 @@ def _believed(run: Run) -> dict[str, float]:
     """Return the durations of the slower node (both wait for it), and the smaller share of tries that load."""
     out = {}
     for name in _DURATIONS:
-        values = [run.belief(f"param.{node}.{name}") for node in run.nodes]
+        values = [run.belief(belief(node, name)) for node in run.nodes]
         if None not in values:
             out[name] = (min if name == "p_loading" else max)(float(value) for value in values)
     photon = [run.belief(run.link.of_channel(end, "t_photon_s")) for end in range(2)]

@@ -16,6 +16,7 @@ import numpy as np
 
 from analysis.link import LinkResult, patterns_of
 from analysis.load import Run
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,7 +148,7 @@ def readout(run: Run, result: LinkResult) -> Figure:
         axes.hist(counts[usable & (pushout == 1), k], edges, color=SIDE_COLOURS[k], alpha=0.45, label="push-out")
         axes.hist(counts[usable & (pushout == 0), k], edges, histtype="step", color=INK, lw=1.1, label="no push-out")
         both = run.belief("link.image_threshold")
-        threshold = both[k] if both is not None else run.belief(f"param.{nodes[k]}.image_threshold")
+        threshold = both[k] if both is not None else run.belief(belief(nodes[k], "image_threshold"))
         if threshold is not None:
             axes.axvline(threshold, color=ACCENT, lw=1.0, ls="--", label=f"threshold {threshold:g}")
         kept = f", R = {result.retention.estimate(k).number()}" if result.retention else ""

@@ -21,8 +21,8 @@ import numpy as np
 from analysis import digest, old_files
 from atomlink.errors import DataError
 from atomlink.heralds import FOUR
+from atomlink.link_name import LinkName
 from atomlink.old_names import today
-from atomlink.topology import LinkName
 
 NODES_KEYS = ("scan.nodes", "link.nodes", "hom.nodes", "images.nodes", "pairs.nodes")
 DETECTORS_KEYS = ("link.detectors", "scan.detectors")

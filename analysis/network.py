@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, styled
+from atomlink.at_port import belief
 from atomlink.heralds import FOUR, heralds
 from atomlink.topology import LinkSpec, Topology
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
@@ -56,7 +57,7 @@ def _forecast(topology: Topology, link: LinkSpec, beliefs: Mapping[str, float]) 
     eta = [beliefs[link.of_channel(end, "efficiency")] for end in range(2)]
     found = two_photon_polarisation(TwoPhoton(eta[0], eta[1], -math.expm1(-dark_hz * gate_s), visibility))
     photon_s = max(beliefs[link.of_channel(end, "t_photon_s")] for end in range(2))
-    cycle_s = max(beliefs[f"param.{node}.t_pump_s"] for node in link.nodes) + photon_s + gate_s
+    cycle_s = max(beliefs[belief(atom, "t_pump_s")] for atom in link.atoms) + photon_s + gate_s
     p = found.probability * len(heralds(station.scheme, station.roles)) / len(heralds(station.scheme, FOUR))
     return LinkForecast(link, p, p / cycle_s, found.fidelity, through)
 

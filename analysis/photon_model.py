@@ -19,6 +19,7 @@ from analysis.arrivals import Arrivals
 from analysis.fits import Fit, FitRefused
 from analysis.load import Run
 from analysis.models import Model, Start
+from atomlink.at_port import belief
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,8 +34,8 @@ FEWEST_BINS = 8
 
 def fit_photon(run: Run, node: str, found: Arrivals) -> Fit | None:
     """Return the fit of a node's arrivals, y in clicks per s; None where too few bins or no fit converge."""
-    pulse_s = float(run.belief(f"param.{node}.t_excitation_s") or 0.0)
-    width_hz = run.belief(f"param.{node}.f_kappa_hz")
+    pulse_s = float(run.belief(belief(node, "t_excitation_s")) or 0.0)
+    width_hz = run.belief(belief(node, "f_kappa_hz"))
     width_rad_s = 2 * math.pi * float(width_hz) if width_hz else WIDTH_RAD_S
     bin_s = float(found.time_s[1] - found.time_s[0]) if len(found.time_s) > 1 else BIN_S
     merged = max(1, round(BIN_S / bin_s))

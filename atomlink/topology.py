@@ -20,8 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from atomlink.at_port import node_of
 from atomlink.errors import UsageError
 from atomlink.heralds import FOUR, SCHEMES, TWO, heralds
+from atomlink.link_name import LinkName
 
 ROW = "network"
 PORT = "port"  # the name of the port of a node that has one
@@ -33,15 +35,21 @@ _RESERVED = ("node", "nodes", "station", "stations", "channel", "drift", "wiring
 
 @dataclass(frozen=True)
 class PortSpec:
-    """One photon port of a node; what it is physically (a cavity, a lens) is not the topology's."""
+    """A photon port of a node, its first or another; what it is physically (a cavity, a lens) is not the topology's."""
 
     node: str
     name: str
+    first: bool = True
 
     @property
     def key(self) -> str:
         """Return "node.port"."""
         return f"{self.node}.{self.name}"
+
+    @property
+    def atom(self) -> str:
+        """Return what the atom in front of it is called (`at_port`): its node, or "node.port" beyond the first port."""
+        return self.node if self.first else self.key
 
 
 @dataclass(frozen=True)
@@ -92,58 +100,15 @@ class ChannelSpec:
 
 
 @dataclass(frozen=True)
-class LinkName:
-    """What a link is called, and what its beliefs are: "alice-bob@midpoint", the first input's end first.
-
-    An end is called as its node, or "node.port" where the node has several ports.
-    """
-
-    ends: tuple[str, str]
-    station: str
-
-    @classmethod
-    def parse(cls, text: str) -> LinkName:
-        """Read "alice-bob@midpoint"; UsageError for anything else."""
-        ends, _, station = text.partition("@")
-        names = ends.split("-")
-        if len(names) != 2 or not all(names) or not station:
-            raise UsageError(f"Link {text!r} must be two ends and a station, such as alice-bob@midpoint.")
-        return cls((names[0], names[1]), station)
-
-    @property
-    def name(self) -> str:
-        """Return "alice-bob@midpoint"."""
-        return f"{self.ends[0]}-{self.ends[1]}@{self.station}"
-
-    @property
-    def nodes(self) -> tuple[str, str]:
-        """Return the names of both ends' nodes."""
-        first, second = (end.partition(".")[0] for end in self.ends)
-        return first, second
-
-    def of_station(self, key: str) -> str:
-        """Return the name of a parameter of the station."""
-        return of_station(self.station, key)
-
-    def of_channel(self, end: int, key: str) -> str:
-        """Return the name of a parameter of the way from one end (0 or 1) to the station."""
-        return f"param.{self.ends[end]}.{self.station}.{key}"
-
-    def of_pairs(self, key: str) -> str:
-        """Return the name of a parameter of the link's pairs."""
-        return f"param.{self.ends[0]}-{self.ends[1]}.{self.station}.{key}"
-
-
-def of_station(station: str, key: str) -> str:
-    """Return the name of a parameter of a station."""
-    return f"param.{station}.{key}"
-
-
-@dataclass(frozen=True)
 class LinkSpec(LinkName):
     """Two ports that can meet at a station: that of the first input, then that of the second."""
 
     ports: tuple[PortSpec, PortSpec]
+
+    @property
+    def atoms(self) -> tuple[str, str]:
+        """Return what the atoms at both ends are called."""
+        return self.ports[0].atom, self.ports[1].atom
 
 
 @dataclass(frozen=True)
@@ -197,6 +162,15 @@ class Topology:
         """Return the nodes' names in their order."""
         return tuple(node.name for node in self.nodes)
 
+    @property
+    def atoms(self) -> tuple[str, ...]:
+        """Return what the atoms at all ports are called, in the order of nodes and ports."""
+        return tuple(port.atom for node in self.nodes for port in node.ports)
+
+    def number_of(self, atom: str) -> int:
+        """Return the number of the port that an atom is at, from 0, among those of its node."""
+        return [port.atom for port in self.node(node_of(atom)).ports].index(atom)
+
     def node(self, name: str) -> NodeSpec:
         """Return a node by name; UsageError if the lab has none of that name."""
         return _find(self.nodes, name, "Node")
@@ -235,10 +209,15 @@ class Topology:
         return port.node if len(self.node(port.node).ports) == 1 else port.key
 
     def link(self, name: str = "") -> LinkSpec:
-        """Return a link by name, the first one without; UsageError if the lab has none of that name."""
-        if not name and self.links:
-            return self.links[0]
-        return _find(self.links, name, "Link")
+        """Return a link by name, the first one without; UsageError if the lab has none of that name.
+
+        An end may leave out the port that is its node's first.
+        """
+        links = self.links
+        if not name and links:
+            return links[0]
+        by_atoms = {LinkName(link.atoms, link.station).name: link for link in links}
+        return by_atoms[name] if name in by_atoms else _find(links, name, "Link")
 
     # -- where it comes from -------------------------------------------------------------------------------------------
 
@@ -307,7 +286,7 @@ def _node(name: str, table: Mapping[str, Any]) -> NodeSpec:
         isinstance(port, str) and _NAME.match(port) for port in ports
     ):
         raise UsageError(f"{ROW}.nodes.{name}.ports is {ports!r}, but must be a list of different names, at least one.")
-    return NodeSpec(name, tuple(PortSpec(name, port) for port in ports))
+    return NodeSpec(name, tuple(PortSpec(name, port, port == ports[0]) for port in ports))
 
 
 def _station(name: str, table: Mapping[str, Any], ports: set[str],

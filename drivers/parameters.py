@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from atomlink import old_names
+from atomlink.at_port import belief, is_of_a_port
 from atomlink.errors import UsageError
 from atomlink.topology import Topology
 from drivers import labs, origins, parameter_log, run_datasets
@@ -48,7 +49,8 @@ class Parameter:
     whole: bool = False
 
 
-# {n} stands for a node, {beam} for a beam of it, {s} for a station, {end} for an end of a link (a node, or node.port),
+# {n} stands for a node, or for the atom at a port where each has its own (`atomlink.at_port`), {beam} for a beam of it,
+# {s} for a station, {end} for an end of a link (a node, or node.port),
 # {link} for a link, "alice-bob.midpoint". The shipped scenarios agree with these defaults.
 _TEMPLATES = (
     Parameter("param.{n}.f_larmor_hz", 1.40e6, "Hz", "precession of the Zeeman pair m = -1, +1",
@@ -216,8 +218,8 @@ _RANGES = (
 
 def _places(topology: Topology) -> Iterator[dict[str, str]]:
     """Return what each placeholder of a template may stand for, alone or together with others."""
-    for node in topology.node_names:
-        yield {"n": node}
+    for atom in topology.atoms:
+        yield {"n": atom}
     for station in topology.stations:
         yield {"s": station.name}
     seen = {(end, link.station): None for link in topology.links for end in link.ends}
@@ -238,7 +240,8 @@ def table(topology: Topology) -> Mapping[str, Parameter]:
             if set(place) == wanted:
                 for beam in BEAMS if "{beam}" in row.name else ("",):
                     name = row.name.format(**place, beam=beam)
-                    found[name] = replace(row, name=name, **_range(name))
+                    if "n" not in place or name == belief(place["n"], name.rpartition(".")[2]):
+                        found[name] = replace(row, name=name, **_range(name))
     return MappingProxyType(found)
 
 
@@ -259,8 +262,11 @@ def _by_key() -> dict[str, tuple[re.Pattern[str], Parameter]]:
     for row in _TEMPLATES:
         for beam in BEAMS if "{beam}" in row.name else ("",):
             name = row.name.replace("{beam}", beam)
-            looks = _PLACEHOLDER.sub(lambda found: _LOOKS.get(found[1], r"\w+"), name.replace(".", r"\."))
-            found[name.rpartition(".")[2]] = re.compile(looks), row
+            key = name.rpartition(".")[2]
+            looks = _LOOKS | ({"n": _LOOKS["end"]} if is_of_a_port(key) else {})
+            pattern = "".join(looks.get(word, r"\w+") if k % 2 else re.escape(word)
+                              for k, word in enumerate(_PLACEHOLDER.split(name)))  # fmt: skip
+            found[key] = re.compile(pattern), row
     return found
 
 

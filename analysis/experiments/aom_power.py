@@ -19,6 +19,7 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import SATURATION
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 from atomlink.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ def analyse(run: Run) -> Result:
     updates: dict[str, Estimate] = {}
     notes = []
     for node, fit in found.items():
-        wanted = run.belief(f"param.{node}.p_excitation_w")
+        wanted = run.belief(belief(node, "p_excitation_w"))
         estimates |= {f"{node}.p_full_w": fit["amplitude"], f"{node}.a_saturation": fit["saturation"]}
         if wanted is None:
             continue
-        updates[f"param.{node}.a_excitation"] = estimates[f"{node}.a_wanted"] = amplitude(fit, float(wanted))
+        updates[belief(node, "a_excitation")] = estimates[f"{node}.a_wanted"] = amplitude(fit, float(wanted))
         if float(wanted) > fit["amplitude"].value + 3 * fit["amplitude"].error:
             notes.append(f"{node}: full diffraction gives {fit['amplitude'].quantity()}, less than {wanted:.3g} W.")
     return Result("AOM power", estimates=estimates, updates=updates, fits=found, refusals=refusals, notes=tuple(notes))

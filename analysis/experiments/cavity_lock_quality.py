@@ -24,6 +24,7 @@ from analysis.figures import canvas, colour, legend_above, styled
 from analysis.load import Run
 from analysis.models import LORENTZIAN, Model
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 from atomlink.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def analyse(run: Run) -> Result:
     return Result(
         "Cavity lock quality",
         estimates=estimates,
-        updates={f"param.{node}.v_transmitted_v": fit["amplitude"] for node, fit in found.items()},
+        updates={belief(node, "v_transmitted_v"): fit["amplitude"] for node, fit in found.items()},
         fits=found,
         refusals=refusals,
     )

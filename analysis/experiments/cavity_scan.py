@@ -16,6 +16,7 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import LORENTZIAN
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ def analyse(run: Run) -> Result:
     return Result(
         "Cavity scan",
         estimates=estimates,
-        updates={f"param.{node}.v_piezo_v": fit["centre"] for node, fit in found.items()},
+        updates={belief(node, "v_piezo_v"): fit["centre"] for node, fit in found.items()},
         fits=found,
         refusals=refusals,
         notes=("2C is a bound: the pulse's finite length widens the resonance, too.",),
@@ -62,8 +63,8 @@ def _of_node(run: Run, node: str, fit: fits.Fit) -> dict[str, Estimate]:
     width = fit["width"]
     out = {"v_centre_v": fit["centre"], "v_linewidth_v": _scaled(width, 2.0, "V")}
     out["clicks_per_attempt"] = fit["amplitude"]
-    slope = float(run.belief(f"param.{node}.cavity_hz_per_v") or 0.0)
-    kappa = float(run.belief(f"param.{node}.f_kappa_hz") or 0.0)
+    slope = float(run.belief(belief(node, "cavity_hz_per_v")) or 0.0)
+    kappa = float(run.belief(belief(node, "f_kappa_hz")) or 0.0)
     if slope:
         out["f_linewidth_hz"] = _scaled(width, 2 * abs(slope), "Hz")
         ratio = width.value * abs(slope) / kappa if kappa else 0.0

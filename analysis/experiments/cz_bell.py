@@ -25,6 +25,7 @@ from analysis.figures import ACCENT, PALE, SIDE_COLOURS, canvas, legend_above, s
 from analysis.load import Run
 from analysis.models import fringe
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 from atomlink.errors import DataError
 from sim.physics.bell_pair import TwoPulses, fidelity
 from sim.physics.constants import BOLTZMANN_J_K
@@ -133,17 +134,17 @@ def predicted(run: Run) -> dict[str, Estimate]:
     if not int(run.datasets["scan.rydberg_light"]):
         return {}
     node = str(run.datasets["scan.node"])
-    belief = {name: _belief(run, f"param.{node}.{name}")
-              for name in ("rydberg_n", "f_rydberg_rabi_hz", "f_cz_detuning_hz", "t_cz_pulse_s", "t_cz_dark_s",
-                           "cz_phase_turns", "site_m")}  # fmt: skip
-    rydberg, turn = state("Rb-87", round(belief["rydberg_n"])), 2 * math.pi
+    believed = {name: _belief(run, belief(node, name))
+                for name in ("rydberg_n", "f_rydberg_rabi_hz", "f_cz_detuning_hz", "t_cz_pulse_s", "t_cz_dark_s",
+                             "cz_phase_turns", "site_m")}  # fmt: skip
+    rydberg, turn = state("Rb-87", round(believed["rydberg_n"])), 2 * math.pi
     speed = math.sqrt(BOLTZMANN_J_K * TEMPERATURE_K / species("Rb-87").mass_kg)
     light = TwoPulses(
-        turn * belief["f_rydberg_rabi_hz"], turn * belief["f_cz_detuning_hz"], belief["t_cz_pulse_s"],
-        belief["t_cz_dark_s"], pair_shift_rad_s(rydberg.c6_hz_m6, belief["site_m"]), rydberg.lifetime_s,
+        turn * believed["f_rydberg_rabi_hz"], turn * believed["f_cz_detuning_hz"], believed["t_cz_pulse_s"],
+        believed["t_cz_dark_s"], pair_shift_rad_s(rydberg.c6_hz_m6, believed["site_m"]), rydberg.lifetime_s,
         WAVENUMBER_RAD_M * speed,
     )  # fmt: skip
-    value = fidelity(light, turn * belief["cz_phase_turns"])
+    value = fidelity(light, turn * believed["cz_phase_turns"])
     return {"fidelity_predicted": Estimate(value, 0.0, 0, "blockade, decay, Doppler shifts of the believed gate")}
 
 

@@ -20,7 +20,7 @@ from analysis.load import Run
 from analysis.models import RECOVERY
 from analysis.result import Result, columns
 from atomlink.errors import DataError
-from atomlink.topology import of_station
+from atomlink.link_name import of_station
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

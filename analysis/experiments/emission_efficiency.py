@@ -31,6 +31,7 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import Floats, Model, Start
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,11 +98,11 @@ def analyse(run: Run) -> Result:
         best = replace(best, error=math.hypot(best.error, MODEL_ERROR))
         reached = _propagated(fit, lambda values: _without_dark(values, _best_amplitude(values)))
         estimates |= {f"{node}.a_excitation": best, f"{node}.efficiency_best": reached}
-        believed = run.belief(f"param.{node}.a_excitation")
+        believed = run.belief(belief(node, "a_excitation"))
         if believed is not None:
             estimates[f"{node}.efficiency"] = _efficiency_at(fit, float(believed))
         efficiency = run.link.of_channel(run.nodes.index(node), "efficiency")
-        updates |= {f"param.{node}.a_excitation": best, efficiency: reached}
+        updates |= {belief(node, "a_excitation"): best, efficiency: reached}
     return Result("Emission efficiency", estimates=estimates, updates=updates, fits=found, refusals=refusals)
 
 

@@ -17,6 +17,7 @@ from analysis.experiments import photon_shape
 from analysis.figures import ACCENT, INK, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result
+from atomlink.at_port import belief
 from atomlink.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def figure(run: Run, result: Result) -> Figure:
 
 
 def _delay(run: Run, node: str) -> Estimate:
-    believed = run.belief(f"param.{node}.t_wavepacket_s")
+    believed = run.belief(belief(node, "t_wavepacket_s"))
     if believed is None:
         raise DataError(f"The file has no `param.{node}.t_wavepacket_s`: the delay of {node} needs it.")
     early = arrivals(run, node).quantile(EARLY)

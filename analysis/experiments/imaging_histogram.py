@@ -17,6 +17,7 @@ from analysis.figures import ACCENT, INK, colour, legend_above, panel_each, styl
 from analysis.histograms import Levels, two_levels
 from analysis.load import Run
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +50,7 @@ def analyse(run: Run) -> Result:
             f"{node}.filling": binomial(int(bright.sum()), len(first)),
             f"{node}.survival": binomial(int((bright & (second > level.threshold)).sum()), int(bright.sum())),
         }
-    updates = {f"param.{node}.image_threshold": threshold for node, threshold in thresholds.items()}
+    updates = {belief(node, "image_threshold"): threshold for node, threshold in thresholds.items()}
     return Result("Imaging histogram", estimates=estimates, updates=updates)
 
 

@@ -13,6 +13,7 @@ from analysis.estimates import half_period
 from analysis.load import Run
 from analysis.models import RABI
 from analysis.result import Result, shares_by_node
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ def analyse(run: Run) -> Result:
         "Microwave Rabi oscillation",
         estimates={f"{node}.t_mw_pi_s": time for node, time in times.items()}
         | {f"{node}.contrast": 2 * fit["amplitude"] for node, fit in found.items()},
-        updates={f"param.{node}.t_mw_pi_s": time for node, time in times.items()},
+        updates={belief(node, "t_mw_pi_s"): time for node, time in times.items()},
         fits=found,
         refusals=refusals,
     )

@@ -28,6 +28,7 @@ from analysis.figures import ACCENT, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.pair_rows import PairRows
 from analysis.result import Result, columns
+from atomlink import at_port
 from atomlink.errors import DataError
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 
@@ -64,7 +65,7 @@ def believed(run: Run) -> dict[str, float]:
         return float(value)
 
     def slowest(name: str) -> float:
-        return max(belief(f"param.{node}.{name}") for node in run.nodes)
+        return max(belief(at_port.belief(node, name)) for node in run.nodes)
 
     link, gate = run.link, float(run.datasets["pairs.t_gate_s"])
     eta, photon = ([belief(link.of_channel(end, name)) for end in range(2)] for name in ("efficiency", "t_photon_s"))
@@ -73,8 +74,8 @@ def believed(run: Run) -> dict[str, float]:
     probability = two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, visibility)).probability
     return {
         "p": probability,
-        "t_prep_s": slowest("t_image_s") + slowest("t_cooling_s") + belief(f"param.{run.nodes[0]}.t_frame_s")
-        + belief(f"param.{run.nodes[0]}.t_readout_s"),
+        "t_prep_s": slowest("t_image_s") + slowest("t_cooling_s") + belief(at_port.belief(run.nodes[0], "t_frame_s"))
+        + belief(at_port.belief(run.nodes[0], "t_readout_s")),
         "t_recooling_s": slowest("t_recooling_s"),
         "t_cycle_s": slowest("t_pump_s") + max(photon) + gate,
     }  # fmt: skip

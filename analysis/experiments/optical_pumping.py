@@ -25,6 +25,7 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import DECAY
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,8 +47,8 @@ def analyse(run: Run) -> Result:
         "Optical pumping",
         estimates={f"{node}.tau_s": fit["decay"] for node, fit in found.items()}
         | {f"{node}.pumped": bounded.share(fit["offset"]) for node, fit in found.items()},
-        updates={f"param.{node}.t_pump_s": best_time(fit) for node, fit in found.items()}
-        | {f"param.{node}.p_pumped": pumped_after(fit, best_time(fit).value) for node, fit in found.items()},
+        updates={belief(node, "t_pump_s"): best_time(fit) for node, fit in found.items()}
+        | {belief(node, "p_pumped"): pumped_after(fit, best_time(fit).value) for node, fit in found.items()},
         fits=found,
         refusals=refusals,
     )

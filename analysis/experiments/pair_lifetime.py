@@ -24,6 +24,7 @@ from analysis.models import DECAY, Model
 from analysis.pair_rows import WEIGHTS, PairRows
 from analysis.result import Result, columns
 from analysis.scan_figures import draw_scan, scaled
+from atomlink.at_port import belief
 from atomlink.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def believed(run: Run) -> tuple[float, float]:
     """Return T2* and T2 of a pair in s from what the lab believes of its nodes; DataError where the file lacks it."""
     found = {}
     for name in ("t2_star_s", "t2_s"):
-        found[name] = [run.belief(f"param.{node}.{name}") for node in run.nodes]
+        found[name] = [run.belief(belief(node, name)) for node in run.nodes]
         if None in found[name]:
             raise DataError(f"The file has no `param.*.{name}` of both nodes: this analysis needs them.")
     return (sum(float(t) ** -2 for t in found["t2_star_s"]) ** -0.5, 1 / sum(1 / float(t) for t in found["t2_s"]))

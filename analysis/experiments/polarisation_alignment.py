@@ -29,6 +29,7 @@ from analysis.figures import SIDE_COLOURS, canvas, legend_above, styled
 from analysis.fits import IMPROBABLE, WORST_REDUCED_CHI2, FitRefused
 from analysis.load import Run
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 from atomlink.errors import DataError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def design(fibre: Fibre, v_turn: Floats, v_phase: Floats) -> Floats:
 def fit(run: Run, node: str) -> Fibre:
     """Fit one node's correlations; FitRefused where there are too few, or none."""
     v_turn, v_phase, agree, n = (np.asarray(c, float) for c in columns(run, "v_turn", "v_phase", ("agree", node), "n"))
-    turn, phase = (_belief(run, f"param.{node}.{name}_rad_per_v") for name in ("turn", "phase"))
+    turn, phase = (_belief(run, belief(node, f"{name}_rad_per_v")) for name in ("turn", "phase"))
     rows, y = _design(v_turn * turn, v_phase * phase), 2 * agree / n - 1
     if len(np.unique(rows.round(6), axis=0)) < 4 or np.linalg.matrix_rank(rows, tol=0.1) < 3:
         raise FitRefused("Fit of polarisation refused: the points do not tell the angles apart; scan at least two "
@@ -105,7 +106,7 @@ def analyse(run: Run) -> Result:
     estimates: dict[str, Estimate] = {}
     updates: dict[str, Estimate] = {}
     for node, fibre in found.items():
-        names = {axis: f"param.{node}.v_paddle_{axis}_v" for axis in ("turn", "phase")}
+        names = {axis: belief(node, f"v_paddle_{axis}_v") for axis in ("turn", "phase")}
         beta, gamma = fibre.of("beta"), fibre.of("gamma")
         estimates |= {
             f"{node}.beta_rad": beta,
@@ -138,8 +139,8 @@ def figure(run: Run, result: Result) -> Figure:
             if node in found:
                 rows = design(found[node], fine, np.full(len(fine), volts))
                 axes.plot(fine, (1 + rows @ found[node].values) / 2, color=colour, lw=1.2)
-        if f"param.{node}.v_paddle_turn_v" in result.updates:
-            axes.axvline(result.updates[f"param.{node}.v_paddle_turn_v"].value, color=SIDE_COLOURS[1], lw=1, ls="--")
+        if belief(node, "v_paddle_turn_v") in result.updates:
+            axes.axvline(result.updates[belief(node, "v_paddle_turn_v")].value, color=SIDE_COLOURS[1], lw=1, ls="--")
         axes.set(xlabel="compensator's rotator (V)", ylabel="photon agrees with atom", ylim=(-0.02, 1.02))
         axes.set_title(node)
     legend_above(panels[0], 2)

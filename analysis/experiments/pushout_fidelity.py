@@ -17,6 +17,7 @@ from analysis.estimates import Estimate, binomial
 from analysis.load import Run
 from analysis.models import DECAY
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +46,7 @@ def _updates(run: Run, found: dict[str, fits.Fit]) -> dict[str, Estimate]:
     """Return what a pulse costs an atom in F = 1, where pulses far longer than those that empty F = 2 tell."""
     out = {}
     for node, gone in found.items():
-        t_s, data = run.belief(f"param.{node}.t_pushout_s"), points(run, "f1")[node]
+        t_s, data = run.belief(belief(node, "t_pushout_s")), points(run, "f1")[node]
         late = data.x > EMPTIED * gone["decay"].value
         if t_s is None or not late.any() or data.x.max() < LONG * gone["decay"].value:
             continue
@@ -56,7 +57,7 @@ def _updates(run: Run, found: dict[str, fits.Fit]) -> dict[str, Estimate]:
         except fits.FitRefused:
             continue
         lost = -math.expm1(-float(t_s) / decay.value)
-        out[f"param.{node}.p_pushout_f1"] = replace(decay, value=lost, error=lost * decay.error / decay.value, unit="")
+        out[belief(node, "p_pushout_f1")] = replace(decay, value=lost, error=lost * decay.error / decay.value, unit="")
     return out
 
 

@@ -14,6 +14,7 @@ from analysis.estimates import half_period
 from analysis.load import Run
 from analysis.models import RABI
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ def analyse(run: Run) -> Result:
         "Raman Rabi oscillation",
         estimates={f"{node}.t_raman_pi_s": time for node, time in times.items()}
         | {f"{node}.contrast": 4 * fit["amplitude"] for node, fit in found.items()},
-        updates={f"param.{node}.t_raman_pi_s": time for node, time in times.items()},
+        updates={belief(node, "t_raman_pi_s"): time for node, time in times.items()},
         fits=found,
         refusals=refusals,
     )

@@ -18,6 +18,7 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import RAMSEY
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,8 +48,8 @@ def analyse(run: Run) -> Result:
     return Result(
         "Ramsey fringes",
         estimates=estimates,
-        updates={f"param.{node}.f_larmor_hz": value for node, value in larmor.items()}
-        | {f"param.{node}.t2_star_s": time for node in found
+        updates={belief(node, "f_larmor_hz"): value for node, value in larmor.items()}
+        | {belief(node, "t2_star_s"): time for node in found
            if (time := estimates.get(f"{node}.t2_star_s")) and time.error < DETERMINED * time.value},
         fits=found,
         refusals=refusals,
@@ -63,7 +64,7 @@ def figure(run: Run, result: Result) -> Figure:
 
 def _t2_star(run: Run, node: str, decay: Estimate) -> Estimate:
     """Return T2* of fringes that fall to 1/e after `decay`: 1 = (decay/T2*)^2 + decay/T2."""
-    t2_s = run.belief(f"param.{node}.t2_s")
+    t2_s = run.belief(belief(node, "t2_s"))
     rest = 1.0 if t2_s is None else 1 - decay.value / float(t2_s)
     if rest <= 0.1:  # the believed T2 cannot be: then all of the decay is taken for T2*
         return decay

@@ -22,6 +22,7 @@ from analysis import fits, scan_figures
 from analysis.load import Run
 from analysis.models import Floats, Model, Start
 from analysis.result import Result, shares_by_node
+from atomlink.at_port import belief
 from atomlink.errors import DataError
 from sim.physics.recapture import recapture_probability
 from sim.physics.species import RB87
@@ -63,7 +64,7 @@ def figure(run: Run, result: Result) -> Figure:
 
 def trap(run: Run, node: str) -> Trap:
     """Return the trap as it was believed to be; DataError where the file does not say."""
-    values = [run.belief(f"param.{node}.trap_{name}") for name in ("depth_k", "waist_m", "wavelength_m")]
+    values = [run.belief(belief(node, f"trap_{name}")) for name in ("depth_k", "waist_m", "wavelength_m")]
     if any(value is None for value in values):
         raise DataError(f"The file has no `param.{node}.trap_depth_k`, `…waist_m`, `…wavelength_m`: the temperature of "
                         f"{node} needs them.")  # fmt: skip

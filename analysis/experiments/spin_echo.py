@@ -20,6 +20,7 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import Floats, Model, Start
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +60,7 @@ def analyse(run: Run) -> Result:
         "Spin echo",
         estimates={f"{node}.t2_s": value for node, value in times.items()}
         | {f"{node}.contrast": contrasts[node] for node in found},
-        updates={f"param.{node}.t2_s": value for node, value in times.items()},
+        updates={belief(node, "t2_s"): value for node, value in times.items()},
         fits=found,
         refusals=refusals,
     )

@@ -17,6 +17,7 @@ from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import DECAY
 from analysis.result import Result, columns
+from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,10 +47,10 @@ def _updates(run: Run, found: dict[str, fits.Fit]) -> dict[str, Estimate]:
     """Return how often a try of the believed length ends with an atom, which the budget of lab time rests on."""
     out = {}
     for node, fit in found.items():
-        t_s = run.belief(f"param.{node}.t_loading_s")
+        t_s = run.belief(belief(node, "t_loading_s"))
         if t_s is not None:
             loaded = replace(fit["offset"], value=float(fit.curve(np.array([float(t_s)]))[0]))
-            out[f"param.{node}.p_loading"] = bounded.share(loaded)
+            out[belief(node, "p_loading")] = bounded.share(loaded)
     return out
 
 

@@ -14,6 +14,7 @@ from artiq.language.core import at_mu, kernel, now_mu
 from artiq.language.environment import HasEnvironment
 from numpy import int64
 
+from atomlink.at_port import belief
 from atomlink.errors import TimingError
 from atomlink.topology import LinkSpec
 from drivers import parameters
@@ -58,9 +59,9 @@ def believed_timing(
     """
     if abs(delay_s) > longest_delay_s:
         raise TimingError(f"Delay {delay_s} s must be within +-{longest_delay_s} s, the longest that the gates admit.")
-    pump = max(_mu(experiment, f"param.{node}.t_pump_s") for node in link.nodes)
+    pump = max(_mu(experiment, belief(atom, "t_pump_s")) for atom in link.atoms)
     photon = [_mu(experiment, link.of_channel(end, "t_photon_s")) for end in range(2)]
-    pulse = [_mu(experiment, f"param.{node}.t_excitation_s") for node in link.nodes]
+    pulse = [_mu(experiment, belief(atom, "t_excitation_s")) for atom in link.atoms]
     longest, delay = (round(t / experiment.core.ref_period) for t in (longest_delay_s, delay_s))
     arrival = pump + GAP_MU + longest + max(photon)
     first, second = _grid(arrival - photon[0]), _grid(arrival - photon[1] + delay)

@@ -7,7 +7,8 @@ from artiq.language.types import TInt32, TInt64
 from numpy import int32, int64
 
 from atomlink.errors import TimingError, UsageError
-from atomlink.topology import StationSpec, of_station
+from atomlink.link_name import of_station
+from atomlink.topology import StationSpec
 from drivers import parameters
 from drivers.rtio.attempt import Attempt, AttemptTiming
 from drivers.rtio.entangler import COARSE_MU, GATE0, MAX_CYCLE_MU, TIMEOUT

@@ -7,7 +7,8 @@ from artiq.language.types import TBool, TInt32, TInt64
 from artiq.language.units import us
 from numpy import int64
 
-from atomlink.topology import StationSpec, of_station
+from atomlink.link_name import of_station
+from atomlink.topology import StationSpec
 from drivers import parameters
 from drivers.rtio.attempt import Attempt, AttemptTiming
 from drivers.rtio.herald import Heralder

@@ -11,26 +11,30 @@ from artiq.language.core import delay_mu, kernel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TInt32, TInt64
 
+from atomlink.at_port import belief, row
 from drivers import parameters
 from drivers.rtio.beam import Beam
 
 
 class Imaging(HasEnvironment):
-    """Cool, load, image and push out the atom of one node."""
+    """Cool, load, image and push out one atom. Cooling light, repump light and coil are its node's: `acts` says whether
+    they are this atom's to switch, or another's of the run (as in `Beam`).
+    """
 
     kernel_invariants = {
         "core", "coil", "counter", "cooling", "repump", "pushout",
-        "cooling_mu", "recooling_mu", "loading_mu", "coil_decay_mu", "exposure_mu", "pushout_mu", "threshold",
+        "acts", "cooling_mu", "recooling_mu", "loading_mu", "coil_decay_mu", "exposure_mu", "pushout_mu", "threshold",
     }  # fmt: skip
 
-    def build(self, node: str, cooling: Beam, repump: Beam, pushout: Beam) -> None:
-        self.node = node
+    def build(self, atom: str, cooling: Beam, repump: Beam, pushout: Beam, acts: bool = True) -> None:
+        self.atom = atom
+        self.acts = acts
         self.cooling = cooling
         self.repump = repump
         self.pushout = pushout
         self.core = self.get_device("core")
-        self.coil = self.get_device(f"{node}_mot_coil")
-        self.counter = self.get_device(f"{node}_fluorescence_counter")
+        self.coil = self.get_device(row(atom, "mot_coil"))
+        self.counter = self.get_device(row(atom, "fluorescence_counter"))
 
     def prepare(self) -> None:
         """Read the durations and the threshold."""
@@ -40,15 +44,16 @@ class Imaging(HasEnvironment):
         self.coil_decay_mu = self._duration_mu("t_coil_s")
         self.exposure_mu = self._duration_mu("t_image_s")
         self.pushout_mu = self._duration_mu("t_pushout_s")
-        self.threshold = round(parameters.get(self, f"param.{self.node}.image_threshold"))
+        self.threshold = round(parameters.get(self, belief(self.atom, "image_threshold")))
 
     def _duration_mu(self, name: str) -> np.int64:
-        return parameters.duration_mu(self, f"param.{self.node}.{name}")
+        return parameters.duration_mu(self, belief(self.atom, name))
 
     @kernel
     def off(self):
         """Switch everything of this subsystem off, now."""
-        self.coil.off()
+        if self.acts:
+            self.coil.off()
         self.cooling.off()
         self.repump.off()
         self.pushout.off()
@@ -81,9 +86,11 @@ class Imaging(HasEnvironment):
     @kernel
     def load_mu(self, duration_mu: TInt64):
         """Load for `duration_mu`, then let the field decay."""
-        self.coil.on()
+        if self.acts:
+            self.coil.on()
         self.cool_mu(duration_mu)
-        self.coil.off()
+        if self.acts:
+            self.coil.off()
         delay_mu(self.coil_decay_mu)
 
     @kernel

@@ -1,10 +1,17 @@
-"""One node: beams, tweezers, imaging and qubit behind one name of the device database."""
+"""One atom and everything that acts on it: beams, tweezers, imaging and qubit, behind one name.
+
+The atom at a node's first port is called as the node, others as "node.port" (`atomlink.at_port`). A port has light of
+its own behind Urukuls of its own; cooling and repump light, microwave, coil, trap and shutter are the node's, and of
+several atoms of one node in a run one (`acts`) sees to them.
+"""
 
 from artiq.language.core import delay, delay_mu, kernel
 from artiq.language.environment import HasEnvironment
 from artiq.language.units import ms, us
 
+from atomlink.at_port import PORT_ROLES, belief, node_of, row
 from drivers import parameters
+from drivers.network import topology
 from drivers.rtio.beam import Beam
 from drivers.rtio.imaging import Imaging
 from drivers.rtio.qubit import Qubit
@@ -16,36 +23,49 @@ COARSE_MU = 8
 class Node(HasEnvironment):
     """An atom in a tweezer in a cavity, and everything that acts on it."""
 
-    kernel_invariants = {"core", "cpld0", "cpld1", "shutter", "cooling", "repump", "pumping", "excitation", "raman_a",
-                         "raman_b", "pushout", "imaging", "qubit", "tweezers", "shutter_mu"}  # fmt: skip
+    kernel_invariants = {"core", "acts", "cplds", "shutter", "cooling", "repump", "pumping", "excitation", "raman_a",
+                         "raman_b", "pushout", "imaging", "qubit", "tweezers", "shutter_mu", "other_ports",
+                         "n_other_ports"}  # fmt: skip
 
-    def build(self, name: str) -> None:
+    def build(self, name: str, acts: bool = True) -> None:
         self.name = name
+        self.acts = acts
         self.core = self.get_device("core")
-        self.cpld0 = self.get_device(f"{name}_urukul0_cpld")
-        self.cpld1 = self.get_device(f"{name}_urukul1_cpld")
-        self.shutter = self.get_device(f"{name}_shutter")
-        self.cooling = Beam(self, name, "cooling")
-        self.repump = Beam(self, name, "repump")
+        self.cplds = [self.get_device(f"{name}_cpld") for name in self._urukuls()]
+        self.shutter = self.get_device(row(name, "shutter"))
+        self.cooling = Beam(self, name, "cooling", acts)
+        self.repump = Beam(self, name, "repump", acts)
         self.pumping = Beam(self, name, "pumping")
         self.excitation = Beam(self, name, "excitation")
         self.raman_a = Beam(self, name, "raman_a")
         self.raman_b = Beam(self, name, "raman_b")
         self.pushout = Beam(self, name, "pushout")
-        self.imaging = Imaging(self, name, self.cooling, self.repump, self.pushout)
-        self.qubit = Qubit(self, name, self.raman_a, self.raman_b)
-        self.tweezers = Tweezers(self, name)
+        self.imaging = Imaging(self, name, self.cooling, self.repump, self.pushout, acts)
+        self.qubit = Qubit(self, name, self.raman_a, self.raman_b, acts)
+        self.tweezers = Tweezers(self, name, acts)
+        others = [port.atom for port in topology(self).node(node_of(name)).ports if port.atom != name]
+        switches = [self.get_device(row(atom, f"sw_{role}")) for atom in others for role in PORT_ROLES]
+        self.n_other_ports = len(switches) if acts else 0
+        self.other_ports = switches or [self.shutter]  # kernels take no empty list
+
+    def _urukuls(self) -> list[str]:
+        """Return the Urukuls that this atom initialises: those of its node's shared light, and of its port's own."""
+        node = node_of(self.name)
+        if self.name == node:
+            return [f"{node}_urukul0", f"{node}_urukul1"]
+        own = [f"{self.name.replace('.', '_')}_urukul{k}" for k in range(2)]
+        return [f"{node}_urukul0", *own] if self.acts else own
 
     def prepare(self) -> None:
         """Read the beliefs of every part; `qubit` comes after its beams."""
-        self.shutter_mu = parameters.duration_mu(self, f"param.{self.name}.t_shutter_s")
+        self.shutter_mu = parameters.duration_mu(self, belief(self.name, "t_shutter_s"))
         self.call_child_method("prepare")
 
     @kernel
     def init(self):
-        """Initialise every device of the node: all light off, voltages at their set points, shutter open."""
-        self.cpld0.init()
-        self.cpld1.init()
+        """Initialise every device: all light off, voltages at their set points, shutter open."""
+        for cpld in self.cplds:
+            cpld.init()
         delay(1 * ms)
         self.cooling.init()
         self.repump.init()
@@ -69,11 +89,14 @@ class Node(HasEnvironment):
         delay_mu(COARSE_MU)
         self.pumping.off()
         self.excitation.off()
+        for k in range(self.n_other_ports):
+            delay_mu(COARSE_MU)
+            self.other_ports[k].off()
         delay(1 * us)
 
     @kernel
     def close(self):
-        """Leave the node safe: everything off, shutter closed. The trap stays on."""
+        """Leave atom and node safe: everything off, shutter closed. The trap stays on."""
         self.off()
         self.shutter.off()
         delay_mu(self.shutter_mu)

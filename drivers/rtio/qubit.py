@@ -18,6 +18,7 @@ from artiq.language.types import TInt32, TInt64
 from artiq.language.units import us
 from numpy import int32, int64
 
+from atomlink.at_port import belief, row
 from drivers import parameters
 from drivers.rtio.beam import Beam
 
@@ -29,25 +30,26 @@ class Qubit(HasEnvironment):
     """The Zeeman qubit of one node."""
 
     kernel_invariants = {"core", "raman_a", "raman_b", "microwave", "ftw_a", "ftw_b", "asf_a", "asf_b",
-                         "ftw_difference", "raman_pi_mu", "mw_pi_mu", "lead_mu"}  # fmt: skip
+                         "acts", "ftw_difference", "raman_pi_mu", "mw_pi_mu", "lead_mu"}  # fmt: skip
 
-    def build(self, node: str, raman_a: Beam, raman_b: Beam) -> None:
-        self.node = node
+    def build(self, atom: str, raman_a: Beam, raman_b: Beam, acts: bool = True) -> None:
+        self.atom = atom
+        self.acts = acts  # the microwave, which reaches all atoms of the node, is this one's to switch
         self.raman_a = raman_a
         self.raman_b = raman_b
         self.core = self.get_device("core")
-        self.microwave = self.get_device(f"{node}_mw_switch")
+        self.microwave = self.get_device(row(atom, "mw_switch"))
 
     def prepare(self) -> None:
         """Turn beliefs into machine units; the Raman beams must be prepared before."""
-        self.larmor = larmor = parameters.get(self, f"param.{self.node}.f_larmor_hz")  # Hz
+        self.larmor = larmor = parameters.get(self, belief(self.atom, "f_larmor_hz"))  # Hz
         self.raman_b.frequency = self.raman_a.frequency + larmor
         self.ftw_a = self.raman_a.dds.frequency_to_ftw(self.raman_a.frequency)
         self.ftw_b = self.raman_b.dds.frequency_to_ftw(self.raman_b.frequency)
         self.asf_a = self.raman_a.dds.amplitude_to_asf(self.raman_a.amplitude)
         self.asf_b = self.raman_b.dds.amplitude_to_asf(self.raman_b.amplitude)
-        self.raman_pi_mu = parameters.duration_mu(self, f"param.{self.node}.t_raman_pi_s")
-        self.mw_pi_mu = parameters.duration_mu(self, f"param.{self.node}.t_mw_pi_s")
+        self.raman_pi_mu = parameters.duration_mu(self, belief(self.atom, "t_raman_pi_s"))
+        self.mw_pi_mu = parameters.duration_mu(self, belief(self.atom, "t_mw_pi_s"))
         self.ftw_difference = int64(self.ftw_b - self.ftw_a) * self.raman_b.dds.sysclk_per_mu
         self.start_pow = int32(0)  # raman_b's phase offset when its accumulator started
         self.lead_mu = int64(self.raman_b.latency_mu + SET_TO_UPDATE_MU)
@@ -79,11 +81,20 @@ class Qubit(HasEnvironment):
     @kernel
     def map_to_f2(self):
         """Map |1> to F = 2 with a microwave pi pulse."""
-        self.microwave.pulse_mu(self.mw_pi_mu)
+        self.drive_mu(self.mw_pi_mu)
+
+    @kernel
+    def drive_mu(self, duration_mu: TInt64):
+        """Switch the microwave on now for `duration_mu`."""
+        if self.acts:
+            self.microwave.pulse_mu(duration_mu)
+        else:
+            delay_mu(duration_mu)
 
     @kernel
     def off(self):
         """Switch everything of this subsystem off, now."""
         self.raman_a.off()
         self.raman_b.off()
-        self.microwave.off()
+        if self.acts:
+            self.microwave.off()

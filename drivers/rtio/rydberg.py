@@ -11,6 +11,7 @@ from artiq.language.core import delay, delay_mu, kernel, parallel
 from artiq.language.environment import HasEnvironment
 from artiq.language.units import ms
 
+from atomlink.at_port import belief, row
 from drivers import parameters
 from drivers.rtio.beam import Beam
 
@@ -23,16 +24,16 @@ class RydbergLight(HasEnvironment):
     def build(self, node: str) -> None:
         self.node = node
         self.core = self.get_device("core")
-        self.cpld = self.get_device(f"{node}_urukul2_cpld")
+        self.cpld = self.get_device(row(node, "urukul2_cpld"))
         self.blue = Beam(self, node, "rydberg_420")
         self.red = Beam(self, node, "rydberg_1013")
 
     def prepare(self) -> None:
         """Read the beliefs; `duration_mu` is how long `cz` takes."""
         self.call_child_method("prepare")
-        self.blue.frequency += parameters.get(self, f"param.{self.node}.f_cz_detuning_hz")
-        self.pulse_mu = parameters.duration_mu(self, f"param.{self.node}.t_cz_pulse_s")
-        self.dark_mu = parameters.duration_mu(self, f"param.{self.node}.t_cz_dark_s")
+        self.blue.frequency += parameters.get(self, belief(self.node, "f_cz_detuning_hz"))
+        self.pulse_mu = parameters.duration_mu(self, belief(self.node, "t_cz_pulse_s"))
+        self.dark_mu = parameters.duration_mu(self, belief(self.node, "t_cz_dark_s"))
         self.duration_mu = 2 * self.pulse_mu + self.dark_mu + self.red.dark_mu
 
     @kernel

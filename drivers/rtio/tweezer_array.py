@@ -18,6 +18,7 @@ from artiq.language.core import delay_mu, kernel, now_mu
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TBool, TInt64
 
+from atomlink.at_port import belief, row
 from atomlink.errors import DeviceError, UsageError
 from drivers import parameters
 from drivers.rtio.awg_ramps import Axis, Segment, Timing, duration_s, ramps, route
@@ -67,11 +68,11 @@ class TweezerArray(HasEnvironment):
         self.row_axis, self.column_axis = self._axis("row"), self._axis("column")
         self.tones = round(self._belief("awg_tones"))
         self.port = round(self._belief("port_row")), round(self._belief("port_column"))
-        self.exposure_mu = parameters.duration_mu(self, f"param.{self.node}.t_frame_s")
-        self.readout_mu = parameters.duration_mu(self, f"param.{self.node}.t_readout_s") + READOUT_MARGIN_MU
+        self.exposure_mu = parameters.duration_mu(self, belief(self.node, "t_frame_s"))
+        self.readout_mu = parameters.duration_mu(self, belief(self.node, "t_readout_s")) + READOUT_MARGIN_MU
 
     def _belief(self, name: str) -> float:
-        return parameters.get(self, f"param.{self.node}.{name}")
+        return parameters.get(self, belief(self.node, name))
 
     def _axis(self, which: str) -> Axis:
         return Axis(self._belief(f"f_{which}_0_hz"), self._belief(f"f_{which}_site_hz"), self._belief("aod_lowest_hz"),
@@ -81,8 +82,8 @@ class TweezerArray(HasEnvironment):
 
     def connect(self) -> None:
         """Get AWG and camera, set the exposure; from the host, before the first kernel."""
-        self.camera = self.get_device(f"{self.node}_camera")
-        self.awg = self.get_device(f"{self.node}_awg")
+        self.camera = self.get_device(row(self.node, "camera"))
+        self.awg = self.get_device(row(self.node, "awg"))
         self.camera.exposure_s = float(self.exposure_mu) * self.core.ref_period
         self.awg.arm()
 

@@ -18,6 +18,7 @@ from artiq.experiment import (
 )
 from numpy import int64
 
+from atomlink.at_port import belief
 from atomlink.errors import DeviceError
 from drivers import parameters
 from drivers.rtio.node import Node
@@ -63,12 +64,12 @@ class CzBell(EnvExperiment):
         self.array.set_size(1, 2)
         self.call_child_method("prepare")
         qubit, period = self.tweezer.qubit, self.core.ref_period
-        self.pump_mu = int64(PUMP_TIMES) * parameters.duration_mu(self, f"param.{self.node}.t_pump_s")
+        self.pump_mu = int64(PUMP_TIMES) * parameters.duration_mu(self, belief(self.node, "t_pump_s"))
         for name in ("site_m", "rydberg_n", "f_rydberg_rabi_hz"):  # filed: the prediction rests on them
-            parameters.get(self, f"param.{self.node}.{name}")
+            parameters.get(self, belief(self.node, name))
         # In |2> an atom does not precess, and two half turns there and back leave a minus sign.
         mapped_s = float(qubit.mw_pi_mu + self.rydberg.duration_mu) * period
-        gate = parameters.get(self, f"param.{self.node}.cz_phase_turns")
+        gate = parameters.get(self, belief(self.node, "cz_phase_turns"))
         self.closing_pow = round((gate + 0.5 - 0.5 * qubit.larmor * mapped_s) * TURN_POW) % TURN_POW
         self.half_mu, self.quarter_mu = (int64(round(qubit.raman_pi_mu / part)) for part in (2, 4))
         self.there: tuple[bool, ...] = (False, False)

@@ -30,5 +30,5 @@ class MicrowaveRabi(SurvivalScan, EnvExperiment):
             t_mu = now_mu()
             for node in self.nodes.nodes:
                 at_mu(t_mu)
-                node.qubit.microwave.pulse_mu(t_mw_mu)
+                node.qubit.drive_mu(t_mw_mu)
         self.nodes.push_out()

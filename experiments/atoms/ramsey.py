@@ -4,6 +4,7 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, at_mu, kernel, kHz, now_mu, us
 
+from atomlink.at_port import belief
 from drivers import parameters
 from experiments.sequences.raman import Fringes, Raman
 from experiments.sequences.scan import Axis
@@ -36,7 +37,7 @@ class Ramsey(SurvivalScan, EnvExperiment):
         """Read the beliefs and lay out the points."""
         super().prepare()
         for node in self.nodes.names:
-            parameters.get(self, f"param.{node}.t2_s")  # filed: the analysis takes it off the decay
+            parameters.get(self, belief(node, "t2_s"))  # filed: the analysis takes it off the decay
         self.pow = 0
 
     def run_level(self) -> dict[str, Any]:

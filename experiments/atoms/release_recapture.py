@@ -3,6 +3,7 @@
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, TInt64, kernel, us
 from artiq.language.core import delay, delay_mu
 
+from atomlink.at_port import belief
 from drivers import parameters
 from experiments.sequences.scan import Axis
 from experiments.sequences.survival import SurvivalScan
@@ -30,7 +31,7 @@ class ReleaseRecapture(SurvivalScan, EnvExperiment):
         super().prepare()
         for node in self.nodes.names:
             for name in TRAP:  # filed with the results: the analysis rests on them
-                parameters.get(self, f"param.{node}.{name}")
+                parameters.get(self, belief(node, name))
 
     @kernel
     def act(self, t_mu: TInt64):

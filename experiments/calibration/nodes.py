@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from artiq.language.scan import RangeScan
 
+from atomlink.at_port import belief
 from atomlink.topology import LinkSpec, Topology
 from experiments.calibration.graph import Node
 
@@ -134,7 +135,7 @@ def nodes_of(lab: Topology) -> tuple[Node, ...]:
 
 def _expanded(template: Node, lab: Topology) -> Iterator[Node]:
     if template.name not in OF_A_LINK:
-        yield replace(template, tolerances=_tolerances(template, lab.node_names, None))
+        yield replace(template, tolerances=_tolerances(template, lab.atoms, None))
         return
     several = len(lab.links) > 1
     for link in lab.links:
@@ -145,7 +146,7 @@ def _expanded(template: Node, lab: Topology) -> Iterator[Node]:
             depends=tuple(_named(name, link, several and name in OF_A_LINK) for name in template.depends),
             check={**template.check, **given},
             measure={**template.measure, **given},
-            tolerances=_tolerances(template, link.nodes, link),
+            tolerances=_tolerances(template, link.atoms, link),
         )
 
 
@@ -153,12 +154,12 @@ def _named(name: str, link: LinkSpec, several: bool) -> str:
     return f"{name}_{'_'.join(link.ends)}_{link.station}".replace(".", "_") if several else name
 
 
-def _tolerances(template: Node, nodes: tuple[str, ...], link: LinkSpec | None) -> dict[str, float]:
+def _tolerances(template: Node, atoms: tuple[str, ...], link: LinkSpec | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, tolerance in template.tolerances.items():
         key = name.rpartition(".")[2]
         if "{n}" in name:
-            found |= {name.replace("{n}", node): tolerance for node in nodes}
+            found |= {belief(atom, key): tolerance for atom in atoms}
         elif link is not None and "{end}" in name:
             found |= {link.of_channel(end, key): tolerance for end in range(2)}
         elif link is not None:

@@ -15,6 +15,7 @@ from artiq.experiment import (
 )
 from numpy import int64
 
+from atomlink.at_port import belief
 from atomlink.errors import DeviceError
 from drivers import parameters
 from drivers.rtio.tweezer_array import TweezerArray
@@ -69,7 +70,7 @@ class MultiplexedPort(EnvExperiment):
         self.pairs.setup(SETTINGS)
         for name in ("t_image_s", "t_recooling_s", "t_cooling_s", "t_pump_s"):  # filed: the prediction rests on them
             for node in self.nodes.names:
-                parameters.get(self, f"param.{node}.{name}")
+                parameters.get(self, belief(node, name))
         self.pattern = self.visits = self.tried = 0
         self.begun_mu = self.prepared_mu = self.ended_mu = self.switching_mu = int64(0)
         self.taken = 0  # pairs, over all rows: their settings take turns

@@ -4,6 +4,7 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, us
 
+from atomlink.at_port import belief
 from drivers import parameters
 from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_link
@@ -37,7 +38,7 @@ class PairLifetime(EnvExperiment):
         self.counts = PairCounts(self.pairs)
         for node in self.nodes.names:
             for name in ("t2_star_s", "t2_s"):
-                parameters.get(self, f"param.{node}.{name}")  # filed, for comparison
+                parameters.get(self, belief(node, name))  # filed, for comparison
 
     def run(self) -> None:
         """Take pairs at each waiting time; keep what there is when asked to stop."""

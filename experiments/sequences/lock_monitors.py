@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from atomlink.at_port import node_of, row
 from drivers.instruments import Instrument
 from drivers.interlock import DetectorGuard, LockLimits, LockMonitor, Reading, Shutter
 from drivers.interlock_log import InterlockLog
@@ -35,9 +36,9 @@ def monitors(device: Device, bright_v: Mapping[str, float], shutter: Shutter, lo
         return instrument
 
     found = []
-    for node in bright_v:
-        found.append(_laser(opened(f"{node}_laser"), node, log))
-        found.append(_cavity(opened(f"{node}_cavity_lock"), node, bright_v, log))
+    for atom in bright_v:
+        found.append(_laser(opened(row(atom, "laser")), node_of(atom), log))
+        found.append(_cavity(opened(row(atom, "cavity_lock")), atom, bright_v, log))
     found.append(_detectors(opened("snspd_electronics"), shutter, log))
     found.append(_switch(opened("fibre_switch"), log))
     return found
@@ -50,18 +51,18 @@ def _laser(laser: Any, node: str, log: InterlockLog) -> LockMonitor:
     return LockMonitor(f"{node}_laser", HOLDS, read, laser.relock, log=log)
 
 
-def _cavity(cavity: Any, node: str, bright_v: Mapping[str, float], log: InterlockLog) -> LockMonitor:
+def _cavity(cavity: Any, atom: str, bright_v: Mapping[str, float], log: InterlockLog) -> LockMonitor:
     cavity.set_telemetry_period_s(PERIOD_S)
 
     def read() -> Reading:
         # A servo that was held when the lock was lost does not lock, however bright the cavity is by chance.
-        missing = 1 - cavity.transmission_v() / bright_v[node] if cavity.mode() != "Hold" else math.inf
+        missing = 1 - cavity.transmission_v() / bright_v[atom] if cavity.mode() != "Hold" else math.inf
         return Reading(missing, time.monotonic())
 
     def relock() -> bool:
-        return bool(cavity.relock(0.5 * bright_v[node]))
+        return bool(cavity.relock(0.5 * bright_v[atom]))
 
-    return LockMonitor(f"{node}_cavity_lock", CAVITY, read, relock, cavity.hold, log)
+    return LockMonitor(row(atom, "cavity_lock"), CAVITY, read, relock, cavity.hold, log)
 
 
 def _detectors(electronics: Any, shutter: Shutter, log: InterlockLog) -> LockMonitor:

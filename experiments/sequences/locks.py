@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from artiq.experiment import BooleanValue, HasEnvironment, TBool, TInt64, kernel, ms, now_mu, rpc
 
+from atomlink.at_port import belief
 from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, LostTime
 from drivers.interlock_log import run_log
@@ -51,7 +52,7 @@ class Locks(HasEnvironment):
         self.watching = bool(self.watch_locks)
         if self.watching:
             for node in self.nodes.names:
-                self.bright_v[node] = parameters.get(self, f"param.{node}.v_transmitted_v")
+                self.bright_v[node] = parameters.get(self, belief(node, "v_transmitted_v"))
 
     def open(self, veto: Veto | None = None) -> None:
         """Open the instruments behind closed shutters and bring back what is lost; the nodes need `init` after.

@@ -15,6 +15,7 @@ from artiq.language.types import TBool, TInt64
 from artiq.language.units import ms, us
 from numpy import int64
 
+from atomlink.at_port import node_of
 from atomlink.errors import UsageError
 from atomlink.topology import LinkSpec
 from drivers.network import topology
@@ -35,9 +36,9 @@ def ask_link(owner: Any, parent: Any = None) -> "Nodes":
     network = topology(owner)
     text = owner.get_argument("link", StringValue(""), "Nodes", "Which link, as alice-bob@midpoint; empty: the first.")
     if text is None and not network.links:  # while arguments are examined; a run in such a lab is refused below
-        return Nodes(parent, network.node_names)
+        return Nodes(parent, network.atoms)
     link = network.link(text or "")
-    return Nodes(parent, link.nodes, link)
+    return Nodes(parent, link.atoms, link)
 
 
 def ask_station(owner: Any) -> Any:
@@ -56,9 +57,10 @@ def ask_node(owner: Any, group: str, tooltip: str) -> str:
 def ask_names(owner: Any) -> tuple[str, ...]:
     """Ask for the nodes of a run (argument `nodes`) and return their names only: for what opens instruments alone."""
     text = owner.get_argument(
-        "nodes", StringValue(ALL), "Nodes", "Which nodes, separated by commas; all: every node of the lab."
-    )
-    return chosen(text or ALL, topology(owner).node_names)
+        "nodes", StringValue(ALL), "Nodes", "Which nodes, separated by commas; all: every node of the lab. The atom at "
+        "a further port of a node is called node.port."
+    )  # fmt: skip
+    return chosen(text or ALL, topology(owner).atoms)
 
 
 def chosen(text: str, lab: Sequence[str]) -> tuple[str, ...]:
@@ -72,19 +74,23 @@ def chosen(text: str, lab: Sequence[str]) -> tuple[str, ...]:
 
 
 class Nodes(HasEnvironment):
-    """The nodes of a run, in the order of `names`, and what the last image said of their atoms.
+    """The atoms of a run, in the order of `names`, one at each node or several, and what the last image said of them.
 
-    `counts` and `there` have one entry per node. `link`: where they are the two ends of one.
+    `counts` and `there` have one entry per atom. `link`: where they are the two ends of one. Of several atoms of one
+    node the first acts on what is the node's (`first`: its index): it is loaded, and reloaded, as a whole.
     """
 
-    kernel_invariants = {"core", "nodes", "n"}
+    kernel_invariants = {"core", "nodes", "n", "first"}
 
     def build(self, names: Sequence[str], link: LinkSpec | None = None) -> None:
         self.core = self.get_device("core")
         self.names = tuple(names)
         self.link: Any = link
-        self.nodes = [Node(self, name) for name in self.names]
+        at = [node_of(name) for name in self.names]
+        self.first = [at.index(node) for node in at]
+        self.nodes = [Node(self, name, self.first[i] == i) for i, name in enumerate(self.names)]
         self.n = len(self.nodes)
+        self.wanting = [False] * self.n  # by the first atom of a node: whether one of the node's is missing
         self.counts = [0] * self.n
         self.there = [False] * self.n  # as the last image said
         self.loads = 0
@@ -169,11 +175,16 @@ class Nodes(HasEnvironment):
 
     @kernel
     def load_once(self):
-        """Try once to load each node that is empty, and image all."""
+        """Try once to load each node that lacks an atom, and image all."""
         t_mu = now_mu()
         end_mu = t_mu
         for i in range(self.n):
+            self.wanting[i] = False
+        for i in range(self.n):
             if not self.there[i]:
+                self.wanting[self.first[i]] = True
+        for i in range(self.n):
+            if self.wanting[i]:
                 self.loads += 1
                 at_mu(t_mu)
                 self.nodes[i].imaging.load()

@@ -10,6 +10,7 @@ from artiq.language.environment import HasEnvironment
 from artiq.language.types import TInt64
 from numpy import int64
 
+from atomlink.at_port import belief
 from drivers import parameters
 from experiments.sequences.nodes import Nodes
 
@@ -28,8 +29,8 @@ class States(HasEnvironment):
 
     def prepare(self) -> None:
         """Read pumping and excitation times; the nodes must be prepared before."""
-        pump = max(parameters.duration_mu(self, f"param.{node}.t_pump_s") for node in self.nodes.names)
-        pulse = max(parameters.duration_mu(self, f"param.{node}.t_excitation_s") for node in self.nodes.names)
+        pump = max(parameters.duration_mu(self, belief(node, "t_pump_s")) for node in self.nodes.names)
+        pulse = max(parameters.duration_mu(self, belief(node, "t_excitation_s")) for node in self.nodes.names)
         self.pump_mu = int64(PUMP_TIMES * pump)
         self.pulse_mu = int64(pulse)
         dark = max(node.excitation.dark_mu for node in self.nodes.nodes)
@@ -47,8 +48,9 @@ class States(HasEnvironment):
         for node in self.nodes.nodes:
             at_mu(t_mu)
             node.pumping.pulse_mu(duration_mu)
-            at_mu(t_mu)
-            node.repump.pulse_mu(duration_mu)
+            if node.acts:
+                at_mu(t_mu)
+                node.repump.pulse_mu(duration_mu)
         delay_mu(self.gap_mu)
 
     @kernel

@@ -4,6 +4,7 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, TFloat, delay, kernel, ms, now_mu
 
+from atomlink.at_port import belief, row
 from drivers import parameters
 from experiments.sequences.analyse_run import conclude
 from experiments.sequences.live import mean_curve
@@ -41,11 +42,11 @@ class AomPower(EnvExperiment):
         """Read the beliefs and lay out the points."""
         self.call_child_method("prepare")
         for node in self.nodes.names:  # filed with the results: what the analysis aims at
-            parameters.get(self, f"param.{node}.p_excitation_w")
+            parameters.get(self, belief(node, "p_excitation_w"))
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
-        self.meters = [self.get_device(f"{node}_power_meter") for node in self.nodes.names]
+        self.meters = [self.get_device(row(node, "power_meter")) for node in self.nodes.names]
         for meter in self.meters:
             meter.set_wavelength(self.wavelength * 1e9)
             meter.set_auto_range(True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, NumberValue, RangeScan, Scannable, TFloat, V, delay, kernel, ms, now_mu
 
+from atomlink.at_port import belief, row
 from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, Reading
 from experiments.sequences.analyse_run import conclude
@@ -44,12 +45,12 @@ class CavityLockQuality(EnvExperiment):
     def prepare(self) -> None:
         """Read what the lab believes of the light behind a locked cavity."""
         self.call_child_method("prepare")
-        self.bright_v = {node: parameters.get(self, f"param.{node}.v_transmitted_v") for node in self.names}
+        self.bright_v = {node: parameters.get(self, belief(node, "v_transmitted_v")) for node in self.names}
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""
-        self.locks = {node: self.get_device(f"{node}_cavity_lock") for node in self.names}
-        self.monitors = {node: LockMonitor(f"{node}_cavity_lock", CAVITY, self.reader(node)) for node in self.locks}
+        self.locks = {node: self.get_device(row(node, "cavity_lock")) for node in self.names}
+        self.monitors = {node: LockMonitor(row(node, "cavity_lock"), CAVITY, self.reader(node)) for node in self.locks}
         self.scan.run(self.measure, self.begin, self.end, {"scan.nodes": ",".join(self.names)})
 
     def begin(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable, TFloat, TList, V, delay, kernel, ms
 
+from atomlink.at_port import belief
 from drivers import parameters
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences.analyse_run import conclude
@@ -41,9 +42,9 @@ class CavityScan(EnvExperiment):
         self.timing = believed_timing(self, self.nodes.link)
         for name in ("cavity_hz_per_v", "f_kappa_hz"):  # filed with the results: the analysis rests on them
             for node in self.nodes.names:
-                parameters.get(self, f"param.{node}.{name}")
+                parameters.get(self, belief(node, name))
         parameters.get(self, self.nodes.link.of_station("dark_rate_hz"))
-        self.believed_v = [parameters.get(self, f"param.{node}.v_piezo_v") for node in self.nodes.names]
+        self.believed_v = [parameters.get(self, belief(node, "v_piezo_v")) for node in self.nodes.names]
 
     def run(self) -> None:
         """Take every point; keep what there is when asked to stop."""

@@ -20,7 +20,7 @@ from artiq.experiment import (
 from numpy import int64
 
 from atomlink.errors import DeviceError
-from atomlink.topology import of_station
+from atomlink.link_name import of_station
 from drivers import parameters
 from drivers.network import topology
 from experiments.sequences.analyse_run import conclude

@@ -2,6 +2,7 @@
 
 from artiq.experiment import EnvExperiment
 
+from atomlink.at_port import belief
 from drivers import parameters
 from experiments.sequences.analyse_run import conclude
 from experiments.sequences.arrivals import Arrivals
@@ -28,7 +29,7 @@ class FibreDelay(EnvExperiment):
         """Read the beliefs and lay out the timing."""
         self.call_child_method("prepare")
         for node in self.nodes.names:
-            parameters.get(self, f"param.{node}.t_wavepacket_s")  # filed with the results: the analysis rests on it
+            parameters.get(self, belief(node, "t_wavepacket_s"))  # filed with the results: the analysis rests on it
 
     def run(self) -> None:
         """Take photons of one node after the other."""

@@ -17,6 +17,7 @@ from artiq.experiment import (
     ms,
 )
 
+from atomlink.at_port import belief
 from drivers import parameters
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences.analyse_run import conclude
@@ -58,9 +59,9 @@ class PolarisationAlignment(EnvExperiment):
         self.correlations.setup(believed_timing(self, self.nodes.link), (ZZ,))
         for node in self.nodes.names:
             for name in ("turn_rad_per_v", "phase_rad_per_v"):  # filed with the results: the analysis rests on them
-                parameters.get(self, f"param.{node}.{name}")
+                parameters.get(self, belief(node, name))
         self.believed_v = [
-            [parameters.get(self, f"param.{node}.v_paddle_{name}_v") for name in ("turn", "phase")]
+            [parameters.get(self, belief(node, f"v_paddle_{name}_v")) for name in ("turn", "phase")]
             for node in self.nodes.names
         ]
 

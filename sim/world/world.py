@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from atomlink.at_port import node_of, row
 from atomlink.errors import LabError, ScenarioError
 from atomlink.signals import Cycle, CycleResult
 from atomlink.topology import NodeSpec, StationSpec
@@ -29,6 +30,7 @@ from sim.world.network import wiring
 from sim.world.network.entangler_port import EntanglerPort, outputs_of, run_together
 from sim.world.network.network import Network
 from sim.world.network.node import Node
+from sim.world.network.photon_port import PhotonPort
 from sim.world.network.station import Station
 from sim.world.scenario.drifts import Course
 from sim.world.scenario.quantities import Quantities
@@ -72,26 +74,26 @@ class World:
         self._drift()
 
     def _node(self, spec: NodeSpec, truth: NodeTruth, atom: Species) -> Node:
-        # The imaging path's own counter; its dark clicks are part of the background, which the light makes.
-        path = f"{spec.name}_fluorescence"
-        self.counters[path] = Counter(Detector(1.0, 0.0, 0.0, 0.0), self.rng(path))
-        return Node(spec, truth, atom, self.rng(spec.name), self.counters[path])
+        # Each port's imaging path has its own counter; dark clicks are part of the background, which the light makes.
+        paths = [row(port.atom, "fluorescence") for port in spec.ports]
+        self.counters |= {path: Counter(Detector(1.0, 0.0, 0.0, 0.0), self.rng(path)) for path in paths}
+        return Node(spec, truth, atom, self.rng(spec.name), [self.counters[path] for path in paths])
 
     def _station(self, number: int, spec: StationSpec, truth: StationTruth) -> Station:
         rows = [detector.row for detector in spec.detectors]
-        for row, detector in zip(rows, truth.detectors, strict=True):
-            self.counters[row] = Counter(detector, self.rng(row))
+        for name, detector in zip(rows, truth.detectors, strict=True):
+            self.counters[name] = Counter(detector, self.rng(name))
         # The first station's stream has the name that the only one has always had.
         rng = self.rng(f"link {spec.name}" if number else "link")
-        return Station(spec, truth, tuple(self.counters[row] for row in rows), rng)
+        return Station(spec, truth, tuple(self.counters[name] for name in rows), rng)
 
-    def _heralder(self, row: str) -> EntanglerPort:
+    def _heralder(self, name: str) -> EntanglerPort:
         """Return the gateware of the station that a row belongs to; in a lab of one station any row's."""
         for spec in self.topology.stations:
-            if spec.heralder == row or len(self.stations) == 1:
+            if spec.heralder == name or len(self.stations) == 1:
                 return self._gateware[spec.name]
         known = [f"{spec.heralder} ({spec.name})" for spec in self.topology.stations if spec.heralder]
-        raise ScenarioError(f"Gateware {row!r} heralds for no station of the lab; it must be one of "
+        raise ScenarioError(f"Gateware {name!r} heralds for no station of the lab; it must be one of "
                             f"{', '.join(known) or '(there is none)'}: name it in the row `network`.")
 
     def run_together(self, t_start_mu: int, t_end_mu: int, cycles: Mapping[str, Cycle]) -> dict[str, CycleResult]:
@@ -167,6 +169,10 @@ class World:
         """Let lab time reach t_mu for somebody outside the bus, who reads `now_mu` and acts then."""
         self.advance(t_mu)
         self._reached_mu = max(self._reached_mu, t_mu)
+
+    def port_of(self, atom: str) -> PhotonPort:
+        """Return the photon port that an atom (`atomlink.at_port`) is at."""
+        return list(self.nodes[node_of(atom)].ports.values())[self.topology.number_of(atom)]
 
     def element(self, name: str) -> Any:
         """Return a piece of the lab that is not on the bus; it is made when it is first asked for."""

@@ -14,7 +14,7 @@ from analysis.schema import array
 from analysis.waiting import check_waiting
 from atomlink.errors import DataError
 from atomlink.heralds import FOUR, heralds
-from atomlink.topology import LinkName
+from atomlink.link_name import LinkName
 from drivers import parameters
 from experiments.sequences import print_summary
 from experiments.sequences.pairs import Pairs

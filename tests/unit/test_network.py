@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
+from atomlink.at_port import PORT_ROLES
 from atomlink.errors import ScenarioError, UsageError
 from atomlink.heralds import patterns
 from atomlink.signals import Cycle, Tone
@@ -16,7 +17,7 @@ from atomlink.topology import Topology
 from sim.world import World, load_scenario
 from sim.world.atoms.labels import ABSENT, F1, F2, QUBIT, READY
 from sim.world.network.detection import Detection
-from sim.world.scenario.paths import PORT_ROLES, ROLES, paths, read, write
+from sim.world.scenario.paths import ROLES, paths, read, write
 
 FOUR = [f"snspd_{key}" for key in ("c_h", "c_v", "d_h", "d_v")]
 HERALDS = (0b0011, 0b1100, 0b1001, 0b0110)

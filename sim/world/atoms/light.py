@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
+from atomlink.at_port import PORT_ROLES
 from sim.physics.interference import Complexes
 from sim.physics.loading import relaxation_hz, stationary_filling
 from sim.physics.pumping import generator, transition
@@ -28,15 +30,17 @@ from sim.world.atoms.rydberg import RydbergGate
 from sim.world.atoms.states import Part
 from sim.world.atoms.trap import TrappedAtoms
 from sim.world.detectors.counter import Counter
-from sim.world.scenario.paths import PORT_ROLES, ROLES
+from sim.world.scenario.paths import ROLES
 from sim.world.scenario.truth import NodeTruth
 
 
 class PortLight:
-    """The light on the atom at one port: its site and its beams by role. Cooling and repump light is the node's."""
+    """The light on the atom at one port: its site, its beams by role, and the counter that sees its fluorescence.
+    Cooling and repump light is the node's.
+    """
 
-    def __init__(self, site: int, beams: dict[str, Beam]) -> None:
-        self.site, self.beams = site, beams
+    def __init__(self, site: int, beams: dict[str, Beam], counter: Counter) -> None:
+        self.site, self.beams, self.counter = site, beams, counter
         self.pumping, self.pushout = beams["pumping"], beams["pushout"]
         self.raman = beams["raman_a"], beams["raman_b"]
 
@@ -47,20 +51,19 @@ class PortLight:
 
 
 class LitAtoms(TrappedAtoms):
-    """Atoms in the node's beams, those at ports and others; fluorescence of the former falls on `counter`. `beams` are
-    the node's, with those of its first port; `lights` those of each port.
+    """Atoms in the node's beams, those at ports and others; fluorescence of the former falls on `counters`, one a port.
+    `beams` are the node's, with those of its first port; `lights` those of each port.
     """
 
     def __init__(self, name: str, truth: NodeTruth, species: Species, rng: np.random.Generator,
-                 counter: Counter) -> None:  # fmt: skip
+                 counters: Sequence[Counter]) -> None:  # fmt: skip
         super().__init__(name, truth, species, rng)
-        self.counter = counter
         self.beams = {role: Beam(truth.aom) for role in ROLES}
         first, *others = truth.sites
-        self.lights = [PortLight(first, self.beams)]
-        for site in others:
+        self.lights = [PortLight(first, self.beams, counters[0])]
+        for site, counter in zip(others, counters[1:], strict=True):
             own = {role: Beam(truth.aom) for role in PORT_ROLES}
-            self.lights.append(PortLight(site, self.beams | own))
+            self.lights.append(PortLight(site, self.beams | own, counter))
         more = (light.beams[role] for light in self.lights[1:] for role in PORT_ROLES)
         self.every_beam = (*self.beams.values(), *more)
         self._at_ports, self._everywhere = np.array(sorted(truth.sites)), np.arange(len(self.register))
@@ -124,7 +127,8 @@ class LitAtoms(TrappedAtoms):
                 self.gate.settle()
         if beams["cooling"].power:
             cooling = min(beams["cooling"].power, 1.0)
-            self.counter.shine(start_mu, stop_mu, self.truth.imaging.background_hz * cooling)
+            for light in self.lights:
+                light.counter.shine(start_mu, stop_mu, self.truth.imaging.background_hz * cooling)
             if beams["repump"].power:
                 seen = self._at_ports if hidden else self._everywhere
                 (self._load if self.mot_coil else self._cool)(seen, start_mu, stop_mu, cooling)
@@ -218,10 +222,10 @@ class LitAtoms(TrappedAtoms):
         bright_mu = np.minimum(lives_mu, dt_mu).astype(np.int64)
         if self.tweezers is not None:
             self.tweezers.camera.see(sites, np.asarray(bright_mu * (1e-9 * power)))
-        for site in (each.site for each in self.lights):
-            if register.label.item(site) != ABSENT:
-                stop = start_mu + bright_mu.item(sites.searchsorted(site))
-                self.counter.shine(start_mu, min(stop_mu, stop), light.atom_hz * power)
+        for each in self.lights:
+            if register.label.item(each.site) != ABSENT:
+                stop = start_mu + bright_mu.item(sites.searchsorted(each.site))
+                each.counter.shine(start_mu, min(stop_mu, stop), light.atom_hz * power)
         register.leave_all(sites)
         register.label[sites] = F2
         final, decay = self.truth.atom.temperature_k, math.exp(-dt_mu * 1e-9 * power / self.truth.atom.cooling_time_s)

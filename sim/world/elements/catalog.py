@@ -23,6 +23,8 @@ Kind = Callable[[Lab, str, str], Element]
 OF_A_NODE: dict[str, Kind] = {
     "laser": Laser, "microwave": Microwave, "pickup": Pickup, "cavity_lock": CavityLock, "piezo": Piezo,
 }  # fmt: skip
+# Of these each port has its own: "charlie_east_cavity_lock" beyond the first.
+OF_A_PORT = ("pickup", "cavity_lock", "piezo")
 OF_THE_LAB: dict[str, Kind] = {
     "fibre_switch": FibreSwitch, "snspd_electronics": SnspdElectronics, "tagger": Tagger, "wavemeter": Wavemeter,
 }  # fmt: skip
@@ -30,7 +32,7 @@ OF_THE_LAB: dict[str, Kind] = {
 
 def names(topology: Topology) -> list[str]:
     """Return the names of all elements that a lab has."""
-    return [f"{node}_{kind}" for kind in OF_A_NODE for node in topology.node_names] + list(OF_THE_LAB)
+    return [*_of_atoms(topology), *OF_THE_LAB]
 
 
 def make(world: Lab, name: str) -> Element:
@@ -38,12 +40,18 @@ def make(world: Lab, name: str) -> Element:
     if name in OF_THE_LAB:
         return OF_THE_LAB[name](world, name, "")
     topology = world.scenario.topology
-    for node in topology.node_names:
-        kind = OF_A_NODE.get(name.removeprefix(f"{node}_"))
-        if kind is not None:
-            return kind(world, name, node)
+    found = _of_atoms(topology).get(name)
+    if found is not None:
+        kind, atom = found
+        return kind(world, name, atom)
     near = difflib.get_close_matches(name, names(topology), 1)
     raise ScenarioError(
         f"Element {name!r} does not exist; it must be one of {', '.join(names(topology))}"
         + (f"; did you mean {near[0]!r}?" if near else ".")
     )
+
+
+def _of_atoms(topology: Topology) -> dict[str, tuple[Kind, str]]:
+    """Return kind and atom (`atomlink.at_port`) of every element that is of a node or port, by its name."""
+    return {f"{atom.replace('.', '_')}_{kind}": (OF_A_NODE[kind], atom) for kind in OF_A_NODE for atom in topology.atoms
+            if kind in OF_A_PORT or "." not in atom}  # fmt: skip

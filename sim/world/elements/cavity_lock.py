@@ -38,7 +38,7 @@ class CavityLock(Element):
         self.lowest_v, self.highest_v = -RANGE_V, RANGE_V
         self.setpoint_v, self.integral_per_s, self.offset_v = 0.0, -1000.0, 0.0
         self.caught = True
-        self.port = world.scenario.node(node).port.resonator
+        self.port = world.scenario.port(node).port.resonator
         self._drift = Drift(DRIFT_KAPPA * self._kappa, DRIFT_S)
         self._drift_rng = world.rng(f"{name} drift")  # not the read-out noise's: the path is the same whoever reads
         self._path, self._knot = start(self._drift_rng, self._drift), 0

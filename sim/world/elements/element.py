@@ -28,6 +28,9 @@ class Lab(Protocol):
     def nodes(self) -> Mapping[str, Any]:
         """Return the nodes by name; only what their light is like now is an element's business."""
 
+    def port_of(self, atom: str) -> Any:
+        """Return the photon port that an atom (`atomlink.at_port`) is at."""
+
     @property
     def now_mu(self) -> int:
         """Lab time reached, mu."""
@@ -51,7 +54,9 @@ class Lab(Protocol):
 
 
 class Element:
-    """One piece of the lab: `name` ("alice_laser"), `node` ("alice", or "" if it belongs to none), `rng` its own."""
+    """One piece of the lab: `name` ("alice_laser"), `rng` its own, and `node` that it belongs to: "alice",
+    "charlie.east" where it is of a port beyond the first (`atomlink.at_port`), "" if of none.
+    """
 
     def __init__(self, world: Lab, name: str, node: str = "") -> None:
         self.world, self.name, self.node = world, name, node

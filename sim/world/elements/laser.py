@@ -47,8 +47,10 @@ class Laser(Element):
         self._search_end_s: float | None = None
         self._next_touch_s = -math.inf
         self._line_hz = LINE_HZ + world.quantities.base(f"{node}.excitation.detuning_rad_s") / (2 * math.pi)
-        self.attach(f"{node}.excitation.rabi_rad_s", lambda value, _t: value * math.sqrt(self.relative_power))
-        self.attach(f"{node}.excitation.detuning_rad_s", lambda value, t: value + 2 * math.pi * self._offset_at(t))
+        for port in world.scenario.topology.node(node).ports:  # its light is split among the ports
+            path = f"{port.atom}.excitation"
+            self.attach(f"{path}.rabi_rad_s", lambda value, _t: value * math.sqrt(self.relative_power))
+            self.attach(f"{path}.detuning_rad_s", lambda value, t: value + 2 * math.pi * self._offset_at(t))
 
     # -- readings ------------------------------------------------------------------------------------------------------
 

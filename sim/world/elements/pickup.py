@@ -24,7 +24,7 @@ class Pickup(Element):
         path = f"{self.node}.excitation.rabi_rad_s"
         base = self.world.quantities.base(path)
         strength = self.value(path) / base if base else 0.0
-        return float(FULL_W * self.world.nodes[self.node].beams["excitation"].power * strength**2)
+        return float(FULL_W * self.world.port_of(self.node).beams["excitation"].power * strength**2)
 
     def stray_w(self) -> float:
         """Return the power of the room light on the head in W."""

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from atomlink.topology import NodeSpec
@@ -23,8 +25,8 @@ class Node(LitAtoms):
     """One node: the atoms, `ports` by name, and what holds at present (`truth`). `port` is its first one."""
 
     def __init__(self, spec: NodeSpec, truth: NodeTruth, species: Species, rng: np.random.Generator,
-                 counter: Counter) -> None:  # fmt: skip
-        super().__init__(spec.name, truth, species, rng, counter)
+                 counters: Sequence[Counter]) -> None:  # fmt: skip
+        super().__init__(spec.name, truth, species, rng, counters)
         found = zip(spec.ports, truth.ports, self.lights, strict=True)
         self.ports = {port.name: PhotonPort(port.key, self, mine, light) for port, mine, light in found}
         self.port = next(iter(self.ports.values()))

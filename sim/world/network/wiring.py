@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from atomlink.at_port import PORT_ROLES, dac_channels
 from atomlink.signals import Tone
 from atomlink.topology import NodeSpec, Topology
 from sim.world.network.network import Network
 from sim.world.network.node import Node
 from sim.world.network.photon_port import PhotonPort
-from sim.world.scenario.paths import PORT_ROLES, ROLES
+from sim.world.scenario.paths import ROLES
 
-ZOTINO = {0: "shim_x", 1: "shim_y", 2: "shim_z", 3: "trap", 4: "piezo", 5: "paddle_turn", 6: "paddle_phase"}
+ZOTINO = {0: "shim_x", 1: "shim_y", 2: "shim_z", 3: "trap"}  # and behind them those of the ports
 _SHIMS = ("shim_x", "shim_y", "shim_z")
 _PADDLES = ("paddle_turn", "paddle_phase")
-_OF_A_PORT = ("piezo", *_PADDLES)
 OF_AN_ARRAY = ("awg_trigger", "camera_trigger", "hiding")  # spare where a node has none
 
 
@@ -51,13 +51,21 @@ def _of_node(node: NodeSpec, rest: str) -> Wire | None:
             break
     if rest in ("mot_coil", "mw_switch", "shutter", *OF_AN_ARRAY) and roles is ROLES:
         return Wire(node.name, rest)
-    if rest.startswith("zotino/"):
-        what = ZOTINO.get(int(rest.removeprefix("zotino/")))
-        return Wire(node.name, what, port=port) if what and (roles is ROLES or what in _OF_A_PORT) else None
+    if rest.startswith("zotino/") and roles is ROLES:
+        return _voltage(node, int(rest.removeprefix("zotino/")))
     kind, _, role = rest.partition("_")
     if kind in ("sw", "dds") and role in roles:
         return Wire(node.name, "switch" if kind == "sw" else "dds", role, port)
     return None
+
+
+def _voltage(node: NodeSpec, channel: int) -> Wire | None:
+    for number, port in enumerate(node.ports):
+        wires = dict(zip(dac_channels(number), ("piezo", *_PADDLES), strict=True))
+        if channel in wires:
+            return Wire(node.name, wires[channel], port=port.name)
+    what = ZOTINO.get(channel)
+    return Wire(node.name, what, port=node.ports[0].name) if what else None
 
 
 def effect(node: Node, network: Network, wire: Wire, kind: str) -> tuple[float, Callable[[int, Any], None]]:

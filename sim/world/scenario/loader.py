@@ -16,6 +16,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from atomlink.at_port import PORT_ROLES
 from atomlink.errors import ScenarioError, brief
 from atomlink.topology import NodeSpec, StationSpec, Topology, pair
 from sim.physics.detector import Detector
@@ -23,7 +24,7 @@ from sim.world.ports import KINDS, Port
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.build import build, unknown
 from sim.world.scenario.drifts import PROCESSES, DriftTable
-from sim.world.scenario.paths import PORT_ROLES, ROLES, read
+from sim.world.scenario.paths import ROLES, read
 from sim.world.scenario.toml_tables import check_nesting, merged, take_table
 from sim.world.scenario.truth import NodeTruth, PortTruth, Scenario, StationTruth
 

@@ -15,7 +15,6 @@ from atomlink.errors import ScenarioError
 
 ROLES = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout", "rydberg_420",
          "rydberg_1013")  # fmt: skip
-PORT_ROLES = ("pumping", "excitation", "raman_a", "raman_b", "pushout")  # light that each port has of its own
 
 
 def paths(scenario: Any) -> Iterator[str]:

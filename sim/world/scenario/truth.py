@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from atomlink.at_port import node_of
 from atomlink.errors import ScenarioError
 from atomlink.topology import Topology
 from sim.physics.aom import Aom
@@ -248,6 +249,10 @@ class Scenario:
     def node(self, name: str) -> NodeTruth:
         """Return one node's truth; UsageError if the lab has none of that name."""
         return self.nodes[self.topology.nodes.index(self.topology.node(name))]
+
+    def port(self, atom: str) -> PortTruth:
+        """Return the truth of the port that an atom (`atomlink.at_port`) is at."""
+        return self.node(node_of(atom)).ports[self.topology.number_of(atom)]
 
     def station(self, name: str) -> StationTruth:
         """Return one station's truth; UsageError if the lab has none of that name."""
