@@ -1,6 +1,7 @@
 """Devices of the lab in ARTIQ's format: a midpoint station (DRTIO master) and two nodes, alice and bob (satellites).
 
-The tables NODES, PORTS, STATIONS and SWITCHES say which lab it is; all rows follow from them.
+The tables NODES, PORTS, STATIONS and SWITCHES say which lab it is; all rows follow from them. A simulated lab with
+tables of its own (scenarios `chain3`, `star4`) takes their place; the hardware's are these.
 
 The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the
 simulated core in the place of `core` and opens the instruments over their twins; nothing else changes.
@@ -23,6 +24,11 @@ STATIONS: dict[str, dict[str, Any]] = {
     },
 }
 SWITCHES: dict[str, dict[str, Any]] = {}
+
+from sim.own_lab import tables  # noqa: E402  (behind the tables, so that the file begins with them)
+
+NODES, PORTS, STATIONS, SWITCHES = TABLES = tables(NODES, PORTS, STATIONS, SWITCHES)
+
 URUKUL_ROLES = (
     ("cooling", "repump", "pumping", "excitation"),
     ("raman_a", "raman_b", "pushout", "rydberg_420"),
@@ -189,11 +195,7 @@ def add_port_instruments() -> None:
 
 def add_network() -> None:
     """Say what is connected to what, as the tables above have it."""
-    add(
-        "network", "drivers.network", "Network",
-        nodes={node: {"ports": list(PORTS.get(node, ("port",)))} for node in NODES},
-        stations=STATIONS, switches=SWITCHES,
-    )  # fmt: skip
+    add("network", "drivers.network", "Network", **TABLES.network())
 
 
 for number, station_name in enumerate(STATIONS):

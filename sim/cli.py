@@ -10,13 +10,14 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import atomlink
 from atomlink.errors import LabError, UsageError
+from sim.command.environment import variables
 from sim.command.paths import short
 from sim.command.words import LAB, OneLineParser, add_run_options, run_parser, traceback_option, virtual_core_parser
 
@@ -154,7 +155,7 @@ def _run_of(args: argparse.Namespace, lab: "Lab", file: Path) -> "Iterator[Run]"
     from sim.target import scenario_is_chosen
 
     chosen = args.scenario is not None or bool(args.lab) or scenario_is_chosen(os.environ)
-    with _environment(args), _variables({"ATOMLINK_ROOT": str(lab.root)}):
+    with _environment(args), variables({"ATOMLINK_ROOT": str(lab.root)}):
         from sim import artiq_runtime
 
         artiq_runtime.install()
@@ -209,7 +210,8 @@ def _serve_lab(words: list[str]) -> int:
     given = {"ATOMLINK_SCENARIO": args.scenario, "ATOMLINK_SEED": args.seed}
     settings = resolved({**os.environ, "ATOMLINK_TARGET": "simulation", "ATOMLINK_LAB": ""},
                         {name: value for name, value in given.items() if value is not None})
-    with _variables({"ATOMLINK_TARGET": "hardware"}):  # the instruments' rows as the real lab has them
+    # The instruments' rows as the real lab has them.
+    with variables({"ATOMLINK_TARGET": "hardware", "ATOMLINK_ROWS_OF": settings["ATOMLINK_SCENARIO"]}):
         return serve(args, settings["ATOMLINK_SCENARIO"], int(settings["ATOMLINK_SEED"]))
 
 
@@ -221,10 +223,11 @@ def _virtual_core(words: list[str]) -> int:
     artiq_runtime.install()
     from sim.command.virtual_core import facts_of, serve
 
-    with _variables({"ATOMLINK_TARGET": "simulation"}), _environment(args):
+    with variables({"ATOMLINK_TARGET": "simulation"}), _environment(args):
         lab = os.environ.get("ATOMLINK_LAB", "")
         facts = facts_of(lab, os.environ)
-        with _variables({"ATOMLINK_TARGET": "hardware"}):  # the rows as the real lab has them
+        # The rows as the real lab has them.
+        with variables({"ATOMLINK_TARGET": "hardware", "ATOMLINK_ROWS_OF": str(facts["scenario"])}):
             return serve(args.bind, args.port, lab, facts)
 
 
@@ -236,21 +239,8 @@ def _environment(args: argparse.Namespace) -> Iterator[None]:
     wanted = {"ATOMLINK_SCENARIO": args.scenario, "ATOMLINK_SEED": args.seed, "ATOMLINK_COSTS": args.costs,
               "ATOMLINK_LAB": getattr(args, "lab", None)}
     given = {name: value for name, value in wanted.items() if value is not None}
-    with _variables(resolved(os.environ, given)):
+    with variables(resolved(os.environ, given)):
         yield
-
-
-@contextmanager
-def _variables(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for as long as the block lasts."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            os.environ.update({} if value is None else {name: value})
 
 
 def _kept(path: Path | None) -> str:

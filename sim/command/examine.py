@@ -20,6 +20,7 @@ from atomlink.topology import topology_of
 from sim.artiq_runtime.dataset_db import DatasetDB
 from sim.command.arguments import CheckedArguments
 from sim.command.device_rows import check_row
+from sim.command.environment import variables
 from sim.command.lab import Lab
 from sim.suggest import closest
 from sim.target import scenario_files, without_controllers
@@ -64,13 +65,14 @@ def save(database: DatasetDB) -> None:
         ) from error
 
 
-def load_device_db(lab: Lab) -> DeviceDB:
-    """Read a lab's `device_db.py`."""
-    try:
-        device_db = DeviceDB(str(lab.device_db))
-    except KeyError as error:
-        raise UsageError(f"{lab.device_db} defines no `device_db`, must define the dict of that name") from error
-    without_controllers(device_db.get_device_db(), os.environ)
+def load_device_db(lab: Lab, settings: Mapping[str, str] | None = None) -> DeviceDB:
+    """Read a lab's `device_db.py`, with these settings (ATOMLINK_SCENARIO …) in the environment."""
+    with variables(settings or {}):
+        try:
+            device_db = DeviceDB(str(lab.device_db))
+        except KeyError as error:
+            raise UsageError(f"{lab.device_db} defines no `device_db`, must define the dict of that name") from error
+        without_controllers(device_db.get_device_db(), os.environ)
     return device_db
 
 

@@ -55,12 +55,12 @@ def params(lab: Lab, words: Sequence[str], kept_lab: str) -> list[str]:
 
     `kept_lab` is the address that `--lab` alone means.
     """
-    words, given = _split_off(words, kept_lab)
+    words, given = split_off(words, kept_lab)
     name = believing(lab, {**os.environ, **resolved(os.environ, given)})
     command, rest = (words[0], words[1:]) if words else ("list", [])
     database = open_dataset_db(lab)
     try:
-        stores = _Stores(database, lab)
+        stores = _Stores(database, lab, given)
         lines = _carry_out(stores, stores.of(name), command, rest)
         try:
             save(database)
@@ -73,19 +73,19 @@ def params(lab: Lab, words: Sequence[str], kept_lab: str) -> list[str]:
 
 def beliefs(lab: Lab, words: Sequence[str], kept_lab: str) -> dict[str, float]:
     """Return what a lab believes by name; `words` are --scenario or --lab, nothing else."""
-    rest, given = _split_off(words, kept_lab)
+    rest, given = split_off(words, kept_lab)
     if rest:
         raise UsageError(f"unexpected {rest[0]!r}: --scenario NAME or --lab [HOST:PORT] may follow")
     name = believing(lab, {**os.environ, **resolved(os.environ, given)})
     database = open_dataset_db(lab)
     try:
-        store = _Stores(database, lab).of(name)
+        store = _Stores(database, lab, given).of(name)
         return {key: store.get(key) for key in store.rows()}
     finally:
         database.close_db()
 
 
-def _split_off(words: Sequence[str], kept_lab: str) -> tuple[list[str], dict[str, str]]:
+def split_off(words: Sequence[str], kept_lab: str) -> tuple[list[str], dict[str, str]]:
     """Return the words without options, and what these say; argparse would take a negative number for an option."""
     rest: list[str] = []
     given: dict[str, str] = {}
@@ -117,10 +117,10 @@ def believing(lab: Lab, environment: Mapping[str, str]) -> LabName:
 class _Stores:
     """The parameter stores of the labs that share a folder."""
 
-    def __init__(self, database: DatasetDB, lab: Lab) -> None:
+    def __init__(self, database: DatasetDB, lab: Lab, settings: Mapping[str, str]) -> None:
         self.folder = lab.root
         self._datasets = _LabDatasets(database)
-        self._table = _table_of(load_device_db(lab).get_device_db())
+        self._table = _table_of(load_device_db(lab, settings).get_device_db())
 
     def of(self, name: LabName) -> ParameterStore:
         """Return the store of one lab."""

@@ -3,7 +3,8 @@
     f_offset=50kHz                 a number with a unit, also 50*kHz
     t_wait=0:100us:21              21 points from 0 to 100 us, both included
     t_wait=1us,2us,5us             these points;  t_wait=5us is one point
-    backend=software               a choice of several; other text needs its own quotes
+    backend=software               a choice of several
+    link=alice-bob@midpoint        names of the lab; other text needs its own quotes
 
 Numbers without a unit are SI. What a unit may be only the argument knows: `Written.value` is asked with its processor.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from artiq.language import scan, units
-from artiq.language.environment import EnumerationValue, NumberValue
+from artiq.language.environment import EnumerationValue, NumberValue, StringValue
 from artiq.language.scan import ExplicitScan, NoScan, RangeScan, Scannable
 
 from atomlink.errors import UsageError, brief
@@ -30,6 +31,7 @@ SCAN_IN_PYTHON = re.compile(r"\s*(RangeScan|CenterScan|ExplicitScan|NoScan)\s*\(
 NUMBER, UNIT = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", r"[A-Za-zµ/][A-Za-z0-9µ/]*"
 QUANTITY = re.compile(rf"\s*({NUMBER})\s*\*?\s*({UNIT})?\s*")
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9_+. -]{0,60}")
+NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_.,@-]{0,200}")  # of nodes, ports, links, stations
 DIMENSIONS = (("ps", "ns", "us", "ms", "s"), ("mHz", "Hz", "kHz", "MHz", "GHz"), ("uV", "mV", "V", "kV"),
               ("uA", "mA", "A"), ("nW", "uW", "mW", "W"), ("dB",))  # fmt: skip
 LONGEST = 10_000  # characters of a simple scan; what is longer is a slip
@@ -78,6 +80,8 @@ class Written:
         """Return the plain value that it stands for; UsageError where it is not what the argument takes."""
         if isinstance(processor, EnumerationValue):
             return self.text  # whether it is one of the choices is checked as for others
+        if isinstance(processor, StringValue) and not self.quantities and NAMES.fullmatch(self.text):
+            return self.text
         if not self.quantities:
             raise self._not_pyon(name)
         if isinstance(processor, Scannable):
@@ -148,7 +152,7 @@ def _written(name: str, text: str) -> Written | None:
     *parts, last = text.split(":") if ranged else [*text.split(","), ""]
     quantities = [_quantity(part) for part in parts]
     if not quantities or any(each is None for each in quantities):
-        return Written(text, ()) if WORD.fullmatch(text) else None
+        return Written(text, ()) if WORD.fullmatch(text) or NAMES.fullmatch(text) else None
     points = None
     if ranged:
         points = int(last) if last.strip().isascii() and last.strip().isdigit() and len(last) < 12 else None

@@ -76,13 +76,20 @@ def main(file: str, class_name: str, arguments: list[str]) -> int:
     from artiq.master.worker_db import DatasetManager, DeviceManager
     from artiq.tools import file_import, parse_arguments
 
+    from atomlink.errors import UsageError
+
     experiment = getattr(file_import(str(ROOT / file), prefix="artiq_run_"), class_name)
     with tempfile.TemporaryDirectory() as folder:
         database = DatasetDB(str(Path(folder) / "dataset_db.mdb"))
         devices = DeviceManager(DeviceDB(str(ROOT / "device_db.py")), virtual_devices=virtual_devices())
         given = ProcessArgumentManager(parse_arguments(arguments))
-        instance = experiment((devices, DatasetManager(database), given, {}))
-        instance.prepare()
+        try:
+            instance = experiment((devices, DatasetManager(database), given, {}))
+            instance.prepare()
+        except UsageError as error:  # the lab lacks what it needs
+            print(f"refused: {error}")
+            database.close_db()
+            return 0
         host_calls = kernels(instance.nodes, ("init", "close")) if hasattr(instance, "nodes") else ()
         for name, function, values in (*kernels(instance), *of_sequences(instance), *host_calls):
             try:

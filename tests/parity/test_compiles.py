@@ -1,4 +1,4 @@
-"""ARTIQ's own compiler accepts every kernel of experiments/, with every heralding backend.
+"""ARTIQ's own compiler accepts every kernel of experiments/, with every heralding backend, in labs of several shapes.
 
 Needs an interpreter with real ARTIQ: this one, or the one that ATOMLINK_ARTIQ_PYTHON names.
 """
@@ -11,6 +11,8 @@ import real_artiq
 from real_artiq import ROOT
 
 SCRIPT = Path(__file__).with_name("compile_kernels.py")
+SECOND_PORT = 'link="charlie.east-bob@right"'  # of chain3
+ONE_NODE = "[lab.nodes]\nsolo = 0x010000\n"
 
 
 def experiments() -> list[tuple[str, str, tuple[str, ...]]]:
@@ -37,3 +39,20 @@ def test_the_main_experiments_are_found() -> None:
 def test_artiqs_compiler_accepts_every_kernel(file: str, name: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
     output = real_artiq.run([str(SCRIPT), file, name, *arguments], tmp_path)
     assert "bytes" in output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("lab", ["chain3", "one node"])
+@pytest.mark.parametrize(("file", "name", "arguments"), experiments(), ids=lambda value: str(value))
+def test_it_accepts_them_in_a_lab_of_two_ports_at_a_node_and_of_one_node(
+    file: str, name: str, arguments: tuple[str, ...], lab: str, tmp_path: Path
+) -> None:
+    rows_of = lab
+    if lab == "one node":
+        (tmp_path / "solo.toml").write_text(ONE_NODE)
+        rows_of = str(tmp_path / "solo.toml")
+    elif "ask_link" in (ROOT / file).read_text():
+        arguments = (*arguments, SECOND_PORT)
+    output = real_artiq.run([str(SCRIPT), file, name, *arguments], tmp_path, ATOMLINK_ROWS_OF=rows_of)
+    assert "bytes" in output or (lab == "one node" and "refused: This lab has no" in output)

@@ -35,10 +35,11 @@ def given(word: str) -> Any:
         ("f_offset=50kHz", 50e3), ("f_offset=0.05MHz", 50e3), ("f_offset=50*kHz", 50e3), ("f_offset=5e4", 50e3),
         ("f_offset=50000", 50e3), ("f_offset=1.5 Hz", 1.5), ("rad=0.5rad", 0.5), ("n=7", 7),
         ("backend=software", "software"), ('backend="software"', "software"), ("twice=true", True),
-        ('name="5us"', "5us"),
+        ('name="5us"', "5us"), ("name=spare", "spare"), ("name=alice,bob", "alice,bob"),
+        ("name=alice-charlie.west@left", "alice-charlie.west@left"),
     ],
 )  # fmt: skip
-def test_a_number_may_have_its_unit_and_a_choice_needs_no_quotes(word: str, value: Any) -> None:
+def test_a_number_may_have_its_unit_and_a_choice_or_a_name_needs_no_quotes(word: str, value: Any) -> None:
     assert given(word) == pytest.approx(value, rel=1e-12) if isinstance(value, float) else given(word) == value
 
 
@@ -84,7 +85,7 @@ def test_a_simple_scan_needs_no_json(word: str, kind: type, points: list[float])
         ("t_wait=fast", "'fast' is not PYON; text needs its own quotes"),
         ("backend=sofware", "argument `backend` is 'sofware' (did you mean `software`?), must be one of"),
         ("twice=5us", "argument `twice`: '5us' is not PYON"),
-        ("name=spare", """'spare' is not PYON; text needs its own quotes: write 'name="spare"'"""),
+        ("name=two words", """'two words' is not PYON; text needs its own quotes: write 'name="two words"'"""),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_in_one_line(word: str, says: str) -> None:

@@ -4,8 +4,9 @@
 `excitation`, `fibre`, `polarisation`, and its site `row`, `column` in the array); `[stations]` what the stations share,
 `[station.NAME]` what differs; which there are is the lab's to say (`atomlink.topology`). `[NAME]` of a node or station
 is read, too. `extends = "default"` starts from another shipped scenario, a table with a `kind` of its own replaces the
-one it extends. A field `x_rad_s` may be given as `x_over_2pi_hz`. Whatever is unknown, missing or out of range is
-refused with its path. Drivers, experiments and analysis never read this.
+one it extends. A field `x_rad_s` may be given as `x_over_2pi_hz`. `[lab]` says of which lab it is, where that
+is another than device_db.py's (`atomlink.lab_tables`). Whatever is unknown, missing or out of range is refused with its
+path. Drivers, experiments and analysis never read this.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from atomlink.at_port import PORT_ROLES
-from atomlink.errors import ScenarioError, brief
+from atomlink.errors import ScenarioError, UsageError, brief
+from atomlink.lab_tables import read as read_tables
 from atomlink.topology import NodeSpec, StationSpec, Topology, pair
 from sim.physics.detector import Detector
 from sim.world.ports import KINDS, Port
@@ -45,7 +47,24 @@ def load_scenario(name_or_path: str, topology: Topology | None = None) -> Scenar
     two nodes of `PAIR`. ScenarioError names what is wrong in it.
     """
     path, table = _read(name_or_path)
-    return _scenario(path.stem, table, PAIR if topology is None else topology)
+    own = _own_lab(path, table)
+    if own is not None and topology is not None and topology != own:
+        names, others = (", ".join(lab.node_names) for lab in (own, topology))
+        raise ScenarioError(
+            f"Scenario {name_or_path} is of a lab of its own, of {names}, but device_db.py describes another, of "
+            f"{others}: call sim.own_lab.tables behind its tables, as the shipped one does."
+        )
+    return _scenario(path.stem, table, own or topology or PAIR)
+
+
+def _own_lab(path: Path, table: dict[str, Any]) -> Topology | None:
+    """Take the lab that a scenario is of (`atomlink.lab_tables`), where it says so."""
+    if "lab" not in table:
+        return None
+    try:
+        return Topology.from_arguments(read_tables(take_table(table, "lab", "lab")).network())
+    except UsageError as error:
+        raise ScenarioError(f"{path}: [lab]: {error}") from None
 
 
 def _read(name_or_path: str) -> tuple[Path, dict[str, Any]]:
