@@ -142,6 +142,10 @@ class Topology:
                     f"{ROW}: name {name!r} must begin with a letter, go on with letters, digits and _, be none of "
                     f"{', '.join(_RESERVED)}, and be given once: rename it."
                 )
+        for atom in self.atoms:
+            rows_of = atom.replace(".", "_")
+            if "." in atom and rows_of in names:
+                raise UsageError(f"{ROW}: node {rows_of!r} would have the rows of port {atom}: rename one.")
         rows = [detector.row for station in self.stations for detector in station.detectors]
         for station in self.stations:
             _check_detectors(station, rows)

@@ -69,7 +69,8 @@ REFUSED: dict[str, dict[str, str]] = {
 def cases() -> list[Any]:
     """Return (lab, file); those that are quick, or of one lab only, first."""
     quick = {("two_detectors", "link/remote_entanglement"), ("two_detectors", "photons/atom_photon"),
-             ("solo", "atoms/ramsey"), ("solo", "atoms/cz_bell"), ("solo", "atoms/rearrangement")}  # fmt: skip
+             ("chain3", "link/remote_entanglement"), ("chain3", "atoms/raman_rabi"), ("solo", "atoms/ramsey"),
+             ("solo", "atoms/cz_bell"), ("solo", "atoms/rearrangement")}  # fmt: skip
     found = []
     for lab in (*LABS, *SHIPPED):
         for file in ARGUMENTS:
