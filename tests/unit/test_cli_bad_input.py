@@ -46,7 +46,7 @@ CASES = [
         "'RangeScan(0, 30*us, 9)' is not",
         [*COUNT, "scan=RangeScan(0, 30*us, 9)"],
     ),
-    (["""'name="fast"'"""], "'fast' is not PYON", [*COUNT, "name=fast"]),
+    (["""'name="too fast"'"""], "'too fast' is not PYON", [*COUNT, "name=too fast"]),
     (["did you mean `fast`?"], "argument `mode` is 'fats'", [*COUNT, "mode=fats"]),
     (["fast, slow"], "argument `mode` is 'fasst'", [*COUNT, 'mode="fasst"']),
     (["true or false"], "argument `twice` is 1", [*COUNT, "twice=1"]),
