@@ -33,7 +33,7 @@ LARGEST_SITES = 1_000
 class TweezerArray(HasEnvironment):
     """An array of `rows` x `columns` sites as the lab believes it, and the instruments that act on it.
 
-    The AWG and the camera are asked for when they are first needed: most experiments have one atom per node.
+    The camera is asked for in `prepare`, the AWG when it is first needed: most experiments have one atom per node.
     """
 
     kernel_invariants = {"core", "awg_trigger", "camera_trigger", "hiding", "imaging", "exposure_mu", "readout_mu",
@@ -55,7 +55,7 @@ class TweezerArray(HasEnvironment):
         self.rows, self.columns = rows, columns
 
     def prepare(self) -> None:
-        """Read the beliefs; UsageError where an array needs its size first."""
+        """Read the beliefs; UsageError where an array needs its size first, DeviceError where there is none."""
         if not hasattr(self, "rows"):
             raise UsageError("TweezerArray.set_size(rows, columns) must be called before prepare().")
         self.finder = SiteFinder(
@@ -70,6 +70,7 @@ class TweezerArray(HasEnvironment):
         self.port = round(self._belief("port_row")), round(self._belief("port_column"))
         self.exposure_mu = parameters.duration_mu(self, belief(self.node, "t_frame_s"))
         self.readout_mu = parameters.duration_mu(self, belief(self.node, "t_readout_s")) + READOUT_MARGIN_MU
+        self.look_for_camera()
 
     def _belief(self, name: str) -> float:
         return parameters.get(self, belief(self.node, name))
@@ -80,9 +81,13 @@ class TweezerArray(HasEnvironment):
 
     # -- host: instruments ---------------------------------------------------------------------------------------------
 
-    def connect(self) -> None:
-        """Get AWG and camera, set the exposure; from the host, before the first kernel."""
+    def look_for_camera(self) -> None:
+        """Read a number off the camera and set none: a lab without an array is refused before anything moves."""
         self.camera = self.get_device(row(self.node, "camera"))
+        self.camera.exposure_s  # noqa: B018 - DeviceError where no camera looks at an array
+
+    def connect(self) -> None:
+        """Get the AWG, set the camera's exposure; from the host, before the first kernel."""
         self.awg = self.get_device(row(self.node, "awg"))
         self.camera.exposure_s = float(self.exposure_mu) * self.core.ref_period
         self.awg.arm()
