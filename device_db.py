@@ -32,7 +32,7 @@ NODES, PORTS, STATIONS, SWITCHES = TABLES = tables(NODES, PORTS, STATIONS, SWITC
 URUKUL_ROLES = (
     ("cooling", "repump", "pumping", "excitation"),
     ("raman_a", "raman_b", "pushout", "rydberg_420"),
-    ("rydberg_1013",),
+    ("rydberg_1013", "transfer", "clock"),
 )
 PORT_URUKUL_ROLES = (("pumping", "excitation", "raman_a", "raman_b"), ("pushout",))  # of a port beyond the first
 

@@ -311,6 +311,8 @@ def _station(name: str, table: Mapping[str, Any], ports: set[str],
             channels.append(ChannelSpec(key, name, end, next(through, None)))
     first, second = inputs
     rows = table.get("detectors", [])
+    if not isinstance(rows, Mapping | list | tuple):
+        raise UsageError(f"{where}.detectors is {rows!r}, but must be a table of roles and rows, or a list of rows.")
     if not isinstance(rows, Mapping):
         roles = {len(TWO): TWO, len(FOUR): FOUR}.get(len(rows))
         if roles is None:

@@ -32,7 +32,7 @@ SCALED = ("s", "Hz", "V", "W", "K", "m")  # units that take a prefix
 _PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 BEAMS = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout", "rydberg_420",
-         "rydberg_1013")  # fmt: skip
+         "rydberg_1013", "transfer", "clock")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ def microwave(rabi_rad_s: float, detuning_rad_s: float, phase_rad: float, t_s: f
     return _embed(_pulse(rabi_rad_s, detuning_rad_s, phase_rad, t_s), 1, 2)
 
 
+def clock(rabi_rad_s: float, detuning_rad_s: float, phase_rad: float, t_s: float) -> ComplexArray:
+    """Return the unitary of a pulse on {|0>, |2>}, the pair of an atom in clock states; complex, shape (3, 3)."""
+    return _embed(_pulse(rabi_rad_s, detuning_rad_s, phase_rad, t_s), 0, 2)
+
+
 def precession(angle_rad: float) -> ComplexArray:
     """Return exp(-i angle Z/2) on {|0>, |1>}: angle = 2 pi f_Larmor t of free evolution; |2> keeps its phase."""
     return np.diag(np.exp(np.array([-0.5j, 0.5j, 0]) * angle_rad))

@@ -23,6 +23,7 @@ from sim.physics.detector import Detector
 from sim.physics.species import Species, species
 from sim.world.atoms.array import Tweezers
 from sim.world.atoms.rydberg import RydbergGate
+from sim.world.atoms.storage import StorageLight
 from sim.world.detectors.counter import Counter
 from sim.world.elements import catalog
 from sim.world.elements.element import Element
@@ -58,6 +59,8 @@ class World:
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
         self._order = 0
         for name, node in self.nodes.items():
+            if node.truth.storage is not None:
+                node.storage = StorageLight(node.register, node.beams, self.rng(f"{name}_storage"))
             if node.truth.array is not None:
                 rngs = self.rng(f"{name}_array"), self.rng(f"{name}_camera")
                 node.tweezers = Tweezers(node.register, atom, *rngs, partial(self._later, node))

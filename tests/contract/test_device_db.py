@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = ("alice", "bob")
-ROLES = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout", "rydberg_420", "rydberg_1013")
+ROLES = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout", "rydberg_420", "rydberg_1013",
+         "transfer", "clock")  # fmt: skip
 NODE_LINES = ("mot_coil", "mw_switch", "shutter", "awg_trigger", "camera_trigger", "hiding", "grabber")
 DETECTORS = ("snspd_c_h", "snspd_c_v", "snspd_d_h", "snspd_d_v")
 

@@ -1,15 +1,17 @@
 """Rydberg light at the port's neighbourhood: the gate of sim.physics.rydberg, decay, and who takes part; 4 sigma."""
 
+import itertools
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from array_lab import ArrayLab
+from scipy.linalg import expm
 from signal_lab import CYCLE, LATENCY_MU
 
 import sim.world.atoms.rydberg
-from atomlink.errors import ScenarioError
+from atomlink.errors import LabError, ScenarioError
 from atomlink.signals import Tone
 from sim.physics.rydberg import Imperfection, RydbergState, cz, pair_shift_rad_s, two_pulse
 from sim.physics.rydberg import state as rydberg_state
@@ -26,8 +28,8 @@ PLUS = np.array([1, 0, 1], dtype=complex) / math.sqrt(2)  # |0> + |2>
 class GateLab(ArrayLab):
     """Alice's array with cold atoms and equal shots, and both Rydberg beams."""
 
-    def __init__(self, seed: int = 1) -> None:
-        super().__init__(seed)
+    def __init__(self, seed: int = 1, scenario: str = "array") -> None:
+        super().__init__(seed, scenario)
         truth = self.node.truth
         assert truth.rydberg is not None
         light = replace(truth.rydberg, rabi_rad_s=RABI, rabi_rms=0.0, wavenumber_rad_m=0.0)
@@ -109,6 +111,79 @@ def test_atoms_two_sites_away_are_not_in_the_light(no_decay: None) -> None:
     before = room.array.state(0, 2)
     room.two_pulses()
     assert room.array.state(0, 2) is before and np.allclose(before.psi, PLUS)
+
+
+def test_pairs_of_a_gate_zone_are_chosen_by_place_and_make_their_gates_at_a_time(no_decay: None) -> None:
+    """Two pairs 21 um apart: each has the amplitudes of its own gate to 1e-5, and no state is shared."""
+    room = GateLab(1, "register")
+    gate = room.node.gate
+    assert gate is not None and gate.sites == (0, 1, 2, 3)
+    gate.sites = tuple(range(24))
+    pairs = ((0, 0), (0, 1)), ((3, 4), (3, 5))
+    room.put(*pairs[0], *pairs[1])
+    room.two_pulses()
+    shift = pair_shift_rad_s(rydberg_state("Rb-87", 70).c6_hz_m6, room.array.truth.site_m)
+    expected = cz(two_pulse(), Imperfection(blockade=shift / RABI)).amplitudes / 2
+    expected = expected / np.linalg.norm(expected)
+    for pair in pairs:
+        found = room.state(*pair)
+        assert len(found) == 4
+        assert np.abs(found - expected * found[0] / expected[0]).max() < 1e-5
+
+
+def brute_force(*places_m: float) -> np.ndarray:
+    """Return the amplitudes with which the gate brings all 2^n inputs back, atoms in a line, of the whole matrix."""
+    pulse, n = two_pulse(), len(places_m)
+    c6 = rydberg_state("Rb-87", 70).c6_hz_m6
+    words = list(itertools.product((0, 1), repeat=n))
+    out = []
+    for word in words:
+        psi = np.array([float(not any(basis)) for basis in words], dtype=complex)
+        for jump in (0.0, pulse.phase_rad(pulse.jumps[0])):
+            total = np.zeros((2**n, 2**n), dtype=complex)
+            for a, b in itertools.product(range(2**n), repeat=2):
+                changed = [k for k in range(n) if words[a][k] != words[b][k]]
+                if len(changed) == 1 and word[changed[0]]:
+                    total[a, b] = RABI / 2 * np.exp(1j * jump * (1 if words[b][changed[0]] else -1))
+            for a, basis in enumerate(words):
+                total[a, a] = -pulse.detuning * RABI * sum(basis) + sum(
+                    pair_shift_rad_s(c6, abs(places_m[k] - places_m[m])) * basis[k] * basis[m]
+                    for k, m in itertools.combinations(range(n), 2)
+                )
+            psi = expm(-1j * total * PULSE_MU * 1e-9) @ psi
+        out.append(psi[0])
+    return np.array(out)
+
+
+def test_a_third_atom_of_the_zone_is_touched_as_its_distance_says(no_decay: None) -> None:
+    """Pair at 0 and 1: a third atom two sites from it is 5 % off its own gate, as a whole matrix of all three says."""
+    room = GateLab(1, "register")
+    room.put((0, 0), (0, 1), (0, 3))
+    room.two_pulses()
+    found = room.state((0, 0), (0, 1), (0, 3))
+    expected = brute_force(0.0, 5e-6, 15e-6)
+    expected = expected / np.linalg.norm(expected)
+    assert np.abs(found - expected * (found[0] / expected[0])).max() < 1e-5
+    apart = np.kron(brute_force(0.0, 5e-6), brute_force(0.0))
+    lost = 1 - abs(np.vdot(apart / np.linalg.norm(apart), found)) ** 2
+    assert lost == pytest.approx(0.047, abs=0.002)
+
+
+def test_a_third_atom_five_sites_away_keeps_its_state(no_decay: None) -> None:
+    """16 kHz and less are left out of the model: so far away, what the whole matrix has is below 1e-4."""
+    apart = np.kron(brute_force(0.0, 5e-6), brute_force(0.0))
+    whole = brute_force(0.0, 5e-6, 25e-6)
+    lost = 1 - abs(np.vdot(apart, whole) / np.linalg.norm(apart) / np.linalg.norm(whole)) ** 2
+    assert lost < 1e-4
+
+
+def test_too_many_neighbours_are_refused_in_one_line(no_decay: None) -> None:
+    room = GateLab(1, "register")
+    assert room.node.gate is not None
+    room.node.gate.sites = tuple(range(24))
+    room.put(*((r, c) for r in range(2) for c in range(3)))
+    with pytest.raises(LabError, match="6 atoms that shift one another"):
+        room.two_pulses()
 
 
 def test_a_distant_partner_stays_entangled_through_the_gate(no_decay: None) -> None:

@@ -28,6 +28,7 @@ from sim.world.atoms.labels import ABSENT, F1, F2, QUBIT, READY
 from sim.world.atoms.register import Ints
 from sim.world.atoms.rydberg import RydbergGate
 from sim.world.atoms.states import Part
+from sim.world.atoms.storage import StorageLight
 from sim.world.atoms.trap import TrappedAtoms
 from sim.world.detectors.counter import Counter
 from sim.world.scenario.paths import ROLES
@@ -71,6 +72,7 @@ class LitAtoms(TrappedAtoms):
         self._microwave_mu = 0  # when it was switched on
         self.tweezers: Tweezers | None = None  # the array's camera, hiding light and AWG, if the node has one
         self.gate: RydbergGate | None = None  # its Rydberg light, likewise
+        self.storage: StorageLight | None = None  # light that stores qubits in clock states, likewise
         self.pumping_edges = lru_cache(maxsize=64)(self._pumping_edges)
 
     def switch_microwave(self, t_mu: int, on: bool) -> None:
@@ -113,6 +115,7 @@ class LitAtoms(TrappedAtoms):
             or self.microwave_on
             or (self.gate is not None and power["rydberg_420"].power and power["rydberg_1013"].power)
             or (power["raman_a"].power and power["raman_b"].power)
+            or (self.storage is not None and power["clock"].power)
             or (len(self.lights) > 1 and any(light.on for light in self.lights[1:]))
         )  # fmt: skip
 
@@ -132,14 +135,35 @@ class LitAtoms(TrappedAtoms):
             if beams["repump"].power:
                 seen = self._at_ports if hidden else self._everywhere
                 (self._load if self.mot_coil else self._cool)(seen, start_mu, stop_mu, cooling)
+            if hidden and self.storage is not None:
+                self.storage.scatter(self._at_ports.tolist(), (stop_mu - start_mu) * 1e-9 * cooling)
+        if self.storage is not None and beams["clock"].power:
+            self.storage.turn(start_mu, stop_mu)
         together = self.gate is not None and self.gate.global_drives
         for k, light in enumerate(self.lights):
-            beside = self.gate is not None and together and not hidden and k == 0
-            for site in self.gate.sites if self.gate is not None and beside else (light.site,):
+            for site in self.driven if k == 0 else (light.site,):
                 if self.register.label.item(site) != ABSENT:
                     self._drive(light, site, start_mu, stop_mu, together)
         if len(self.lights) > 1 and self.truth.crosstalk:
             self._stray(start_mu, stop_mu)
+
+    @property
+    def driven(self) -> tuple[int, ...]:
+        """Return the sites that the first port's pumping, Raman, microwave, transfer and push-out light is on now."""
+        hidden = self.tweezers is not None and self.tweezers.hidden
+        if self.gate is not None and self.gate.global_drives and not hidden:
+            return self.gate.sites
+        return (self.lights[0].site,)
+
+    def move_to_storage(self, t_mu: int, before: float) -> None:
+        """Transfer light has changed from a power: pulses begin and end, and those that end take qubits along."""
+        if self.storage is None:
+            return
+        power = self.beams["transfer"].power
+        if power and not before:
+            self.storage.begun_mu = t_mu
+        elif before and not power:
+            self.storage.move(self.driven, t_mu, before)
 
     def _drive(self, light: PortLight, site: int, start_mu: int, stop_mu: int, together: bool) -> None:
         """Let a port's light act on one atom; `together`: READY is the qubit's |2>."""
@@ -185,7 +209,9 @@ class LitAtoms(TrappedAtoms):
         def pulse(noise: Part, at_mu: int, length_s: float) -> Complexes:
             return self.raman_pulse(noise, at_mu, length_s, light, part)
 
-        self.register.qubit(site, start_mu).turn(pulse, start_mu, dt)
+        qubit = self.register.qubit(site, start_mu)
+        if not qubit.stored:  # from m = 0 two photons that change m by 2 lead nowhere
+            qubit.turn(pulse, start_mu, dt)
 
     # -- light that is everywhere --------------------------------------------------------------------------------------
 
@@ -276,8 +302,8 @@ class LitAtoms(TrappedAtoms):
         drive, since_s = self.truth.microwave, (start_mu - self._microwave_mu) * 1e-9
         pulse = microwave(drive.rabi_rad_s * noise.microwave_scale, drive.detuning_rad_s, 0.0, dt)
         if since_s:
-            pulse = pulse @ precession(-self.larmor_rad_s * since_s)
-        return _turned(pulse, self.larmor_rad_s * (since_s + dt))
+            pulse = pulse @ noise.precessed(-self.larmor_rad_s * since_s, 0.0)
+        return np.asarray(noise.precessed(self.larmor_rad_s * (since_s + dt), 0.0) @ pulse)
 
 
 def _turned(pulse: Complexes, angle_rad: float) -> Complexes:

@@ -145,7 +145,9 @@ class Register:
         part = self.part(site)
         if part is None:
             part = self.alone(site, int(self.rng.integers(0, 2)), t_mu)
-        part.evolve(t_mu, self.larmor_rad_s, self.truth.memory, self.rng)
+        storage = self.truth.storage
+        memory = storage.memory if part.stored and storage is not None else self.truth.memory
+        part.evolve(t_mu, self.larmor_rad_s, memory, self.rng)
         return part
 
     def alone(self, site: int, level: int, t_mu: float) -> Part:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sim.physics.coherence import quasi_static_sigma_rad_s
 from sim.physics.rotations import precession
-from sim.world.scenario.truth import Memory
+from sim.world.scenario.memory_truth import Memory
 
 Complexes = NDArray[np.complex128]
 LEVELS = 3  # |0>, |1>, |2>
@@ -27,6 +27,8 @@ _FLIP = {
     "y": np.array([[0, -1j, 0], [1j, 0, 0], [0, 0, 1]], dtype=complex),
     "z": np.diag([1, -1, 1]).astype(complex),
 }
+_SWAP = np.eye(3)[[0, 2, 1]]  # the pair of a stored atom is levels 0 and 2
+_FLIP_STORED = {name: _SWAP @ flip @ _SWAP for name, flip in _FLIP.items()}
 
 
 class JointState:
@@ -63,9 +65,14 @@ class JointState:
 
 
 class Part:
-    """One atom's part in a joint state: its axis there, the time of its last touch, its noise in this shot."""
+    """One atom's part in a joint state: its axis there, the time of its last touch, its noise in this shot.
 
-    __slots__ = ("axis", "detuning_rad_s", "microwave_scale", "raman_scale", "state", "touched_mu")
+    `stored`: it is in clock states, F = 1, m = 0 in the place of |0>, and |2>; then `clock_rad_s` is its detuning in
+    this shot and `clock_scale` the strength of the light that turns it.
+    """
+
+    __slots__ = ("axis", "clock_rad_s", "clock_scale", "detuning_rad_s", "microwave_scale", "raman_scale", "state",
+                 "stored", "touched_mu")  # fmt: skip
 
     state: JointState
     axis: int
@@ -73,6 +80,7 @@ class Part:
     def __init__(self, touched_mu: float, detuning_rad_s: float, raman_scale: float, microwave_scale: float) -> None:
         self.touched_mu, self.detuning_rad_s = touched_mu, detuning_rad_s
         self.raman_scale, self.microwave_scale = raman_scale, microwave_scale
+        self.stored, self.clock_rad_s, self.clock_scale = False, 0.0, 1.0
 
     @classmethod
     def drawn(cls, t_mu: float, memory: Memory, amplitude_rms: tuple[float, float], rng: np.random.Generator) -> Part:
@@ -97,24 +105,34 @@ class Part:
         self.touched_mu = start_mu + dt * 1e9
 
     def evolve(self, t_mu: float, larmor_rad_s: float, memory: Memory, rng: np.random.Generator) -> None:
-        """Let this atom precess and decohere until t_mu (1 mu = 1 ns)."""
+        """Let this atom precess and decohere until t_mu (1 mu = 1 ns); `memory` is of the levels that it is in."""
         dt = (t_mu - self.touched_mu) * 1e-9
         self.touched_mu = t_mu
         if dt == 0:
             return
-        self.apply(precession((larmor_rad_s + self.detuning_rad_s) * dt))
+        self.apply(self.precessed((larmor_rad_s + self.detuning_rad_s) * dt, dt))
         if dt > 0:
             self._decohere(dt, memory, rng)
+
+    def precessed(self, angle_rad: float, dt: float) -> Complexes:
+        """Return what dt seconds do, in which the Zeeman pair precesses by an angle: a stored atom's |1> goes with it,
+        its pair has the frame of the clock transition.
+        """
+        if not self.stored:
+            return precession(angle_rad)
+        half = 0.5 * self.clock_rad_s * dt
+        return np.diag(np.exp(1j * np.array([-half, 0.5 * angle_rad, half])))
 
     def _decohere(self, dt: float, memory: Memory, rng: np.random.Generator) -> None:
         # T1 turns sigma_z by (1 - 2 p): half X, half Y flips; they shrink sigma_x by (1 - p), dephasing does the rest
         # of exp(-t/T2).
         flip = 0.5 * -math.expm1(-dt / memory.t1_s)
         dephase = 0.5 * (1 - min(1.0, math.exp(-dt / memory.t2_s) / (1 - flip)))
+        flips = _FLIP_STORED if self.stored else _FLIP
         if rng.random() < flip:
-            self.apply(_FLIP["x"] if rng.random() < 0.5 else _FLIP["y"])
+            self.apply(flips["x"] if rng.random() < 0.5 else flips["y"])
         if rng.random() < dephase:
-            self.apply(_FLIP["z"])
+            self.apply(flips["z"])
 
     def populations(self) -> NDArray[np.float64]:
         """Return the probabilities of this atom's levels, shape (3,), or (4,) with the Rydberg state."""

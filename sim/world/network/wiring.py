@@ -113,14 +113,18 @@ def _beam(port: PhotonPort, network: Network, wire: Wire) -> Callable[[int, Any]
             beam.set_switch(bool(value))
         if wire.role == "excitation":
             _excitation(port, network, t_mu, before)
+        elif wire.role == "transfer":
+            port.node.move_to_storage(t_mu, before)
 
     return act
 
 
 def _shutter(node: Node, network: Network, t_mu: int, is_open: bool) -> None:
     before = [port.beams["excitation"].power for port in node.ports.values()]
+    transfer = node.beams["transfer"].power
     for beam in node.every_beam:
         beam.set_shutter(is_open)
+    node.move_to_storage(t_mu, transfer)
     for port, power in zip(node.ports.values(), before, strict=True):
         _excitation(port, network, t_mu, power)
 

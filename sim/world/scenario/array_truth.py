@@ -34,7 +34,8 @@ class Readout:
 class RydbergTruth:
     """Two-photon Rydberg light on the port's neighbourhood: the state nS, Rabi frequency at full power of both beams
     and its rms relative error from shot to shot, sum of both tones at resonance, k that an atom's velocity meets;
-    whether the port's pumping, Raman, microwave and push-out light reaches the sites beside it, too.
+    whether the port's pumping, Raman, microwave and push-out light reaches the sites beside it, too. The light is on
+    the sites of a gate zone of (zone_rows, zone_columns) from the port's site on; 0: on the port's and those beside it.
     """
 
     n: int
@@ -43,8 +44,13 @@ class RydbergTruth:
     resonance_hz: float
     wavenumber_rad_m: float
     global_drives: bool = False
+    zone_rows: int = 0
+    zone_columns: int = 0
 
     def __post_init__(self) -> None:
+        if self.zone_rows < 0 or self.zone_columns < 0 or (self.zone_rows == 0) != (self.zone_columns == 0):
+            raise ScenarioError(f"RydbergTruth.zone_rows and zone_columns are {self.zone_rows!r} and "
+                                f"{self.zone_columns!r}, but must both be at least 1, or both 0.")
         if not isinstance(self.global_drives, bool):
             raise ScenarioError(f"RydbergTruth.global_drives is {self.global_drives!r}, but must be true or false.")
         require(self, "rabi_rad_s", 0)

@@ -27,6 +27,7 @@ from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.build import build, unknown
 from sim.world.scenario.drifts import PROCESSES, DriftTable
 from sim.world.scenario.paths import ROLES, read
+from sim.world.scenario.storage_truth import StorageTruth
 from sim.world.scenario.toml_tables import check_nesting, merged, take_table
 from sim.world.scenario.truth import NodeTruth, PortTruth, Scenario, StationTruth
 
@@ -196,7 +197,7 @@ def _usual_outputs(topology: Topology, station: StationSpec) -> tuple[tuple[str,
 
 def _node(tables: _Tables, spec: NodeSpec) -> NodeTruth:
     table, path = tables.of("node", spec.name), spec.name
-    for key in ("array", "rydberg"):
+    for key in ("array", "rydberg", "storage"):
         if key in table:
             table[key] = take_table(table, key, f"{path}.{key}")
     first, *others = (tables.channel(port.key) for port in spec.ports)
@@ -211,7 +212,7 @@ def _node(tables: _Tables, spec: NodeSpec) -> NodeTruth:
     if place:
         table["array"] = merged(table.get("array", {}), place)
     table["port"] = _port_of_a_kind(table, path)
-    for key, kind_of in (("array", ArrayTruth), ("rydberg", RydbergTruth)):
+    for key, kind_of in (("array", ArrayTruth), ("rydberg", RydbergTruth), ("storage", StorageTruth)):
         if key in table:
             table[key] = build(kind_of, table[key], f"{path}.{key}")
     return typing.cast(NodeTruth, build(NodeTruth, table, path))

@@ -14,7 +14,7 @@ from typing import Any
 from atomlink.errors import ScenarioError
 
 ROLES = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout", "rydberg_420",
-         "rydberg_1013")  # fmt: skip
+         "rydberg_1013", "transfer", "clock")  # fmt: skip
 
 
 def paths(scenario: Any) -> Iterator[str]:

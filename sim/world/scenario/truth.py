@@ -23,6 +23,8 @@ from sim.physics.validate import require
 from sim.world.ports import Port
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.drifts import DriftTable
+from sim.world.scenario.memory_truth import Memory
+from sim.world.scenario.storage_truth import StorageTruth
 
 
 @dataclass(frozen=True)
@@ -93,23 +95,6 @@ class Pushout:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Coherence of the Zeeman pair: T2* (quasi-static), T2 (irreversible), T1."""
-
-    t2_star_s: float
-    t2_s: float
-    t1_s: float
-
-    def __post_init__(self) -> None:
-        for name in ("t2_star_s", "t2_s", "t1_s"):
-            require(self, name, 0, above=True)
-        if self.t2_s > 2 * self.t1_s:
-            raise ScenarioError(
-                f"Memory.t2_s is {self.t2_s!r}, but must be <= 2 t1_s = {2 * self.t1_s!r}: correct the scenario."
-            )
-
-
-@dataclass(frozen=True)
 class Polarisation:
     """The fibre's unitary on polarisation as Euler angles (see `sim.physics.fibre.jones`), and the compensator in front
     of it: what its rotator and its retarder of H against V do per volt.
@@ -167,6 +152,7 @@ class NodeTruth:
     polarisation: Polarisation = field(default_factory=Polarisation)
     array: ArrayTruth | None = None
     rydberg: RydbergTruth | None = None
+    storage: StorageTruth | None = None
     crosstalk: float = 0.0
     more_ports: tuple[PortTruth, ...] = ()
 
@@ -183,6 +169,13 @@ class NodeTruth:
                                 "their channels.")
         if self.rydberg is not None and self.array is None:
             raise ScenarioError("rydberg is given, but there is no array: this light acts on neighbours in an array.")
+        if self.rydberg is not None and self.array is not None and not (
+            self.array.port_row + self.rydberg.zone_rows <= rows
+            and self.array.port_column + self.rydberg.zone_columns <= columns
+        ):  # fmt: skip
+            raise ScenarioError(f"rydberg.zone_rows and zone_columns are {self.rydberg.zone_rows} and "
+                                f"{self.rydberg.zone_columns}, but from the port's site on the array of {rows} x "
+                                f"{columns} does not have so many: make the zone smaller or move the port.")
 
     @property
     def shape(self) -> tuple[int, int]:
