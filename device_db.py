@@ -1,7 +1,7 @@
 """Devices of the lab in ARTIQ's format: a midpoint station (DRTIO master) and two nodes, alice and bob (satellites).
 
-The tables NODES, PORTS, STATIONS and SWITCHES say which lab it is; all rows follow from them. A simulated lab with
-tables of its own (scenarios `chain3`, `star4`) takes their place; the hardware's are these.
+The tables NODES, PORTS, STATIONS, SWITCHES and MEMORIES say which lab it is; all rows follow from them. A simulated lab
+with tables of its own (scenarios `chain3`, `star4`, `memory`) takes their place; the hardware's are these.
 
 The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the
 simulated core in the place of `core` and opens the instruments over their twins; nothing else changes.
@@ -24,11 +24,13 @@ STATIONS: dict[str, dict[str, Any]] = {
     },
 }
 SWITCHES: dict[str, dict[str, Any]] = {}
+MEMORIES: dict[str, dict[str, Any]] = {}
 
 from sim.own_lab import tables  # noqa: E402  (behind the tables, so that the file begins with them)
 
-NODES, PORTS, STATIONS, SWITCHES = TABLES = tables(NODES, PORTS, STATIONS, SWITCHES)
+NODES, PORTS, STATIONS, SWITCHES, MEMORIES = TABLES = tables(NODES, PORTS, STATIONS, SWITCHES, MEMORIES)
 
+SATELLITES = [*NODES.values(), *(table["base"] for table in MEMORIES.values())]
 URUKUL_ROLES = (
     ("cooling", "repump", "pumping", "excitation"),
     ("raman_a", "raman_b", "pushout", "rydberg_420"),
@@ -47,7 +49,7 @@ device_db: dict[str, dict[str, Any]] = {
             "ref_multiplier": 8,
             "analyzer_proxy": "core_analyzer",
             "target": "cortexa9",
-            "satellite_cpu_targets": {base >> 16: "rv32g" for base in NODES.values()},
+            "satellite_cpu_targets": {base >> 16: "rv32g" for base in SATELLITES},
         },
     },
     "core_log": {
@@ -91,8 +93,8 @@ def add_counter(name: str, channel: int) -> None:
     add(name, "artiq.coredevice.edge_counter", "EdgeCounter", channel=channel)
 
 
-def add_urukul(node: str, k: int, channel: int, roles: tuple[str, ...]) -> None:
-    """Add Urukul number `k` of a node or port: SPI, IO_UPDATE, then its four RF switches, from `channel` on.
+def add_urukul(node: str, k: int, channel: int, roles: tuple[str, ...], switch: str = "sw") -> None:
+    """Add Urukul number `k` of a node, port or memory: SPI, IO_UPDATE, then its RF switches, from `channel` on.
 
     125 MHz from the Kasli over MMCX (clk_sel 2), divided by 4, times 32: a DDS clock of 1 GHz.
     """
@@ -104,10 +106,10 @@ def add_urukul(node: str, k: int, channel: int, roles: tuple[str, ...]) -> None:
         spi_device=f"{prefix}_spi", io_update_device=f"{prefix}_io_update", refclk=125e6, clk_sel=2,
     )  # fmt: skip
     for i, role in enumerate(roles):
-        add_ttl(f"{node}_sw_{role}", channel + 2 + i)
+        add_ttl(f"{node}_{switch}_{role}", channel + 2 + i)
         add(
             f"{node}_dds_{role}", "artiq.coredevice.ad9910", "AD9910",
-            cpld_device=f"{prefix}_cpld", chip_select=4 + i, sw_device=f"{node}_sw_{role}", pll_n=32,
+            cpld_device=f"{prefix}_cpld", chip_select=4 + i, sw_device=f"{node}_{switch}_{role}", pll_n=32,
         )  # fmt: skip
 
 
@@ -138,6 +140,12 @@ def add_port(port: str, base: int) -> None:
         add_urukul(port, k, base + 6 * k, roles)
     add_ttl(f"{port}_fluorescence", base + 12, "TTLInOut")
     add_counter(f"{port}_fluorescence_counter", base + 13)
+
+
+def add_memory(memory: str, base: int) -> None:
+    """Add an ensemble memory: its control light, switched by a TTL of its own name, and its MOT."""
+    add_urukul(memory, 0, base, ("control",), "ttl")
+    add_ttl(f"{memory}_ttl_mot", base + 6)
 
 
 def add_station(station: str, base: int) -> None:
@@ -206,6 +214,9 @@ add_instruments()
 add_port_instruments()
 for node_name, node_base in NODES.items():
     add_node(node_name, node_base)
+
+for memory_name, memory_table in MEMORIES.items():
+    add_memory(memory_name, memory_table["base"])
 
 from sim.target import apply  # noqa: E402  (last, so that the file reads as the hardware's)
 

@@ -246,6 +246,14 @@ DECAY = Model(
     _units(offset="y", amplitude="y", decay="x"),
     key="decay",
 )
+# offset + amplitude exp(-(x/decay)^2): a spin wave that moves apart
+GAUSSIAN_DECAY = Model(
+    "Gaussian decay",
+    lambda x, offset, amplitude, decay: offset + amplitude * np.exp(-((x / decay) ** 2)),
+    _decay,
+    _units(offset="y", amplitude="y", decay="x"),
+    key="decay",
+)
 # rate (1 - exp(-x/recovery)): what a detector clicks at time x after its last click, in steady light
 RECOVERY = Model(
     "recovery",

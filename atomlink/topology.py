@@ -6,6 +6,7 @@ It is hardware, so it stands in `device_db.py`, in a local row `network` whose `
     "stations": {"midpoint": {"scheme": "polarisation", "inputs": {"a": ["alice.port"], "b": ["charlie.west"]},
                               "detectors": {"c_h": "snspd_c_h", ...}, "entangler": "entangler"}, ...}
     "switches": {"fibre_switch": {"from": {"alice.port": 1, ...}, "to": {"midpoint.a": 17, ...}}}
+    "memories": {"vault": {"port": "alice.port", "rails": 2}}      (atomlink/memory_spec.py)
 
 `detectors` may be a list of rows where the roles are those of `heralds.FOUR` or `heralds.TWO`; `ports` may be left out
 (one port, "port"), `entangler` too (heralding in software). Names are free. A device_db without that row is the lab of
@@ -24,13 +25,15 @@ from atomlink.at_port import node_of
 from atomlink.errors import UsageError
 from atomlink.heralds import FOUR, SCHEMES, TWO, heralds
 from atomlink.link_name import LinkName
+from atomlink.memory_spec import MemorySpec, check_memories, read_memories
 
 ROW = "network"
 PORT = "port"  # the name of the port of a node that has one
 INPUTS = ("a", "b")  # of a beam splitter where nobody has named them
 STATION = "midpoint"  # the name of the station where nobody has named it
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-_RESERVED = ("node", "nodes", "station", "stations", "channel", "drift", "wiring", "link", "core")
+_RESERVED = ("node", "nodes", "station", "stations", "channel", "drift", "wiring", "link", "core",
+             "memory", "memories")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,12 @@ class Topology:
     stations: tuple[StationSpec, ...] = ()
     channels: tuple[ChannelSpec, ...] = ()
     switches: tuple[SwitchSpec, ...] = ()
+    memories: tuple[MemorySpec, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.nodes:
             raise UsageError(f"{ROW}.nodes is empty, but a lab has at least one node: name it, with its ports.")
-        names = [*self.node_names, *(station.name for station in self.stations)]
+        names = [*self.node_names, *self.station_names, *(memory.name for memory in self.memories)]
         for name in names:
             if not _NAME.match(name) or name in _RESERVED or names.count(name) > 1:
                 raise UsageError(
@@ -153,6 +157,8 @@ class Topology:
                 _check_shared(f"Input {end}", [channel for channel in self.channels if channel.end == end])
         for port in self.ports:
             _check_shared(f"Port {port}", self.channels_of(port))
+        scheme_of = {station.name: station.scheme for station in self.stations}
+        check_memories(self.memories, {way.port: scheme_of[way.station] for way in self.channels})
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -165,6 +171,11 @@ class Topology:
     def node_names(self) -> tuple[str, ...]:
         """Return the nodes' names in their order."""
         return tuple(node.name for node in self.nodes)
+
+    @property
+    def station_names(self) -> tuple[str, ...]:
+        """Return the stations' names in their order."""
+        return tuple(station.name for station in self.stations)
 
     @property
     def atoms(self) -> tuple[str, ...]:
@@ -246,7 +257,7 @@ class Topology:
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> Topology:
         """Read the arguments of the row `network`."""
-        known = ("nodes", "stations", "switches")
+        known = ("nodes", "stations", "switches", "memories")
         _check_keys(arguments, known, ROW)
         nodes = tuple(_node(name, _table(table, f"nodes.{name}"))
                       for name, table in _table(arguments.get("nodes", {}), "nodes").items())  # fmt: skip
@@ -264,7 +275,8 @@ class Topology:
                 _check_known(f"{ROW}.switches.{switch.name}.from", key, ports)
             for key, _ in switch.sinks:
                 _check_known(f"{ROW}.switches.{switch.name}.to", key, ends)
-        return cls(nodes, tuple(stations), tuple(channels), switches)
+        memories = read_memories(arguments.get("memories", {}), ports)
+        return cls(nodes, tuple(stations), tuple(channels), switches, memories)
 
 
 def topology_of(device_db: Mapping[str, Any]) -> Topology | None:

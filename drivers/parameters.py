@@ -49,7 +49,8 @@ class Parameter:
     whole: bool = False
 
 
-# {n} stands for a node, or for the atom at a port where each has its own (`atomlink.at_port`), {beam} for a beam of it,
+# {m} stands for a memory,
+# {n} for a node, or for the atom at a port where each has its own (`atomlink.at_port`), {beam} for a beam of it,
 # {s} for a station, {end} for an end of a link (a node, or node.port),
 # {link} for a link, "alice-bob.midpoint". The shipped scenarios agree with these defaults.
 _TEMPLATES = (
@@ -158,6 +159,29 @@ _TEMPLATES = (
     Parameter("param.{s}.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
     Parameter("param.{s}.visibility", 0.97, "1", "two-photon interference visibility, accidentals subtracted",
               "design: spatial overlap at the splitter; equal wavepackets"),
+    Parameter("param.{m}.f_control_hz", 80e6, "Hz", "DDS carrier of the control light's AOM", "two-photon resonance"),
+    Parameter("param.{m}.a_control", 0.4, "1", "DDS amplitude of the control light, fraction of full scale",
+              "design: a delay of about 1.7 lengths of the photon"),
+    Parameter("param.{m}.att_control_db", 0.0, "dB", "step attenuator of the control light", "design"),
+    Parameter("param.{m}.t_control_aom_s", 500e-9, "s", "switch edge to control light in the cloud",
+              "sound travels 2 mm at 4.2 mm/us in TeO2"),
+    Parameter("param.{m}.t_control_lead_s", 200e-9, "s", "the control light is on so long before the photon",
+              "longer than it takes to settle"),
+    Parameter("param.{m}.t_control_off_s", 450e-9, "s", "the control light goes off so long after first light",
+              "design: when most of the photon is inside"),
+    Parameter("param.{m}.t_read_out_s", 1e-6, "s", "length of a read-out, and of its gate", "several delays"),
+    Parameter("param.{m}.t_longest_storage_s", 600e-6, "s", "longest storage: three times the spin wave's life",
+              "design"),
+    Parameter("param.{m}.t_cloud_fill_s", 30e-3, "s", "the MOT fills the cloud",
+              "design: three times its filling time"),
+    Parameter("param.{m}.t_cloud_fresh_s", 0.5e-3, "s", "a cloud is used so long before it is filled again",
+              "design: it loses a tenth of its depth"),
+    Parameter("param.{m}.t_cloud_empty_s", 60e-3, "s", "until a cloud without MOT is gone",
+              "design: twelve decay times"),
+    Parameter("param.{m}.t_spin_wave_s", 200e-6, "s", "1/e time of the stored spin wave", "design: a thermal cloud"),
+    Parameter("param.{m}.memory_efficiency", 0.6, "1", "a photon that comes to the cloud is read out right after",
+              "Maxwell-Bloch integration of the default photon at OD 100"),
+    Parameter("param.{m}.memory_noise", 3e-3, "1", "noise photons in one read-out", "design"),
     Parameter("param.{s}.reference_rate_hz", 655.0, "Hz", "heralds per second of attempting of a link as it should be",
               "scenario `default`"),
     Parameter("param.{s}.reference_fidelity", 0.948, "1", "its raw fidelity with Psi+", "scenario `default`"),
@@ -211,6 +235,7 @@ _RANGES = (
     ("move_speed_m_s", 1e-9, 1e3),
     ("n_recooling", 1.0, 1e9),
     ("efficiency", 0.0, 1.0),
+    ("memory_*", 0.0, 1.0),
     ("visibility", 0.0, 1.0),
     ("*_fidelity", 0.0, 1.0),
 )
@@ -220,6 +245,8 @@ def _places(topology: Topology) -> Iterator[dict[str, str]]:
     """Return what each placeholder of a template may stand for, alone or together with others."""
     for atom in topology.atoms:
         yield {"n": atom}
+    for memory in topology.memories:
+        yield {"m": memory.name}
     for station in topology.stations:
         yield {"s": station.name}
     seen = {(end, link.station): None for link in topology.links for end in link.ends}

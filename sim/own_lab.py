@@ -18,10 +18,11 @@ from sim import target
 
 
 def tables(nodes: dict[str, int], ports: dict[str, tuple[str, ...]], stations: dict[str, dict[str, Any]],
-           switches: dict[str, dict[str, Any]], environment: Mapping[str, str] | None = None) -> LabTables:  # fmt: skip
+           switches: dict[str, dict[str, Any]], memories: dict[str, dict[str, Any]],
+           environment: Mapping[str, str] | None = None) -> LabTables:  # fmt: skip
     """Return the tables of the lab to simulate: those given, unless its scenario has its own."""
     environment = os.environ if environment is None else environment
-    given = LabTables(nodes, ports, stations, switches)
+    given = LabTables(nodes, ports, stations, switches, memories)
     which = target.target(environment)
     rows_of = environment.get("ATOMLINK_ROWS_OF", "")
     if rows_of or which == "hardware":

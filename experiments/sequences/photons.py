@@ -32,13 +32,13 @@ DONE, PAUSE, NO_ATOM, LOST, LOCK_LOST = range(5)  # why the kernel came back
 
 
 class PhotonCounter(HasEnvironment):
-    """Attempts without end, and what came of them; asks who repeats them (argument `backend`)."""
+    """Attempts without end, and what came of them; asks who repeats them (argument `backend`) unless it is given."""
 
     kernel_invariants = {"core", "nodes", "herald", "scheduler", "block"}
 
-    def build(self, nodes: Nodes, watch: bool = False) -> None:
+    def build(self, nodes: Nodes, watch: bool = False, heralder: Any = None) -> None:
         self.nodes = nodes
-        self.herald = ask_heralder(self, nodes)
+        self.herald = ask_heralder(self, nodes) if heralder is None else heralder
         self.locks = Locks(self, nodes, watch)
         self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")

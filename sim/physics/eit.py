@@ -27,6 +27,8 @@ from sim.physics.validate import require
 
 ComplexArray = npt.NDArray[np.complex128]
 FloatArray = npt.NDArray[np.float64]
+_BLOCK = 32  # steps taken at once
+_TERMS = 10  # of the Taylor series: 0.25^11/11! = 6e-15
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,15 @@ class Control(NamedTuple):
 OFF = Control(0.0)
 
 
+class _Block(NamedTuple):
+    """What b steps do to a state (2n,) and the light at their ends (b + 1,): the state after, the light out (b,)."""
+
+    through: ComplexArray
+    of_light: ComplexArray
+    out_of_state: ComplexArray
+    out_of_light: ComplexArray
+
+
 class Grid:
     """Places along one cloud, and how the coherences there go on from one point of time to the next."""
 
@@ -79,6 +90,7 @@ class Grid:
         self._inner = _integration(points)
         self._depth = math.sqrt(cloud.optical_depth / 2)
         self._steps: dict[tuple[Control, float], tuple[ComplexArray, ComplexArray, ComplexArray]] = {}
+        self._blocks: dict[tuple[Control, float, int], _Block] = {}
 
     def empty(self) -> Coherences:
         """Return the cloud without a photon."""
@@ -97,26 +109,55 @@ class Grid:
         """Let a field, complex, shape (m,), in sqrt(photons/s), come in on a grid of step_s; return (state at the last
         point, field out, shape (m,)).
         """
-        through, early, late = self._step(control, step_s)
-        n = len(self.z)
+        n, steps = len(self.z), len(field) - 1
         root = math.sqrt(self.cloud.gamma_rad_s)
         inside = np.asarray(field, dtype=np.complex128) / root
-        read = 1j * self._depth * self.weights
         y = np.concatenate(state)
         out = np.empty(len(inside), dtype=np.complex128)
-        for k in range(len(inside)):
-            if k:
-                # A sum over products: BLAS would start threads for so little, which costs a hundred times as much.
-                y = (through * y).sum(axis=1) + early * inside[k - 1] + late * inside[k]
-            out[k] = inside[k] + (read * y[:n]).sum()
-        return Coherences(y[:n], y[n:]), out * root
+        out[0] = 1j * self._depth * (self.weights * y[:n]).sum()
+        done = 0
+        while done < steps:
+            length = _BLOCK if steps - done >= _BLOCK else 1
+            block = self._block(control, step_s, length)
+            light = inside[done : done + length + 1]
+            out[done + 1 : done + length + 1] = _times(block.out_of_state, y) + _times(block.out_of_light, light)
+            y = _times(block.through, y) + _times(block.of_light, light)
+            done += length
+        return Coherences(y[:n], y[n:]), (out + inside) * root
+
+    def _block(self, control: Control, step_s: float, length: int) -> _Block:
+        """Return what so many steps at once do: to the state, and out of the cloud."""
+        key = control, step_s, length
+        if key not in self._blocks:
+            if len(self._blocks) > 64:
+                self._blocks.clear()
+            self._blocks[key] = self._several(*self._step(control, step_s), length)
+        return self._blocks[key]
+
+    def _several(self, through: ComplexArray, early: ComplexArray, late: ComplexArray, length: int) -> _Block:
+        """Return what `length` steps do, a power of two, out of what one does."""
+        n, size = len(self.z), len(through)
+        read = np.concatenate((1j * self._depth * self.weights, np.zeros(n)))
+        of_light = np.zeros((size, length + 1), dtype=np.complex128)
+        out_of_state = np.empty((length, size), dtype=np.complex128)
+        out_of_light = np.zeros((length, length + 1), dtype=np.complex128)
+        first, second, whole = early, late, through
+        for k in range(length):  # light that came k steps before the end
+            of_light[:, length - 1 - k] += first
+            of_light[:, length - k] += second
+            rows = np.arange(k, length)
+            out_of_light[rows, rows - k] += (read * first).sum()
+            out_of_light[rows, rows - k + 1] += (read * second).sum()
+            first, second = _times(through, first), _times(through, second)
+            out_of_state[k] = _times(through.T, out_of_state[k - 1] if k else read)
+        while length > 1:
+            whole, length = _product(whole, whole), length // 2
+        return _Block(whole, of_light, out_of_state, out_of_light)
 
     def _step(self, control: Control, step_s: float) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
         """Return the propagator of (P, S) over one step, and what the field at its ends adds."""
         key = control, step_s
         if key not in self._steps:
-            from scipy.linalg import expm
-
             if len(self._steps) > 64:
                 self._steps.clear()
             n, gamma = len(self.z), self.cloud.gamma_rad_s
@@ -129,7 +170,7 @@ class Grid:
             a[n : 2 * n, n : 2 * n] = -1j * control.detuning_rad_s / gamma * one
             a[:n, 2 * n] = 1j * self._depth
             a[2 * n, 2 * n + 1] = 1 / h
-            whole = expm(a * h)
+            whole = _exponential(a * h)
             late = whole[: 2 * n, 2 * n + 1]
             self._steps[key] = whole[: 2 * n, : 2 * n], whole[: 2 * n, 2 * n] - late, late
         return self._steps[key]
@@ -246,6 +287,28 @@ def passes(cloud: Cloud, t_s: FloatArray, field: ComplexArray,
 def late_read_visibility(late_s: float, sigma_s: float) -> float:
     """Return |<a|b>|^2 of two Gaussian photons of rms width sigma (intensity), one of them late_s later."""
     return math.exp(-(late_s**2) / (4 * sigma_s**2))
+
+
+def _times(matrix: ComplexArray, vector: ComplexArray) -> ComplexArray:
+    """Return a product without BLAS, which would start threads for so little: a hundred times as long."""
+    return np.asarray((matrix * vector).sum(axis=1))
+
+
+def _product(left: ComplexArray, right: ComplexArray) -> ComplexArray:
+    return np.asarray(np.einsum("ij,jk->ik", left, right))
+
+
+def _exponential(a: ComplexArray) -> ComplexArray:
+    """Return exp of a matrix by scaling, Taylor series and squaring; without BLAS for the same reason."""
+    norm = float(np.abs(a).sum(axis=1).max())
+    squarings = max(0, math.ceil(math.log2(norm / 0.25))) if norm > 0 else 0
+    scaled, identity = a / 2**squarings, np.eye(len(a), dtype=np.complex128)
+    result = identity + scaled / _TERMS
+    for k in range(_TERMS - 1, 0, -1):
+        result = identity + _product(scaled, result) / k
+    for _ in range(squarings):
+        result = _product(result, result)
+    return result
 
 
 def _nothing(points: int) -> ComplexArray:

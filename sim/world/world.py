@@ -29,6 +29,7 @@ from sim.world.elements import catalog
 from sim.world.elements.element import Element
 from sim.world.network import wiring
 from sim.world.network.entangler_port import EntanglerPort, outputs_of, run_together
+from sim.world.network.memory_cell import MemoryCell
 from sim.world.network.network import Network
 from sim.world.network.node import Node
 from sim.world.network.photon_port import PhotonPort
@@ -53,7 +54,10 @@ class World:
                       for spec, truth in zip(topology.nodes, scenario.nodes, strict=True)}  # fmt: skip
         truths = zip(topology.stations, scenario.stations, strict=True)
         self.stations = {spec.name: self._station(k, spec, truth) for k, (spec, truth) in enumerate(truths)}
-        self.network = Network(topology, self.nodes, self.stations)
+        ports = {port.key: port for node in self.nodes.values() for port in node.ports.values()}
+        self.memories = {spec.name: MemoryCell(spec, truth, ports[spec.port], self.rng(spec.name))
+                         for spec, truth in zip(topology.memories, scenario.memories, strict=True)}  # fmt: skip
+        self.network = Network(topology, self.nodes, self.stations, self.memories)
         self._gateware = {spec.name: EntanglerPort(self, self.stations[spec.name], outputs_of(scenario, k))
                           for k, spec in enumerate(topology.stations)}  # fmt: skip
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
@@ -116,6 +120,10 @@ class World:
         station = self.stations.get(port.removesuffix("_probe"))
         if station is not None and port.endswith("_probe"):
             return partial(self._probe, station)
+        found = wiring.memory_signal(port, self.memories)
+        if found is not None:
+            latency_s, act = found
+            return self._delayed(round(latency_s * 1e9), act)
         wire = wiring.find(port, self.topology)
         if wire is None:
             return _nothing
@@ -194,6 +202,8 @@ class World:
             for counter, detector in zip(station.counters, its_truth.detectors, strict=True):
                 counter.set_detector(detector, now)
             station.apply(its_truth)
+        for memory, of_memory in zip(self.memories.values(), truth.memories, strict=True):
+            memory.apply(of_memory, now)
         self.light_may_be_on()
 
     def _drift(self) -> None:
@@ -288,6 +298,9 @@ class World:
             heapq.heappush(self._effects, (t_mu + latency_mu, self._order, effect, value, wire))
 
         return sink
+
+    def _delayed(self, latency_mu: int, act: Callable[[int, Any], None]) -> Sink:
+        return lambda t_mu, value: self._queue(t_mu + latency_mu, act, value, _NO_WIRE)
 
     def _probe(self, station: Station, t_mu: int, level: int) -> None:
         self._queue(t_mu, lambda when_mu, on: station.probe(when_mu, bool(on)), level, _NO_WIRE)

@@ -114,7 +114,7 @@ def test_a_scenario_of_another_lab_than_device_db_has_is_refused_with_the_remedy
     own.write_text('extends = "chain3"\ndescription = "mine"\n[node.charlie]\ncrosstalk = 0.1\n')
     assert load_scenario(str(own)).node("charlie").crosstalk == 0.1
     assert lab_of(str(own)) == lab_of("chain3") and lab_of("default") is None
-    given = ({"x": 0x10000}, {}, {}, {})
+    given = ({"x": 0x10000}, {}, {}, {}, {})
     assert tables(*given, environment={"ATOMLINK_SCENARIO": str(own)}).ports == {"charlie": ("west", "east")}
     assert tables(*given, environment={"ATOMLINK_SCENARIO": "default"}).nodes == {"x": 0x10000}
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from atomlink.topology import ChannelSpec, Topology
 from sim.world.atoms.labels import F1, READY
+from sim.world.network.memory_cell import MemoryCell
 from sim.world.network.node import Node
 from sim.world.network.photon_port import PhotonPort
 from sim.world.network.station import Station
@@ -15,7 +16,8 @@ from sim.world.network.station import Station
 class Network:
     """Ports and stations of one lab. `routes`: the way that each connected port has now, by its key."""
 
-    def __init__(self, topology: Topology, nodes: Mapping[str, Node], stations: Mapping[str, Station]) -> None:
+    def __init__(self, topology: Topology, nodes: Mapping[str, Node], stations: Mapping[str, Station],
+                 memories: Mapping[str, MemoryCell]) -> None:  # fmt: skip
         self.topology, self.nodes, self.stations = topology, nodes, stations
         self.ports = {port.key: port for node in nodes.values() for port in node.ports.values()}
         self.routes: dict[str, ChannelSpec] = {}
@@ -25,6 +27,10 @@ class Network:
                 self.routes[channel.port] = channel
                 taken.add(channel.end)
         self._station_of: dict[str, Station] = {}
+        self.memories = {memory.port.key: memory for memory in memories.values()}
+        for memory in self.memories.values():
+            memory.station = lambda port: self._station_of.get(port.key)
+            memory.port.memory = memory.name
         self._connect()
 
     def reroute(self, routes: Mapping[str, ChannelSpec]) -> None:
@@ -35,8 +41,10 @@ class Network:
 
     def emit(self, port: PhotonPort, start_mu: int, stop_mu: int) -> None:
         """Excitation light was on at a port's atom; without a way to a station its photon is lost."""
-        station = self._station_of.get(port.key)
-        if station is not None:
+        station, memory = self._station_of.get(port.key), self.memories.get(port.key)
+        if memory is not None:
+            memory.enter(start_mu, stop_mu)
+        elif station is not None:
             station.emit(port, start_mu, stop_mu)
         elif port.label == READY and stop_mu > start_mu:
             leaves = port.node.rng.random() < port.cycle((0.0, 0.0), stop_mu - start_mu, 0.0, 0.0).transferred
@@ -52,11 +60,16 @@ class Network:
         for station in self.stations.values():
             if station.in_flight:
                 station.look(t_mu)
+        for memory in self.memories.values():
+            if memory.in_flight:
+                memory.look(t_mu)
 
     @property
     def in_flight(self) -> bool:
         """Whether emissions are still open, or calibration light is on its way."""
-        return any(station.in_flight for station in self.stations.values())
+        if any(station.in_flight for station in self.stations.values()):
+            return True
+        return any(memory.in_flight for memory in self.memories.values())
 
     def _connect(self) -> None:
         by_end = {channel.end: self.ports[key] for key, channel in self.routes.items()}

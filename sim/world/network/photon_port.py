@@ -35,6 +35,7 @@ class PhotonPort:
         self.flight_s = delay_s(truth.fibre)
         self.epoch = 0  # counts the truths
         self.pulse_start_mu: int | None = None  # while excitation light is on
+        self.memory = ""  # the name of the memory that its photons go through, if any
         self.emission = lru_cache(maxsize=64)(self._emission)
 
     def set_piezo(self, volts: float) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from atomlink.errors import ScenarioError
 from atomlink.signals import Cycle
 from atomlink.topology import StationSpec
 from sim.physics.interference import Midpoint
@@ -78,6 +79,29 @@ class Station:
         self._detection = Detection(self.spec.roles, relative)
         jitter = float(np.mean([detector.jitter_sigma_s for detector in truth.detectors]))
         self._midpoint = Midpoint(truth.overlap, truth.detuning_rad_s, self._detection.slots, jitter)
+
+    # -- photons that come alone, and light without a phase ------------------------------------------------------------
+
+    def alone(self, port: PhotonPort, start_mu: int, emitted_s: float, ket: np.ndarray) -> None:
+        """A port's atom has emitted at emitted_s after start_mu, and its photon meets no other: its state is `ket`."""
+        k = self.ports.index(port)
+        nobody = np.array([1, 0])
+        psi = np.outer(nobody, ket) if k else np.outer(ket, nobody)
+        self.entangle(start_mu, psi.ravel(), emitted_s + port.flight_s, (k == 0, k == 1))
+
+    def arrive(self, t_mu: float, polarisation: int) -> None:
+        """A photon that interferes with no other comes to the splitter at t_mu, H (0) or V (1) behind it."""
+        slot = 2 * int(self.rng.integers(2)) + polarisation
+        if self.rng.random() < self._throughput * self._midpoint.efficiencies[slot]:
+            detector = int(self._detection.assigned(self.rng, np.array([slot]))[0])
+            self.counters[detector].photon(int(t_mu))
+
+    def shine(self, start_mu: int, stop_mu: int, rate_hz: float) -> None:
+        """Unpolarised light of so many photons per second comes to one input between two times."""
+        for here in self._detection.at:
+            for k in here:
+                seen = self.truth.transmission * self.truth.detectors[k].efficiency * (not self.counters[k].latched)
+                self.counters[k].shine(start_mu, stop_mu, rate_hz * seen / (4 * len(here)))
 
     # -- pulses spelled out by a kernel --------------------------------------------------------------------------------
 
@@ -204,6 +228,8 @@ class Station:
 
     def model(self, cycle: Cycle, outputs: Outputs) -> tuple[AttemptModel, tuple[float, float]]:
         """Return the statistics of a cycle, and by how much it warms each atom."""
+        for _, port in self.connected:
+            refuse_memory(port)
         self._refresh()
         schedules = [None if port is None else schedule(port, cycle, outputs) for port in self.ports]
         key = (cycle, tuple(schedules))
@@ -236,6 +262,13 @@ class Station:
             self._flights.clear()
             self._blocks.clear()
             self._models.clear()
+
+
+def refuse_memory(port: PhotonPort) -> None:
+    """Refuse repeated cycles where a port's photons go through a memory."""
+    if port.memory:
+        raise ScenarioError(f"The way from {port.key} leads through the memory {port.memory}, whose control light the "
+                            "gateware's repeated cycles do not have: choose backend=software.")
 
 
 def _make_room(kept: dict) -> None:

@@ -6,12 +6,13 @@ A node's signals begin with its name; those of a port beyond its first with the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from atomlink.at_port import PORT_ROLES, dac_channels
 from atomlink.signals import Tone
 from atomlink.topology import NodeSpec, Topology
+from sim.world.network.memory_cell import MemoryCell
 from sim.world.network.network import Network
 from sim.world.network.node import Node
 from sim.world.network.photon_port import PhotonPort
@@ -39,6 +40,21 @@ def find(signal: str, topology: Topology) -> Wire | None:
     for node in sorted(topology.nodes, key=lambda spec: -len(spec.name)):
         if signal.startswith(f"{node.name}_"):
             return _of_node(node, signal.removeprefix(f"{node.name}_"))
+    return None
+
+
+def memory_signal(signal: str,
+                  memories: Mapping[str, MemoryCell]) -> tuple[float, Callable[[int, Any], None]] | None:  # fmt: skip
+    """Return how long (s) a signal of a memory takes to act, and what it does; None for a signal of no memory."""
+    for name, cell in memories.items():
+        latency = cell.truth.aom.latency_s
+        wires: dict[str, tuple[float, Callable[[int, Any], None]]] = {
+            f"{name}_ttl_control": (latency, cell.set_switch),
+            f"{name}_dds_control": (latency, cell.set_tone),
+            f"{name}_ttl_mot": (0.0, cell.set_mot),
+        }
+        if signal in wires:
+            return wires[signal]
     return None
 
 

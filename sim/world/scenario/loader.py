@@ -20,12 +20,14 @@ from typing import Any
 from atomlink.at_port import PORT_ROLES
 from atomlink.errors import ScenarioError, UsageError, brief
 from atomlink.lab_tables import read as read_tables
+from atomlink.memory_spec import MemorySpec
 from atomlink.topology import NodeSpec, StationSpec, Topology, pair
 from sim.physics.detector import Detector
 from sim.world.ports import KINDS, Port
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.build import build, unknown
 from sim.world.scenario.drifts import PROCESSES, DriftTable
+from sim.world.scenario.ensemble_truth import EnsembleTruth
 from sim.world.scenario.paths import ROLES, read
 from sim.world.scenario.storage_truth import StorageTruth
 from sim.world.scenario.toml_tables import check_nesting, merged, take_table
@@ -93,7 +95,9 @@ def _scenario(name: str, table: dict[str, Any], topology: Topology) -> Scenario:
     tables = _Tables(table, topology)
     nodes = tuple(_node(tables, spec) for spec in topology.nodes)
     stations = tuple(_station(tables, spec) for spec in topology.stations)
+    memories = tuple(_memory(tables, spec) for spec in topology.memories)
     tables.refuse_the_rest()
+    table["memories"] = memories
     table["topology"], table["nodes"], table["stations"] = topology, nodes, stations
     table["drift"] = _drifts(table.get("drift", []))
     table["entangler_outputs"] = entangler_outputs(take_table(table, "wiring", "wiring"), topology)
@@ -105,13 +109,14 @@ class _Tables:
 
     def __init__(self, table: dict[str, Any], topology: Topology) -> None:
         self._rest, self._topology = table, topology
-        self._shared = {what: take_table(table, what, what) for what in ("nodes", "stations")}
-        self._own = {what: take_table(table, what, what) for what in ("node", "station", "channel")}
+        self._shared = {what: take_table(table, what, what) for what in ("nodes", "stations", "memories")}
+        self._own = {what: take_table(table, what, what) for what in ("node", "station", "channel", "memory")}
 
     def of(self, what: str, name: str) -> dict[str, Any]:
-        """Take what is said of the "node" or "station" `name`: [node.NAME], and, as older files have it, [NAME]."""
+        """Take what is said of a "node", "station" or "memory": [node.NAME], and, as older files have it, [NAME]."""
         own = take_table(self._own[what], name, f"{what}.{name}")
-        return merged(merged(self._shared[f"{what}s"], take_table(self._rest, name, name)), own)
+        shared = self._shared["memories" if what == "memory" else f"{what}s"]
+        return merged(merged(shared, take_table(self._rest, name, name)), own)
 
     def channel(self, port: str) -> dict[str, Any]:
         """Take what is said of the way behind a port ("node.port")."""
@@ -121,7 +126,7 @@ class _Tables:
         """Refuse tables of names that the lab does not have."""
         topology = self._topology
         names = {"node": topology.node_names, "station": tuple(spec.name for spec in topology.stations),
-                 "channel": topology.ports}  # fmt: skip
+                 "channel": topology.ports, "memory": tuple(spec.name for spec in topology.memories)}  # fmt: skip
         for what, left in self._own.items():
             for name in left:
                 raise ScenarioError(f"[{what}.{name}] is of no {what} of this lab; it must be one of "
@@ -149,6 +154,16 @@ def _station(tables: _Tables, spec: StationSpec) -> StationTruth:
     table["detectors"] = tuple(build(Detector, merged(detector, take_table(each, role, path)), path)
                                for role, path in where)  # fmt: skip
     return typing.cast(StationTruth, build(StationTruth, {**table, "roles": spec.roles}, name))
+
+
+def _memory(tables: _Tables, spec: MemorySpec) -> EnsembleTruth:
+    table = tables.of("memory", spec.name)
+    table.setdefault("rails", [1.0] * spec.rails)
+    built = typing.cast(EnsembleTruth, build(EnsembleTruth, table, spec.name))
+    if len(built.rails) != spec.rails:
+        raise ScenarioError(f"{spec.name}.rails has {len(built.rails)} entries, but the memory has {spec.rails} rails: "
+                            "give each its transmission.")
+    return built
 
 
 def _with_known_drifts(scenario: Scenario) -> Scenario:

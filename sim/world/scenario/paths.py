@@ -24,9 +24,10 @@ def paths(scenario: Any) -> Iterator[str]:
 
 
 def _roots(scenario: Any) -> dict[str, Any]:
-    """Return nodes and stations by name."""
+    """Return nodes, stations and memories by name."""
     topology = scenario.topology
-    specs, parts = (*topology.nodes, *topology.stations), (*scenario.nodes, *scenario.stations)
+    specs = *topology.nodes, *topology.stations, *topology.memories
+    parts = *scenario.nodes, *scenario.stations, *scenario.memories
     return {spec.name: part for spec, part in zip(specs, parts, strict=True)}
 
 

@@ -23,6 +23,7 @@ from sim.physics.validate import require
 from sim.world.ports import Port
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.drifts import DriftTable
+from sim.world.scenario.ensemble_truth import EnsembleTruth
 from sim.world.scenario.memory_truth import Memory
 from sim.world.scenario.storage_truth import StorageTruth
 
@@ -231,6 +232,7 @@ class Scenario:
     entangler_outputs: tuple[tuple[tuple[str, ...], ...], ...]
     drift: tuple[DriftTable, ...] = ()
     drift_step_s: float = 1.0
+    memories: tuple[EnsembleTruth, ...] = ()
 
     def __post_init__(self) -> None:
         species(self.species)
@@ -251,10 +253,11 @@ class Scenario:
         """Return one station's truth; UsageError if the lab has none of that name."""
         return self.stations[self.topology.stations.index(self.topology.station(name))]
 
-    def changed(self, **truths: NodeTruth | StationTruth) -> Scenario:
-        """Return a scenario with other truths of some nodes and stations, by name."""
-        names = *self.topology.node_names, *(spec.name for spec in self.topology.stations)
-        parts: list[Any] = [*self.nodes, *self.stations]
+    def changed(self, **truths: NodeTruth | StationTruth | EnsembleTruth) -> Scenario:
+        """Return a scenario with other truths of some nodes, stations and memories, by name."""
+        lab = self.topology
+        names = *lab.node_names, *lab.station_names, *(memory.name for memory in lab.memories)
+        parts: list[Any] = [*self.nodes, *self.stations, *self.memories]
         found = [truths.get(name, part) for name, part in zip(names, parts, strict=True)]
-        n = len(self.nodes)
-        return replace(self, nodes=tuple(found[:n]), stations=tuple(found[n:]))
+        n, m = len(self.nodes), len(self.nodes) + len(self.stations)
+        return replace(self, nodes=tuple(found[:n]), stations=tuple(found[n:m]), memories=tuple(found[m:]))

@@ -1,0 +1,29 @@
+"""When the control light has to go off. Twin of experiments/memory/control_delay.py.
+
+Clicks at the read-out against the time of the edge: a peak, taken as a Gaussian; near it the edge hardly matters, so
+that the shape of its flanks does not move the centre by what it costs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis import scan_figures, stored_photons
+from analysis.load import Run
+from analysis.models import GAUSSIAN
+from analysis.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def analyse(run: Run) -> Result:
+    """Return the best setting, the efficiency there, and the noise per read-out."""
+    return stored_photons.peak(run, "Control delay", "t_off", GAUSSIAN, "s", "t_control_off_s")
+
+
+def figure(run: Run, result: Result) -> Figure:
+    """Draw clicks per attempt against the setting with the fit."""
+    memory = stored_photons.memory_of(run)
+    series = {memory: (stored_photons.points(run, "t_off"), result.fits.get(memory))}
+    return scan_figures.scan(run, series, "control light off after first light", "clicks per attempt", "s")
