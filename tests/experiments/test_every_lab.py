@@ -39,6 +39,11 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "link/pair_lifetime": ("shots", "t_wait=30us:80us:2"),
     "link/pair_phase": ("shots", "azimuth=0:4.7rad:4"),
     "link/remote_entanglement": ("n_pairs", "max_lab_time"),
+    "memory/control_delay": ("shots", "t_off=0.2us:0.5us:2"),
+    "memory/control_detuning": ("shots", "f_control=78MHz:80MHz:2"),
+    "memory/control_power": ("shots", "a_control=0.3:0.5:2"),
+    "memory/retrieved_g2": ("shots", "repeats"),
+    "memory/storage_time": ("shots", "t_storage=2us:50us:2"),
     "photons/atom_photon": ("shots", "repeats"),
     "photons/emission_efficiency": ("shots", "amplitude=0.5:1:2"),
     "photons/hbt_g2": ("shots", "repeats", "singles_attempts", "dark_attempts"),
@@ -56,12 +61,13 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 OF_A_LINK = [file for file in ARGUMENTS if file.startswith(("link/", "photons/"))] + [
     "setup/cavity_scan", "setup/fibre_delay", "setup/polarisation_alignment"]  # fmt: skip
 OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "link/multiplexed_port"]
+OF_A_MEMORY = [file for file in ARGUMENTS if file.startswith("memory/")]
+NOT_THERE = (dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have")
+             | dict.fromkeys(OF_A_MEMORY, "This lab has no memory"))  # fmt: skip
 # What each lab cannot do, and what the one line says.
 REFUSED: dict[str, dict[str, str]] = {
-    "three": dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have"),
-    "two_detectors": dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have"),
-    **dict.fromkeys(SHIPPED, dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have")),
-    "solo": dict.fromkeys(OF_A_LINK, "This lab has no link")
+    "three": NOT_THERE, "two_detectors": NOT_THERE, **dict.fromkeys(SHIPPED, NOT_THERE),
+    "solo": dict.fromkeys(OF_A_LINK, "This lab has no link") | dict.fromkeys(OF_A_MEMORY, "This lab has no memory")
     | {"setup/detector_characterisation": "This lab has no station"},
 }
 

@@ -56,6 +56,11 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
     "ReleaseRecapture": ('t_release={"ty": "ExplicitScan", "sequence": [0.0, 2e-5]}', "shots=2"),
     "RemoteEntanglement": ("n_pairs=3", "calibration_fraction=0.3"),
     "SpinEcho": ('t_wait={"ty": "ExplicitScan", "sequence": [2e-5, 1e-4]}', "shots=2"),
+    "ControlDelay": ('t_off={"ty": "ExplicitScan", "sequence": [3e-7, 4.5e-7]}', "shots=30"),
+    "ControlDetuning": ('f_control={"ty": "ExplicitScan", "sequence": [79e6, 80e6]}', "shots=30"),
+    "ControlPower": ('a_control={"ty": "ExplicitScan", "sequence": [0.3, 0.4]}', "shots=30"),
+    "RetrievedG2": ("shots=60", "repeats=1"),
+    "StorageTime": ('t_storage={"ty": "ExplicitScan", "sequence": [2e-6, 1e-4]}', "shots=30"),
     "TrapLifetime": ('t_hold={"ty": "ExplicitScan", "sequence": [0.0, 1.0]}', "shots=2"),
     "TweezerLoading": ('t_loading={"ty": "ExplicitScan", "sequence": [1e-2, 5e-2]}', "shots=2"),
 }
@@ -63,6 +68,7 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
 # quality is measured through its electronics alone: there is no RTIO event to compare.
 NOT_HERE = ("Calibrate", "CavityLockQuality")
 SCENARIOS = {  # where the default lab does not do
+    **dict.fromkeys(("ControlDelay", "ControlDetuning", "ControlPower", "RetrievedG2", "StorageTime"), "memory"),
     "CzBell": "pair",
     "MultiplexedPort": "array",
     "Rearrangement": "array",
