@@ -131,6 +131,18 @@ _TEMPLATES = (
               "the jump of phase of Levine et al., 3.90242 rad, over 2 pi x 1.73591 MHz"),
     Parameter("param.{n}.cz_phase_turns", 0.379, "1", "phase that the CZ gate gives to one atom in |2>",
               "sim.physics.rydberg.cz of these pulses"),
+    Parameter("param.{n}.zone_rows", 1.0, "1", "rows of the gate zone, from the port's site on", "design"),
+    Parameter("param.{n}.zone_columns", 4.0, "1", "columns of the gate zone, from the port's site on",
+              "design: a row of four sites"),
+    Parameter("param.{n}.t_transfer_pi_s", 2e-6, "s", "pi pulse that takes |0> to F = 1, m = 0, for storage",
+              "design: Rabi 250 kHz"),
+    Parameter("param.{n}.t_clock_pi_s", 2e-6, "s", "pi pulse on qubits stored in clock states", "design: Rabi 250 kHz"),
+    Parameter("param.{n}.t2_storage_s", 1.5, "s", "1/e time of a stored qubit's coherence under XY8",
+              "Bluvstein et al., Nature 604, 451 (2022)"),
+    Parameter("param.{n}.t1_storage_s", 10.0, "s", "1/e time of a stored qubit's populations",
+              "design: far-detuned tweezers"),
+    Parameter("param.{n}.t_local_image_s", 0.5e-3, "s", "exposure of a local image between two steps of a shot",
+              "Bluvstein et al., Nature 626, 58 (2024)"),
     Parameter("param.{n}.v_transmitted_v", 2.0, "V", "photodiode behind the cavity, cavity in lock", "design"),
     Parameter("param.{end}.{s}.t_photon_s", 549e-9, "s", "excitation switch edge to first light at the detectors",
               "500 ns of AOM + 10 m of fibre at n = 1.468"),
@@ -189,7 +201,7 @@ _TEMPLATES = (
 
 # What a belief may be, in its unit: the first pattern that fits the last part of its name. Wide enough for any lab:
 # they catch a wrong sign, prefix or unit. `WHOLE` numbers are counted.
-WHOLE = ("n_*", "port_row", "port_column", "awg_tones", "rydberg_n")
+WHOLE = ("n_*", "port_row", "port_column", "zone_rows", "zone_columns", "awg_tones", "rydberg_n")
 _RANGES = (
     ("t_*_pi_s", 1e-9, 0.1),
     ("t_excitation_s", 1e-9, 1e-3),
@@ -199,6 +211,7 @@ _RANGES = (
     ("t_gate_s", 1e-9, 1e-3),
     ("t_wavepacket_s", 1e-12, 1e-3),
     ("t_*_slack_s", 0.0, 0.1),
+    ("t1_*", 1e-9, 1e6),
     ("t2_*", 1e-9, 1e5),
     ("t_loading_s", 1e-6, 1e3),
     ("t_*", 0.0, 100.0),
@@ -229,6 +242,7 @@ _RANGES = (
     ("image_threshold", 0.0, 1e9),
     ("site_threshold", -1e6, 1e9),
     ("port_*", 0.0, 1e4),
+    ("zone_*", 1.0, 1e4),
     ("awg_tones", 1.0, 1e6),
     ("rydberg_n", 5.0, 1000.0),
     ("cz_phase_turns", -10.0, 10.0),

@@ -13,8 +13,8 @@ from atomlink.errors import DeviceError
 from sim.gateware.peripheral import FramesPort, Peripheral
 from sim.gateware.row import Row
 
-# A read without a time-out looks for frames this far at a time.
-SLICE_MU = 1_000_000
+# A read looks for frames this far at a time: less than a kernel needs to go on after it.
+SLICE_MU = 100_000
 _COARSE_MU = 8
 _ENGINES = 16
 

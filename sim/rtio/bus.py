@@ -479,6 +479,9 @@ class Bus:
                 when = self.events[self.head][0] if self.head < len(self.events) else limit
                 if when > limit:
                     when = limit
+            due = peripheral.due_mu
+            if due is not None and self.counter < due < when:
+                when = due  # no further than it must: the world does not go back to what a kernel does once it has read
             if when == _NEVER:
                 when = self._due(inlet)
             if self.running:

@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "atoms/raman_rabi": ("shots", "t_raman=0:2us:2"),
     "atoms/ramsey": ("shots", "t_wait=5us:25us:2"),
     "atoms/rearrangement": ("n_shots", *PAIR_OF_SITES),
+    "atoms/register_ramsey": ("shots", *PAIR_OF_SITES, "n_qubits=2", "t_wait=0.1s:0.5s:2"),
     "atoms/release_recapture": ("shots", "t_release=8us:64us:2"),
     "atoms/spin_echo": ("shots", "t_wait=20us:200us:2"),
     "atoms/trap_lifetime": ("shots", "t_hold=0:10s:2"),
@@ -60,7 +61,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 }
 OF_A_LINK = [file for file in ARGUMENTS if file.startswith(("link/", "photons/"))] + [
     "setup/cavity_scan", "setup/fibre_delay", "setup/polarisation_alignment"]  # fmt: skip
-OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "link/multiplexed_port"]
+OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port"]
 OF_A_MEMORY = [file for file in ARGUMENTS if file.startswith("memory/")]
 NOT_THERE = (dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have")
              | dict.fromkeys(OF_A_MEMORY, "This lab has no memory"))  # fmt: skip

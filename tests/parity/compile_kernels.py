@@ -91,7 +91,10 @@ def main(file: str, class_name: str, arguments: list[str]) -> int:
             database.close_db()
             return 0
         host_calls = kernels(instance.nodes, ("init", "close")) if hasattr(instance, "nodes") else ()
-        for name, function, values in (*kernels(instance), *of_sequences(instance), *host_calls):
+        # What a register offers and no experiment here calls.
+        offered = (*kernels(instance.register, ("cz", "rotate", "store", "recall", "move")),
+                   *kernels(instance.register.storage, ("hold",))) if hasattr(instance, "register") else ()  # fmt: skip
+        for name, function, values in (*kernels(instance), *of_sequences(instance), *host_calls, *offered):
             try:
                 library = instance.core.compile(function, values, {})[1]
             except CompileError:

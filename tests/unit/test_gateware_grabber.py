@@ -137,3 +137,15 @@ def test_a_region_beyond_the_sixteenth_is_refused(lab: Lab) -> None:
     lab.get("grabber").setup_roi(16, 0, 0, 1, 1)
     with pytest.raises(DeviceError, match="region 16"):
         lab.core.wait_until_mu(lab.core.bus.now)
+
+
+def test_a_read_with_a_long_time_out_does_not_run_ahead_of_the_frame_that_it_gets(lab: Lab) -> None:
+    """What a kernel does next, 125 us later, must still find the world before it."""
+    asked: list[int] = []
+    frames = lab.frames
+    lab.frames = lambda port: lambda t0_mu, t1_mu: (asked.append(t1_mu), frames(port)(t0_mu, t1_mu))[1]  # type: ignore[method-assign]
+    grabber = lab.gated("grabber", 0b001)
+    start = lab.core.bus.now
+    lab.frames_mu = [start + 700_000]
+    grabber.read(1, start + 50_000_000)
+    assert max(asked) <= start + 700_000 + 100_000 and lab.core.bus.counter < start + 1_000_000
