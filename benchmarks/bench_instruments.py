@@ -28,7 +28,8 @@ sim.artiq_runtime.install()
 from artiq.master.worker_db import DeviceManager  # noqa: E402  (found by what the line before installs)
 
 from drivers.instruments.microwave import Driver  # noqa: E402
-from drivers.instruments.transport import LineTransport, VisaTransport  # noqa: E402
+from drivers.instruments.transport import LineTransport  # noqa: E402
+from drivers.instruments.visa import VisaTransport  # noqa: E402
 from sim.daemon.daemon import Daemon  # noqa: E402
 from sim.daemon.service import Service  # noqa: E402
 from sim.instruments import visa_backend  # noqa: E402

@@ -31,7 +31,7 @@ from atomlink.errors import DeviceError
 from drivers.limits import Limits
 
 from .replies import GarbledError, LinkLostError, NoReplyError, UnaskedError, parsed_json
-from .transport import VisaTransport
+from .visa import VisaTransport
 
 logger = logging.getLogger(__name__)
 

@@ -2,14 +2,13 @@
 
 load  |empty nodes only: coil + cooling|image all| until all are there or the tries are used up
 
-Kernels loop over the list `nodes` and begin each node at the same time: what `with parallel` does for statements,
-written out for a list.
+Kernels loop over the list `nodes` and begin each node at the same time (drivers/rtio/together.py).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from artiq.language.core import at_mu, delay, kernel, now_mu
+from artiq.language.core import delay, kernel, now_mu
 from artiq.language.environment import EnumerationValue, HasEnvironment, StringValue
 from artiq.language.types import TBool, TInt64
 from artiq.language.units import ms, us
@@ -20,6 +19,7 @@ from atomlink.errors import UsageError
 from atomlink.topology import LinkSpec
 from drivers.network import topology
 from drivers.rtio.node import Node
+from drivers.rtio.together import Together
 
 ALL = "all"
 MAX_TRIES = 200  # 0.5 per try: 200 fail with probability 1e-60; then something is broken
@@ -91,6 +91,7 @@ class Nodes(HasEnvironment):
         self.nodes = [Node(self, name, self.first[i] == i) for i, name in enumerate(self.names)]
         self.n = len(self.nodes)
         self.wanting = [False] * self.n  # by the first atom of a node: whether one of the node's is missing
+        self.together = Together(self)
         self.counts = [0] * self.n
         self.there = [False] * self.n  # as the last image said
         self.loads = 0
@@ -141,13 +142,11 @@ class Nodes(HasEnvironment):
     @kernel
     def image(self):
         """Image every node; keeps counts and presence. Uses up the slack and makes new."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.imaging.expose()
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
         for i in range(self.n):
             self.counts[i] = self.nodes[i].imaging.fetch()
         for i in range(self.n):
@@ -176,8 +175,7 @@ class Nodes(HasEnvironment):
     @kernel
     def load_once(self):
         """Try once to load each node that lacks an atom, and image all."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for i in range(self.n):
             self.wanting[i] = False
         for i in range(self.n):
@@ -186,55 +184,46 @@ class Nodes(HasEnvironment):
         for i in range(self.n):
             if self.wanting[i]:
                 self.loads += 1
-                at_mu(t_mu)
+                self.together.branch()
                 self.nodes[i].imaging.load()
-                end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
         self.image()
 
     @kernel
     def load_all(self):
         """Try once to load every node, whatever the last image said."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.imaging.load()
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def load_all_mu(self, duration_mu: TInt64):
         """Try once to load every node, for `duration_mu`."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.imaging.load_mu(duration_mu)
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def push_out(self):
         """Remove what is in F = 2; imaging and cooling leave atoms there."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.imaging.push_out()
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def map_to_f2(self):
         """Map |1> of every atom to F = 2."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.qubit.map_to_f2()
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def recover(self):
@@ -246,23 +235,19 @@ class Nodes(HasEnvironment):
     @kernel
     def cool(self):
         """Cool every atom after loading or imaging."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.imaging.cool()
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def recool(self):
         """Cool every atom between two blocks of attempts."""
         self.recoolings += 1
         delay(10 * us)  # heralding leaves little slack; the CPU writes the first node's edges before the last one's
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.imaging.recool()
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()

@@ -17,18 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
-from artiq.experiment import (
-    BooleanValue,
-    EnumerationValue,
-    HasEnvironment,
-    NumberValue,
-    TBool,
-    TInt32,
-    TInt64,
-    at_mu,
-    kernel,
-    rpc,
-)
+from artiq.experiment import HasEnvironment, TBool, TInt32, TInt64, at_mu, kernel, rpc
 from numpy import int64
 
 from analysis import budget
@@ -39,6 +28,7 @@ from experiments.sequences import settings as axes
 from experiments.sequences.backend import ask_heralder
 from experiments.sequences.locks import Locks, Veto
 from experiments.sequences.nodes import Nodes
+from experiments.sequences.pair_arguments import MOST_ATTEMPTS, UNLIKELY_WAIT, ask_shots, ask_waiting
 from experiments.sequences.readout import HALF_TURN_POW, Readout
 from experiments.sequences.settings import Setting
 
@@ -47,8 +37,6 @@ CHECK_SHOTS = 8  # shots between two looks at the scheduler
 MAX_UNDERFLOWS = 20  # in succession
 ORDER_SEED = 1  # of the shuffled order: the same in every run, so that runs can be repeated exactly
 LONGEST_S = 7 * 86400.0  # of one `take`
-UNLIKELY_WAIT = 0.01  # chance that both atoms wait so long for a herald: then look whether they are there
-MOST_ATTEMPTS = 1_000_000  # without a look
 
 Sink = Callable[[dict[str, Any], dict[str, Any]], None]
 
@@ -63,47 +51,10 @@ class Pairs(HasEnvironment):
         self.readout = Readout(self, nodes)
         self.wait = 30e-6
         self.feed_forward = "kernel"
-        self._build_shot_arguments()
-        self._build_herald_arguments(wait, choose_feed_forward)
+        ask_shots(self)
+        self.herald = ask_heralder(self, nodes)
+        ask_waiting(self, self.wait if wait else None, choose_feed_forward)
         self.locks = Locks(self, nodes)
-
-    def _build_shot_arguments(self) -> None:
-        self.setattr_argument(
-            "calibration_fraction",
-            NumberValue(0.05, precision=3, step=0.01, min=0.0, max=0.9),
-            "Measurement",
-            "Share of shots without push-out: they tell how often an atom that was there is seen.",
-        )
-        self.setattr_argument(
-            "randomise",
-            BooleanValue(True),
-            "Measurement",
-            "Shuffle the order of settings and calibration shots.",
-        )
-
-    def _build_herald_arguments(self, wait: bool, choose_feed_forward: bool) -> None:
-        self.herald = ask_heralder(self, self.nodes)
-        if choose_feed_forward:
-            self.setattr_argument(
-                "feed_forward",
-                EnumerationValue(["kernel", "analysis"], default="kernel"),
-                "Heralding",
-                "Where pi on the second end's phase turns Psi- into Psi+: in the kernel, or in the analysis.",
-            )
-        if wait:
-            self.setattr_argument(
-                "wait",
-                NumberValue(self.wait, unit="us", precision=3, step=1e-6, min=1e-6, max=1.0),
-                "Heralding",
-                "From the herald to the analysis pulse; at least what the kernel needs to write the phases.",
-            )
-        self.setattr_argument(
-            "check_attempts",
-            NumberValue(0, precision=0, scale=1, step=100, min=0, max=MOST_ATTEMPTS, type="int"),
-            "Heralding",
-            "After this many attempts without a herald, look whether the atoms are still there; 0: when a wait so long "
-            f"has a chance of {UNLIKELY_WAIT:.0%} only, as the lab believes.",
-        )
 
     def prepare(self) -> None:
         """Read beliefs and compute every time in machine units; the nodes must be prepared before."""

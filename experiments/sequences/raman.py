@@ -9,12 +9,13 @@
 
 from typing import Any
 
-from artiq.language.core import at_mu, kernel, now_mu
+from artiq.language.core import kernel
 from artiq.language.environment import HasEnvironment, NumberValue
 from artiq.language.types import TInt32, TInt64, TList
 from artiq.language.units import kHz
 from numpy import int64
 
+from drivers.rtio.together import Together
 from experiments.sequences.nodes import Nodes
 
 TURN_POW = 1 << 16  # one turn of a DDS's phase offset
@@ -46,6 +47,7 @@ class Raman(HasEnvironment):
     def build(self, nodes: Nodes) -> None:
         self.core = self.get_device("core")
         self.nodes = nodes
+        self.together = Together(self)
 
     def prepare(self) -> None:
         """Take over the pulse lengths; the nodes must be prepared before."""
@@ -55,35 +57,29 @@ class Raman(HasEnvironment):
     @kernel
     def refer(self, t_ref_mu: TInt64, pow_: TInt32):
         """Choose the axis of what follows, for every atom."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.qubit.set_phase(t_ref_mu, pow_)
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def turn_mu(self, duration_mu: TInt64):
         """Pulses of this length, which begin together."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for node in self.nodes.nodes:
-            at_mu(t_mu)
+            self.together.branch()
             node.qubit.rotate_mu(duration_mu)
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def turn_each_mu(self, durations_mu: TList(TInt64)):
         """Pulses of these lengths, one per node, which begin together."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for i in range(self.nodes.n):
-            at_mu(t_mu)
+            self.together.branch()
             self.nodes.nodes[i].qubit.rotate_mu(durations_mu[i])
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def quarter_turn(self):

@@ -10,12 +10,13 @@ mean.
 """
 
 from artiq.coredevice.ad9910 import AD9910
-from artiq.language.core import at_mu, kernel, now_mu
+from artiq.language.core import kernel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TInt32, TInt64
 from numpy import int32, int64
 
 from drivers import parameters
+from drivers.rtio.together import Together
 from experiments.sequences.nodes import Nodes
 from experiments.sequences.settings import Setting, axis_turns, pulse_area_turns
 
@@ -30,6 +31,7 @@ class Readout(HasEnvironment):
     def build(self, nodes: Nodes) -> None:
         self.nodes = nodes
         self.core = self.get_device("core")
+        self.together = Together(self)
         self.t_phases_mu = int64(0)  # what it took to write the phases, the last time
 
     def setup(self, settings: tuple[Setting, ...]) -> None:
@@ -48,21 +50,18 @@ class Readout(HasEnvironment):
     @kernel
     def rotate(self, setting: TInt32, t_click_mu: TInt64, second_pow: TInt32):
         """Turn the setting's axes to z. `t_click_mu` is the phase reference, `second_pow` added at the second end."""
-        t_mu = now_mu()
-        end_mu = t_mu
+        self.together.begin()
         for i in range(2):
-            at_mu(t_mu)
+            self.together.branch()
             pow_ = self.pow[2 * setting + i] + i * second_pow
             self.nodes.nodes[i].qubit.set_phase(t_click_mu - self.fibre_mu[i], pow_)
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
-        self.t_phases_mu = end_mu - t_mu
-        t_mu = end_mu
+        self.together.end()
+        self.t_phases_mu = self.together.length_mu()
+        self.together.begin()
         for i in range(2):
-            at_mu(t_mu)
+            self.together.branch()
             self.nodes.nodes[i].qubit.rotate_mu(self.pulse_mu[2 * setting + i])
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def read_out(self, push_out: TInt32):

@@ -15,7 +15,8 @@ from instrument_lab import Lab, Peer, dead_port
 from atomlink.errors import DeviceError
 from drivers.instruments.instrument import ERROR_QUEUE_CAP
 from drivers.instruments.microwave import Driver
-from drivers.instruments.transport import LineTransport, LinkLostError, NoReplyError, Transport, VisaTransport
+from drivers.instruments.transport import LineTransport, LinkLostError, NoReplyError, Transport
+from drivers.instruments.visa import VisaTransport
 from sim.command.controller import open_driver
 from sim.instruments.catalog import make_twin
 

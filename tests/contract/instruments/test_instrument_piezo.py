@@ -5,7 +5,8 @@ from instrument_lab import Bench, Contract, Lab, Scripted, SerialPeer, SetPoint
 
 from atomlink.errors import DeviceError
 from drivers.instruments.mdt693b import Driver
-from drivers.instruments.transport import NoReplyError, VisaTransport
+from drivers.instruments.transport import NoReplyError
+from drivers.instruments.visa import VisaTransport
 from sim.instruments.catalog import make_twin
 from sim.world.elements.piezo import RAD_PER_V
 

@@ -1,0 +1,49 @@
+"""What an experiment on pairs asks for: how shots are laid out, and how it waits for heralds. Set at the owner."""
+
+from typing import Any
+
+from artiq.language.environment import BooleanValue, EnumerationValue, NumberValue
+
+UNLIKELY_WAIT = 0.01  # chance that both atoms wait so long for a herald: then look whether they are there
+MOST_ATTEMPTS = 1_000_000  # without a look
+
+
+def ask_shots(owner: Any) -> None:
+    """Ask for the share of calibration shots (`calibration_fraction`) and their order (`randomise`)."""
+    owner.setattr_argument(
+        "calibration_fraction",
+        NumberValue(0.05, precision=3, step=0.01, min=0.0, max=0.9),
+        "Measurement",
+        "Share of shots without push-out: they tell how often an atom that was there is seen.",
+    )
+    owner.setattr_argument(
+        "randomise",
+        BooleanValue(True),
+        "Measurement",
+        "Shuffle the order of settings and calibration shots.",
+    )
+
+
+def ask_waiting(owner: Any, wait_s: float | None, choose_feed_forward: bool) -> None:
+    """Ask for `feed_forward` if there is a choice, `wait` (default `wait_s`; None: no argument), `check_attempts`."""
+    if choose_feed_forward:
+        owner.setattr_argument(
+            "feed_forward",
+            EnumerationValue(["kernel", "analysis"], default="kernel"),
+            "Heralding",
+            "Where pi on the second end's phase turns Psi- into Psi+: in the kernel, or in the analysis.",
+        )
+    if wait_s is not None:
+        owner.setattr_argument(
+            "wait",
+            NumberValue(wait_s, unit="us", precision=3, step=1e-6, min=1e-6, max=1.0),
+            "Heralding",
+            "From the herald to the analysis pulse; at least what the kernel needs to write the phases.",
+        )
+    owner.setattr_argument(
+        "check_attempts",
+        NumberValue(0, precision=0, scale=1, step=100, min=0, max=MOST_ATTEMPTS, type="int"),
+        "Heralding",
+        "After this many attempts without a herald, look whether the atoms are still there; 0: when a wait so long "
+        f"has a chance of {UNLIKELY_WAIT:.0%} only, as the lab believes.",
+    )
