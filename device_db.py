@@ -36,7 +36,8 @@ URUKUL_ROLES = (
     ("raman_a", "raman_b", "pushout", "rydberg_420"),
     ("rydberg_1013", "transfer", "clock"),
 )
-PORT_URUKUL_ROLES = (("pumping", "excitation", "raman_a", "raman_b"), ("pushout",))  # of a port beyond the first
+# Of a port beyond its node's first.
+PORT_URUKUL_ROLES = (("pumping", "repump", "excitation", "pushout"), ("raman_a", "raman_b"))
 
 device_db: dict[str, dict[str, Any]] = {
     "core": {

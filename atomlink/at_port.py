@@ -1,8 +1,8 @@
 """What belongs to the atom at a port: its rows of device_db and its beliefs.
 
 An atom is called as its node where it is at the node's first port, "charlie", and by its port beyond: "charlie.east".
-A port has light of its own (`PORT_ROLES`), its cavity, its fibre and its counter; cooling and repump light, microwave,
-field and trap are the node's, whichever atom asks. So the first port keeps the names that a node of one port has:
+A port has light of its own (`PORT_ROLES`), its cavity, its fibre and its counter; cooling light with its repump light,
+microwave, field and trap are the node's, whichever atom asks. So the first port keeps the names of a node of one port:
 
     row("charlie", "dds_excitation")           charlie_dds_excitation
     row("charlie.east", "dds_excitation")      charlie_east_dds_excitation
@@ -13,7 +13,8 @@ field and trap are the node's, whichever atom asks. So the first port keeps the 
 
 from __future__ import annotations
 
-PORT_ROLES = ("pumping", "excitation", "raman_a", "raman_b", "pushout")  # light that each port has of its own
+# Light that each port has of its own. The first port's repump light goes with cooling light, too, and is everywhere.
+PORT_ROLES = ("pumping", "repump", "excitation", "raman_a", "raman_b", "pushout")
 # Rows of device_db, besides those of its light, and beliefs, besides those of its light, that each port has of its own.
 _ROWS = ("fluorescence", "fluorescence_counter", "power_meter", "cavity_lock", "piezo")
 _BELIEFS = ("t_raman_pi_s", "t_pump_s", "t_excitation_s", "image_threshold", "t_pushout_s", "v_piezo_v",

@@ -17,7 +17,7 @@ written.
 from typing import Any
 
 from artiq.coredevice.rtio import rtio_input_data, rtio_input_timestamped_data, rtio_output
-from artiq.language.core import delay_mu, kernel
+from artiq.language.core import delay_mu, kernel, now_mu
 from artiq.language.types import TBool, TFloat, TInt32, TInt64, TList, TNone, TTuple
 from numpy import int32, int64
 
@@ -244,13 +244,43 @@ class Entangler:
         Returns (end of the last cycle, reason): reason has bit i for herald pattern i, or is TIMEOUT. Consumes all
         slack.
         """
+        self.start_mu(duration_mu)
+        return self.wait_mu()
+
+    @kernel
+    def start_mu(self, duration_mu: TInt64) -> TNone:
+        """Begin to repeat the cycle, and go on; `wait_mu`, `poll_mu` or `stop_mu` takes the answer, once."""
         clocks = duration_mu >> 3
         if clocks < 1 or clocks > MAX_RUN_CLOCKS:
             raise TimingError(
                 "Entangler: the run is {0} mu; it must be 8 to {1}", duration_mu, int64(MAX_RUN_CLOCKS) << 3
             )
         self._write(ADDR_RUN, int32(clocks))
+
+    @kernel
+    def wait_mu(self) -> TTuple([TInt64, TInt32]):
+        """Wait for the answer of a run that was started, as `run_mu` returns it."""
         return rtio_input_timestamped_data(int64(-1), self.channel)
+
+    @kernel
+    def poll_mu(self, until_mu: TInt64) -> TTuple([TInt64, TInt32]):
+        """Return the answer if it comes by `until_mu`, else (-1, 0): the run goes on. Consumes the slack up to then."""
+        return rtio_input_timestamped_data(until_mu, self.channel)
+
+    @kernel
+    def stop_mu(self) -> TTuple([TInt64, TInt32]):
+        """End a run that was started with the cycle under way, at the cursor; return its answer.
+
+        The cursor must be ahead of the counter. A run command during a run only sets the time that is left.
+        """
+        stop_mu = now_mu()
+        end_mu, reason = self.poll_mu(int64(0))
+        if end_mu < 0:
+            self._write(ADDR_RUN, 1)
+            end_mu, reason = self.wait_mu()
+            if end_mu <= stop_mu:  # it had ended before the command came, which began another one of one cycle
+                self.wait_mu()
+        return end_mu, reason
 
     @kernel
     def run(self, duration: TFloat) -> TTuple([TInt64, TInt32]):

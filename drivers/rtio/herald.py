@@ -4,7 +4,11 @@
     arm()                       kernel: write it to the hardware
     attempts(n) -> pattern      kernel: at most n attempts; 0 if none heralded. Then read
     t_herald_mu, clicks_mu, n_attempts, t_attempting_mu
+    start(n)                    kernel: the same, but go on; then again and again
+    poll(until_mu) -> pattern   kernel: RUNNING if neither herald nor end has come by until_mu, else as `attempts`
+    stop() -> pattern           kernel: make an end now
     count_others(n)             kernel: at most n attempts that look for the patterns that no pair makes, to count them
+    catch_up()                  kernel: put the cursor ahead of the counter, where `start` or an attempt may begin
     edge_mu()                   kernel: when the first end's excitation was switched on in the attempt that heralded
 
 Pattern: bit k is detector k of the station. Exactly the pattern counts: a further click vetoes. What a pattern tells is
@@ -22,6 +26,7 @@ from atomlink.topology import StationSpec
 from drivers.rtio.attempt import Attempt, AttemptTiming
 
 MAX_PATTERNS = 4  # registers of the gateware
+RUNNING = -1  # what `poll` returns where the attempts go on
 
 
 class Heralder(HasEnvironment):

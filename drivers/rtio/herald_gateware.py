@@ -12,7 +12,7 @@ from atomlink.topology import StationSpec
 from drivers import parameters
 from drivers.rtio.attempt import Attempt, AttemptTiming
 from drivers.rtio.entangler import COARSE_MU, GATE0, MAX_CYCLE_MU, TIMEOUT
-from drivers.rtio.herald import MAX_PATTERNS, Heralder
+from drivers.rtio.herald import MAX_PATTERNS, RUNNING, Heralder
 
 MAX_DETECTORS = 4
 OUTPUT_DELAY_MU = 40  # from the gateware's cycle start to an output programmed to 0 (gateware simulation)
@@ -37,6 +37,7 @@ class EntanglerHeralder(Heralder):
                 "backend=software, or leave detectors out."
             )
         self.entangler = self.get_device(str(station.heralder))
+        self.start_mu = int64(0)
         self.others = [*self.same_polarisation, 0, 0, 0, 0][:MAX_PATTERNS]
         self.heralding_attempts = int64(0)  # since `setup`
         self.other_attempts = int64(0)  # those that looked for the patterns of one polarisation
@@ -91,13 +92,39 @@ class EntanglerHeralder(Heralder):
     @kernel
     def attempts(self, n: TInt32) -> TInt32:
         """Attempt at most `n` times; return the heralding pattern, or 0."""
+        self.start(n)
+        end_mu, reason = self.entangler.wait_mu()
+        return self.ended(end_mu, reason)
+
+    @kernel
+    def start(self, n: TInt32):
+        """Begin at most `n` attempts, and go on."""
         # The run goes on to the end of the cycle in which its time is up: half a cycle less than n is n.
-        start_mu = now_mu()
-        half_mu = self.entangler.cycle_mu // 2
-        end_mu, reason = self.entangler.run_mu(self.entangler.cycle_mu * n - half_mu)
+        self.start_mu = now_mu()
+        self.entangler.start_mu(self.entangler.cycle_mu * n - self.entangler.cycle_mu // 2)
+
+    @kernel
+    def poll(self, until_mu: TInt64) -> TInt32:
+        """Return the heralding pattern, 0 where the attempts are over, RUNNING where they go on after `until_mu`."""
+        end_mu, reason = self.entangler.poll_mu(until_mu)
+        if end_mu < 0:
+            self.n_attempts = 0
+            return RUNNING
+        return self.ended(end_mu, reason)
+
+    @kernel
+    def stop(self) -> TInt32:
+        """Let the attempt under way be the last; return the heralding pattern, or 0."""
+        self.catch_up()
+        end_mu, reason = self.entangler.stop_mu()
+        return self.ended(end_mu, reason)
+
+    @kernel
+    def ended(self, end_mu: TInt64, reason: TInt32) -> TInt32:
+        """Note what a run gave; return the heralding pattern, or 0."""
         self.t_herald_mu = end_mu
         # Reading the gateware's count would cost time between herald and pulse, and it rolls over.
-        self.n_attempts = int32(self.entangler.cycles_in(end_mu - start_mu + half_mu))
+        self.n_attempts = int32(self.entangler.cycles_in(end_mu - self.start_mu + self.entangler.cycle_mu // 2))
         pattern = 0
         if reason != TIMEOUT:
             for i in range(4):

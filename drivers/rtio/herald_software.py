@@ -11,7 +11,7 @@ from atomlink.link_name import of_station
 from atomlink.topology import StationSpec
 from drivers import parameters
 from drivers.rtio.attempt import Attempt, AttemptTiming
-from drivers.rtio.herald import Heralder
+from drivers.rtio.herald import RUNNING, Heralder
 
 
 class SoftwareHeralder(Heralder):
@@ -26,6 +26,7 @@ class SoftwareHeralder(Heralder):
         self.detectors = [self.get_device(detector.row) for detector in station.detectors]
         self.gate_start_mu = int64(0)
         self.gate_mu = int64(0)
+        self.left = 0  # attempts of those begun
 
     def prepare(self) -> None:
         """Read the slack that the kernel needs between two attempts."""
@@ -51,10 +52,39 @@ class SoftwareHeralder(Heralder):
     @kernel
     def attempts(self, n: TInt32) -> TInt32:
         """Attempt at most `n` times; return the heralding pattern, or 0."""
+        self.start(n)
+        return self.go_on(int64(1) << 62)
+
+    @kernel
+    def start(self, n: TInt32):
+        """Begin at most `n` attempts; they are played while somebody asks for them."""
+        self.left = n
+
+    @kernel
+    def poll(self, until_mu: TInt64) -> TInt32:
+        """Attempt until a herald or `until_mu`; return the pattern, 0 where all is done, RUNNING where more are left.
+
+        At least one attempt. The cursor must be ahead of the counter.
+        """
+        pattern = self.go_on(until_mu)
+        if pattern == 0 and self.left > 0:
+            pattern = RUNNING
+        return pattern
+
+    @kernel
+    def stop(self) -> TInt32:
+        """Make an end; the last attempt was over already."""
+        self.left = 0
+        self.n_attempts = 0
+        return 0
+
+    @kernel
+    def go_on(self, until_mu: TInt64) -> TInt32:
+        """Attempt until a herald, `until_mu`, or none is left; return the heralding pattern, or 0."""
         pattern = 0
         tried = 0
         t_start_mu = now_mu()
-        while tried < n and pattern == 0:
+        while tried < self.left and pattern == 0 and (tried == 0 or now_mu() < until_mu):
             t_end_mu = self.attempt()
             pattern = self.read_pattern(t_end_mu)
             self.pattern_counts[pattern] += 1
@@ -62,9 +92,11 @@ class SoftwareHeralder(Heralder):
             self.t_herald_mu = t_end_mu
             if not self.is_herald(pattern):
                 pattern = 0
-                # Reading has used up the slack: begin the next attempt so far ahead that all its events are in time.
-                at_mu(self.core.get_rtio_counter_mu() + self.slack_mu)
+                self.catch_up()  # reading has used up the slack
         self.n_attempts = tried
+        self.left -= tried
+        if pattern != 0:
+            self.left = 0
         self.t_attempting_mu += now_mu() - t_start_mu
         return pattern
 
@@ -72,6 +104,11 @@ class SoftwareHeralder(Heralder):
     def count_others(self, n: TInt32) -> TInt32:
         """Do nothing, return 0: here every attempt counts every pattern."""
         return 0
+
+    @kernel
+    def catch_up(self):
+        """Put the cursor so far ahead of the counter that all events of an attempt are in time."""
+        at_mu(self.core.get_rtio_counter_mu() + self.slack_mu)
 
     @kernel
     def attempt(self) -> TInt64:

@@ -1,8 +1,9 @@
 """One atom and everything that acts on it: beams, tweezers, imaging and qubit, behind one name.
 
 The atom at a node's first port is called as the node, others as "node.port" (`atomlink.at_port`). A port has light of
-its own behind Urukuls of its own; cooling and repump light, microwave, coil, trap and shutter are the node's, and of
-several atoms of one node in a run one (`acts`) sees to them.
+its own behind Urukuls of its own; cooling light with its repump light, microwave, coil, trap and shutter are the
+node's, and of several atoms of one node in a run one (`acts`) sees to them. `repump` is what pumping needs: at the
+first port it is the node's, and lights every atom there.
 """
 
 from artiq.language.core import delay, delay_mu, kernel
@@ -23,9 +24,9 @@ COARSE_MU = 8
 class Node(HasEnvironment):
     """An atom in a tweezer in a cavity, and everything that acts on it."""
 
-    kernel_invariants = {"core", "acts", "cplds", "shutter", "cooling", "repump", "pumping", "excitation", "raman_a",
-                         "raman_b", "pushout", "imaging", "qubit", "tweezers", "shutter_mu", "other_ports",
-                         "n_other_ports"}  # fmt: skip
+    kernel_invariants = {"core", "acts", "cplds", "shutter", "cooling", "node_repump", "repump", "own_repump",
+                         "pumping", "excitation", "raman_a", "raman_b", "pushout", "imaging", "qubit", "tweezers",
+                         "shutter_mu", "other_ports", "n_other_ports"}  # fmt: skip
 
     def build(self, name: str, acts: bool = True) -> None:
         self.name = name
@@ -34,13 +35,15 @@ class Node(HasEnvironment):
         self.cplds = [self.get_device(f"{name}_cpld") for name in self._urukuls()]
         self.shutter = self.get_device(row(name, "shutter"))
         self.cooling = Beam(self, name, "cooling", acts)
-        self.repump = Beam(self, name, "repump", acts)
+        self.node_repump = Beam(self, node_of(name), "repump", acts)
+        self.own_repump = name != node_of(name)
+        self.repump = Beam(self, name, "repump") if self.own_repump else self.node_repump
         self.pumping = Beam(self, name, "pumping")
         self.excitation = Beam(self, name, "excitation")
         self.raman_a = Beam(self, name, "raman_a")
         self.raman_b = Beam(self, name, "raman_b")
         self.pushout = Beam(self, name, "pushout")
-        self.imaging = Imaging(self, name, self.cooling, self.repump, self.pushout, acts)
+        self.imaging = Imaging(self, name, self.cooling, self.node_repump, self.pushout, acts)
         self.qubit = Qubit(self, name, self.raman_a, self.raman_b, acts)
         self.tweezers = Tweezers(self, name, acts)
         others = [port.atom for port in topology(self).node(node_of(name)).ports if port.atom != name]
@@ -68,7 +71,9 @@ class Node(HasEnvironment):
             cpld.init()
         delay(1 * ms)
         self.cooling.init()
-        self.repump.init()
+        self.node_repump.init()
+        if self.own_repump:
+            self.repump.init()
         self.pumping.init()
         self.excitation.init()
         self.raman_a.init()
@@ -89,6 +94,8 @@ class Node(HasEnvironment):
         delay_mu(COARSE_MU)
         self.pumping.off()
         self.excitation.off()
+        if self.own_repump:
+            self.repump.off()
         for k in range(self.n_other_ports):
             delay_mu(COARSE_MU)
             self.other_ports[k].off()

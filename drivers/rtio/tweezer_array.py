@@ -43,9 +43,9 @@ class TweezerArray(HasEnvironment):
         self.node = node
         self.imaging = imaging
         self.core = self.get_device("core")
-        self.awg_trigger = self.get_device(f"{node}_awg_trigger")
-        self.camera_trigger = self.get_device(f"{node}_camera_trigger")
-        self.hiding = self.get_device(f"{node}_hiding")
+        self.awg_trigger = self.get_device(row(node, "awg_trigger"))
+        self.camera_trigger = self.get_device(row(node, "camera_trigger"))
+        self.hiding = self.get_device(row(node, "hiding"))
         self.blocks: deque[list[Segment]] = deque()
 
     def set_size(self, rows: int, columns: int) -> None:

@@ -48,9 +48,8 @@ class States(HasEnvironment):
         for node in self.nodes.nodes:
             at_mu(t_mu)
             node.pumping.pulse_mu(duration_mu)
-            if node.acts:
-                at_mu(t_mu)
-                node.repump.pulse_mu(duration_mu)
+            at_mu(t_mu)
+            node.repump.pulse_mu(duration_mu)
         delay_mu(self.gap_mu)
 
     @kernel

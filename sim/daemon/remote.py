@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from atomlink.errors import DeviceError
@@ -180,6 +180,12 @@ class RemoteWorld:
         reply = self._ask(op="run_cycles", id=number, start_mu=int(start_mu), stop_mu=int(stop_mu), cycle=cycle)
         return messages.cycle_result(reply["result"])
 
+    def run_beside(self, spans: Sequence[tuple[int, int, int, Cycle]]) -> list[CycleResult]:
+        """Let the lab repeat cycles of several, spans (number, start_mu, stop_mu, cycle), side by side."""
+        asked = [[number, int(start_mu), int(stop_mu), cycle] for number, start_mu, stop_mu, cycle in spans]
+        reply = self._ask(op="run_beside", spans=asked)
+        return [messages.cycle_result(result) for result in reply["results"]]
+
     def _ask(self, **request: Any) -> messages.Message:
         events = list(self._events)
         self._events.clear()
@@ -193,6 +199,10 @@ class _RemoteEntangler:
     def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
         """Repeat a cycle between two times."""
         return self._world.run_cycles(self._number, t_start_mu, t_end_mu, cycle)
+
+    def run_beside(self, spans: Sequence[tuple[_RemoteEntangler, int, int, Cycle]]) -> list[CycleResult]:
+        """Repeat the cycles of several, each between its own times."""
+        return self._world.run_beside([(port._number, start, stop, cycle) for port, start, stop, cycle in spans])
 
 
 def split_address(address: str) -> tuple[str, int]:

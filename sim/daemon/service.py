@@ -16,6 +16,7 @@ import atomlink
 from atomlink.errors import DeviceError, LabError
 from sim.daemon import messages
 from sim.instruments.server.supervise import attempt
+from sim.world.network.entangler_port import Span
 from sim.world.world import World
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ class Service:
             "instrument": lambda _session, request: self.instrument(request),
             "lease": self._lease, "release": self._release, "output": self._output, "input": self._input,
             "entangler": self._entangler, "events": self._events, "clicks": self._clicks, "advance": self._advance,
-            "run_cycles": self._run_cycles, "camera": self._camera, "frames": self._frames, "idle": self._idle,
+            "run_cycles": self._run_cycles, "run_beside": self._run_beside,
+            "camera": self._camera, "frames": self._frames, "idle": self._idle,
         }  # fmt: skip
 
     @property
@@ -204,6 +206,16 @@ class Service:
         result = entangler.run(start_mu, stop_mu, messages.cycle(request["cycle"]))
         self.world.reach(result.t_end_mu)
         return {"result": result}
+
+    def _run_beside(self, session: Session, request: messages.Message) -> messages.Message:
+        self._require(session)
+        spans = [Span(session.entanglers[_number(number)], _time(start_mu), _time(stop_mu), messages.cycle(cycle))
+                 for number, start_mu, stop_mu, cycle in request["spans"]]  # fmt: skip
+        if not spans or len({id(span.port) for span in spans}) < len(spans):
+            raise ValueError(f"{len(spans)} spans, must be of different entanglers, at least one")
+        results = spans[0].port.run_beside(spans)
+        self.world.reach(max(result.t_end_mu for result in results))
+        return {"results": results}
 
     def _deliver(self, session: Session, events: Iterable[tuple[int, int, Any]]) -> None:
         """Hand the events that came with a request to the world, in order."""

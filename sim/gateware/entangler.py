@@ -10,7 +10,7 @@ inputs, 0x2c of the reference. Events between two cycles take effect between the
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from atomlink.errors import DeviceError
 from atomlink.signals import Cycle, CycleResult, Window
@@ -34,12 +34,19 @@ class EntanglerPort(Protocol):
     def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
         """Repeat `cycle` from `t_start_mu`; stop after the cycle that shows a pattern, or at `t_end_mu`."""
 
+    def run_beside(self, spans: Any) -> list[CycleResult]:
+        """Do so with several ports, spans (port, t_start_mu, t_end_mu, cycle); all stop at the first herald of any."""
+
 
 class Entangler(Peripheral):
-    """The peripheral; `running` between the run command and its answer."""
+    """The peripheral; `running` between the run command and its answer. `all_of_them`: every one of the lab. Those that
+    run at one time are played together: stations that share a node must not get ahead of one another.
+    """
 
-    def __init__(self, port: EntanglerPort, key: str, reference_output: int) -> None:
+    def __init__(self, port: EntanglerPort, key: str, reference_output: int, all_of_them: list[Entangler]) -> None:
         super().__init__()
+        self._all = all_of_them
+        all_of_them.append(self)
         self._port = port
         self._key = key
         self._reference = reference_output
@@ -72,6 +79,9 @@ class Entangler(Peripheral):
         """Play the whole cycles that have ended by `t_mu`."""
         if not self.running:
             return
+        if self._cycling() and any(other.running and other._cycling() for other in self._all if other is not self):
+            self._poll_together(t_mu, None)
+            return
         last_mu = self._last_mu()
         period_mu = self._period_mu()
         if self._cycling():
@@ -82,6 +92,35 @@ class Entangler(Peripheral):
             self._next_mu = min(t_mu, last_mu)  # no partner triggers: only time passes
         if self._next_mu >= last_mu:
             self._finish(TIMED_OUT)
+
+    def reach(self, t_mu: int) -> int:
+        """Play up to the answer of this one, or to `t_mu` where none comes before; return the time reached."""
+        if self.running and self._cycling():
+            self._poll_together(t_mu, self)
+        return min(t_mu, self._next_mu) if not self.running else t_mu
+
+    def _poll_together(self, t_mu: int, awaited: Entangler | None) -> None:
+        """Bring all that run up to `t_mu`, or until `awaited` has heralded: then the others have come as far as it."""
+        left = [one for one in self._all if one.running and one._cycling()]
+        while spans := [(one, one._whole_cycles_mu(t_mu)) for one in left if one._whole_cycles_mu(t_mu) > one._next_mu]:
+            if len(spans) == 1:
+                spans[0][0]._play(spans[0][1])
+            else:
+                found = self._port.run_beside([(one._port, one._next_mu, end_mu, one._present_cycle())
+                                               for one, end_mu in spans])  # fmt: skip
+                for (one, _), result in zip(spans, found, strict=True):
+                    one._take(result)
+            left = [one for one in left if one.running]
+            if awaited is not None and not awaited.running:
+                return
+        for one in left:
+            if one._next_mu >= one._last_mu():
+                one._finish(TIMED_OUT)
+
+    def _whole_cycles_mu(self, t_mu: int) -> int:
+        """Return the end of the last whole cycle by `t_mu`."""
+        period_mu = self._period_mu()
+        return self._next_mu + max(0, (min(t_mu, self._last_mu()) - self._next_mu) // period_mu) * period_mu
 
     # -- registers ---------------------------------------------------------------------------------------------------
 
@@ -153,8 +192,11 @@ class Entangler(Peripheral):
     # -- a run -------------------------------------------------------------------------------------------------------
 
     def _start(self, t_mu: int, clocks: int) -> None:
-        self._next_mu = t_mu & ~(CLOCK_MU - 1)
-        self._deadline_mu = self._next_mu + CLOCK_MU * clocks
+        """Begin; during a run only the time that is left is set anew, and the cycle under way goes on."""
+        start_mu = t_mu & ~(CLOCK_MU - 1)
+        if not self.running:
+            self._next_mu = start_mu
+        self._deadline_mu = start_mu + CLOCK_MU * clocks
         self._cycles = self._triggers = 0
         self._success = False
         self.running = True
@@ -168,9 +210,15 @@ class Entangler(Peripheral):
 
     def _play(self, t_end_mu: int) -> bool:
         """Let the world repeat the cycle to `t_end_mu`; return whether a herald ended the run."""
+        return self._take(self._port.run(self._next_mu, t_end_mu, self._present_cycle()))
+
+    def _present_cycle(self) -> Cycle:
         if self._cycle is None:
             self._cycle = self._make_cycle()
-        result = self._port.run(self._next_mu, t_end_mu, self._cycle)
+        return self._cycle
+
+    def _take(self, result: CycleResult) -> bool:
+        """Note what cycles gave; return whether a herald ended the run."""
         self._next_mu = result.t_end_mu
         self._cycles += result.cycles
         self._triggers += result.triggers
@@ -197,7 +245,7 @@ def _entangler(row: Row) -> Entangler:
     for key in inputs:
         row.named("inputs", key, TtlInOut)
     port = row.world.output(row.key, "entangler")
-    entangler = Entangler(port, row.key, row.integer("reference_output", 0, N - 1, 1))
+    entangler = Entangler(port, row.key, row.integer("reference_output", 0, N - 1, 1), row.lab.heralders)
     row.claim(entangler)
     return entangler
 

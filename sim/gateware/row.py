@@ -42,6 +42,7 @@ class Lab:
         self.refused: dict[str, DeviceError] = {}
         self._builders = builders
         self.models: dict[str, object] = {}
+        self.heralders: list[Any] = []  # entanglers, which are played side by side
         self._building: list[str] = []
 
     def model(self, key: str) -> object:

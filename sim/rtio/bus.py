@@ -485,6 +485,8 @@ class Bus:
             if when == _NEVER:
                 when = self._due(inlet)
             if self.running:
+                if peripheral.running and hasattr(peripheral, "reach"):
+                    when = peripheral.reach(when)  # what runs beside it must not get ahead of what it answers
                 self._poll_running(when, but=peripheral)
             peripheral.poll(when)
             inlet.polled_mu = when

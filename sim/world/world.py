@@ -28,7 +28,7 @@ from sim.world.detectors.counter import Counter
 from sim.world.elements import catalog
 from sim.world.elements.element import Element
 from sim.world.network import wiring
-from sim.world.network.entangler_port import EntanglerPort, outputs_of, run_together
+from sim.world.network.entangler_port import EntanglerPort, Span, outputs_of, run_together
 from sim.world.network.memory_cell import MemoryCell
 from sim.world.network.network import Network
 from sim.world.network.node import Node
@@ -105,9 +105,8 @@ class World:
 
     def run_together(self, t_start_mu: int, t_end_mu: int, cycles: Mapping[str, Cycle]) -> dict[str, CycleResult]:
         """Repeat the cycles of several stations, by name, side by side until the first herald of any of them."""
-        ports = {self._gateware[name]: cycle for name, cycle in cycles.items()}
-        found = run_together(self, t_start_mu, t_end_mu, ports)
-        return {name: found[self._gateware[name]] for name in cycles}
+        spans = [Span(self._gateware[name], t_start_mu, t_end_mu, cycle) for name, cycle in cycles.items()]
+        return dict(zip(cycles, run_together(self, spans), strict=True))
 
     def rng(self, element: str) -> np.random.Generator:
         """Return the random numbers of one physical element: its own stream, whoever else draws."""

@@ -25,6 +25,21 @@ class ScriptedPort:
         self.timestamps_in_cycle = (-1, -1, -1, -1)
         self.calls: list[tuple[int, int, Cycle]] = []
         self._played = 0
+        self.together: list[list[tuple[int, int]]] = []
+
+    def run_beside(self, spans: Any) -> list[CycleResult]:
+        """Play each alone up to the first herald, then all up to that time."""
+        self.together.append([(start, end) for _, start, end, _ in spans])
+        ends = [port.heralds_by(start, end, cycle) for port, start, end, cycle in spans]
+        stop = min(ends)
+        return [port.run(start, min(end, stop), cycle) for port, start, end, cycle in spans]
+
+    def heralds_by(self, start: int, end: int, cycle: Cycle) -> int:
+        """Return the end of the cycle that heralds between two times, or the end."""
+        fit = (end - start) // cycle.length_mu
+        if self.herald_at is None or not self._played <= self.herald_at < self._played + fit:
+            return end
+        return start + (self.herald_at - self._played + 1) * cycle.length_mu
 
     def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
         self.calls.append((t_start_mu, t_end_mu, cycle))
@@ -75,6 +90,16 @@ def entangler(config: int = 0b111) -> tuple[Any, ScriptedPort]:
     for gate in range(4):
         peripheral.write(0, 12 + gate, (300 + 1) << 16 | 100 + 1)
     return peripheral, world.port
+
+
+def pair() -> tuple[list[Any], list[ScriptedPort]]:
+    """Return two programmed peripherals of one lab, which run side by side."""
+    group: list[Any] = []
+    found = [entangler() for _ in range(2)]
+    for peripheral, _ in found:
+        peripheral._all = group
+        group.append(peripheral)
+    return [peripheral for peripheral, _ in found], [port for _, port in found]
 
 
 def read(peripheral: Any, t_mu: int, address: int) -> int:
@@ -222,6 +247,40 @@ def test_registers_hold_their_bits_and_no_more():
     peripheral.write(10_000, 1, 1000)
     peripheral.poll(100_000)
     assert port.calls[0][2].length_mu == PERIOD_MU
+
+
+def test_those_that_run_at_one_time_are_played_together():
+    (one, other), (port, _) = pair()
+    one.write(10_000, 1, 153 * 100)
+    other.write(10_000 + 10 * PERIOD_MU, 1, 153 * 100)
+    one.poll(10_000 + 30 * PERIOD_MU)
+    start, end = 10_000, 10_000 + 30 * PERIOD_MU
+    # Ten cycles alone, when the other's command came in the order of time, and from there on both in one call.
+    assert port.together == [[(start, end), (start + 10 * PERIOD_MU, end)]]
+    other.poll(end)
+    assert len(port.together) == 1
+
+
+def test_what_is_awaited_keeps_the_others_from_getting_ahead_of_its_answer():
+    (one, other), (port, others) = pair()
+    port.herald_at, port.pattern = 20, 0b0011
+    for peripheral in (one, other):
+        peripheral.write(10_000, 1, 153 * 100)
+    herald = 10_000 + 21 * PERIOD_MU
+    assert one.reach(10_000 + 90 * PERIOD_MU) == herald
+    assert list(one.fifo) == [(herald, 0b01)] and not other.fifo and other.running
+    assert max(end for _, end, _ in others.calls) == herald
+    others.herald_at, others.pattern = 30, 0b1100
+    other.poll(10_000 + 90 * PERIOD_MU)
+    assert list(other.fifo) == [(10_000 + 31 * PERIOD_MU, 0b10)]
+
+
+def test_run_command_during_a_run_sets_the_time_that_is_left_and_the_cycle_goes_on():
+    peripheral, _ = entangler()
+    peripheral.write(10_000, 1, 153 * 100)
+    peripheral.write(10_000 + 2 * PERIOD_MU + 104, 1, 1)
+    peripheral.poll(1 << 40)
+    assert list(peripheral.fifo) == [(10_000 + 3 * PERIOD_MU, TIMED_OUT)]
 
 
 @pytest.mark.parametrize("address", [4, 7, 0x30])

@@ -45,6 +45,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "memory/control_power": ("shots", "a_control=0.3:0.5:2"),
     "memory/retrieved_g2": ("shots", "repeats"),
     "memory/storage_time": ("shots", "t_storage=2us:50us:2"),
+    "network/parallel_links": ("shots", "repeats"),
     "photons/atom_photon": ("shots", "repeats"),
     "photons/emission_efficiency": ("shots", "amplitude=0.5:1:2"),
     "photons/hbt_g2": ("shots", "repeats", "singles_attempts", "dark_attempts"),
@@ -61,14 +62,19 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 }
 OF_A_LINK = [file for file in ARGUMENTS if file.startswith(("link/", "photons/"))] + [
     "setup/cavity_scan", "setup/fibre_delay", "setup/polarisation_alignment"]  # fmt: skip
+OF_TWO_LINKS = dict.fromkeys(["network/parallel_links"], "needs two links with stations and ports of their own")
 OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port"]
 OF_A_MEMORY = [file for file in ARGUMENTS if file.startswith("memory/")]
 NOT_THERE = (dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have")
              | dict.fromkeys(OF_A_MEMORY, "This lab has no memory"))  # fmt: skip
 # What each lab cannot do, and what the one line says.
 REFUSED: dict[str, dict[str, str]] = {
-    "three": NOT_THERE, "two_detectors": NOT_THERE, **dict.fromkeys(SHIPPED, NOT_THERE),
-    "solo": dict.fromkeys(OF_A_LINK, "This lab has no link") | dict.fromkeys(OF_A_MEMORY, "This lab has no memory")
+    "three": NOT_THERE | OF_TWO_LINKS,
+    "two_detectors": NOT_THERE | OF_TWO_LINKS,
+    "chain3": NOT_THERE,
+    "star4": NOT_THERE | OF_TWO_LINKS,
+    "solo": OF_TWO_LINKS | dict.fromkeys(OF_A_LINK, "This lab has no link")
+    | dict.fromkeys(OF_A_MEMORY, "This lab has no memory")
     | {"setup/detector_characterisation": "This lab has no station"},
 }
 

@@ -38,6 +38,7 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
     "Rearrangement": ("n_shots=1",),
     "LinkMonitor": ("shots=3", "repeats=2", "period=6"),
     "MultiplexedPort": ('n_atoms={"ty": "ExplicitScan", "sequence": [2]}', "shots=2"),
+    "ParallelLinks": ("shots=2", "repeats=1"),
     "PairLifetime": ('t_wait={"ty": "ExplicitScan", "sequence": [3e-5, 1e-4]}', "shots=2"),
     "AtomPhoton": ("shots=1", "repeats=1"),
     "EmissionEfficiency": ('amplitude={"ty": "ExplicitScan", "sequence": [0.5, 1.0]}', "shots=40"),
@@ -71,6 +72,7 @@ SCENARIOS = {  # where the default lab does not do
     **dict.fromkeys(("ControlDelay", "ControlDetuning", "ControlPower", "RetrievedG2", "StorageTime"), "memory"),
     "CzBell": "pair",
     "MultiplexedPort": "array",
+    "ParallelLinks": "chain3",
     "Rearrangement": "array",
 }
 Dataset = tuple[str, tuple[int, ...], bytes, dict[str, Any]]

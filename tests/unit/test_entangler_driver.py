@@ -180,6 +180,40 @@ def test_herald_gives_pattern_clicks_and_counters(lab):
     assert lab.driver.get_timestamp_mu(REFERENCE) == lab.world.cycles[0].outputs[1][0] - 24
 
 
+def test_a_run_that_was_started_is_polled_until_it_answers(lab):
+    lab.program()
+    lab.world.herald_at, lab.world.pattern = 20, 0b1100
+    start = int(lab.core.bus.now)
+    lab.driver.start_mu(int64(10**6))
+    assert lab.driver.poll_mu(int64(start + 10 * 1224)) == (-1, 0)
+    assert lab.core.bus.counter >= start + 10 * 1224
+    assert lab.driver.poll_mu(int64(start + 50 * 1224)) == (start + 21 * 1224, 0b10)
+    assert lab.core.bus.counter <= start + 21 * 1224 + 1000
+
+
+def test_stop_ends_a_run_with_the_cycle_under_way(lab):
+    lab.program()
+    start = int(lab.core.bus.now)
+    lab.driver.start_mu(int64(10**6))
+    assert lab.driver.poll_mu(int64(start + 10 * 1224)) == (-1, 0)
+    lab.core.bus.now = lab.core.bus.counter + 2000
+    stop = int(lab.core.bus.now)
+    end, reason = lab.driver.stop_mu()
+    assert reason == TIMEOUT and stop < end <= stop + 2 * 1224 and (end - start) % 1224 == 0
+    lab.core.break_realtime()
+    assert lab.driver.run_mu(int64(10 * 1224 - 8))[1] == TIMEOUT  # nothing is left in its input
+
+
+def test_stop_after_the_end_returns_the_answer_that_waits(lab):
+    lab.program()
+    lab.world.herald_at, lab.world.pattern = 3, 0b0011
+    start = int(lab.core.bus.now)
+    lab.driver.start_mu(int64(10**6))
+    lab.core.bus.now = start + 10**5
+    lab.core.bus.advance(start + 10**5 - 2000)
+    assert lab.driver.stop_mu() == (start + 4 * 1224, 0b01)
+
+
 @pytest.mark.parametrize("arguments", [{"inputs": ["c_h"]}, {"inputs": DETECTORS, "reference_output": 7}])
 def test_wrong_row_is_refused(lab, arguments):
     with pytest.raises(DeviceError, match="channel 9"):

@@ -230,6 +230,37 @@ def test_crosstalk_turns_the_qubit_at_the_other_port_as_far_as_it_says() -> None
     assert turned[1] == pytest.approx(np.sin(np.pi * 0.1 / 2) ** 2, rel=0.02)
 
 
+def stored_after(cycles: int, crosstalk: float, row: str, port: str, shots: int) -> float:
+    """Return the share of qubits at a port of Quokka that outlast cycles of a station, which heralds nothing."""
+    lab = open_lab(chain(), "default")
+    node = lab.nodes["Quokka"]
+    node.truth = replace(node.truth, crosstalk=crosstalk)
+    blind, start, kept = Cycle(7200, CYCLE.outputs, CYCLE.gates, ()), 20_000_000, 0
+    for _ in range(shots):
+        fill(lab, F1)
+        atom = node.ports[port]
+        atom.register.alone(atom.site, 0, start)
+        result = lab.output(row, "entangler").run(start, start + cycles * blind.length_mu, blind)
+        kept += atom.label == QUBIT
+        start = result.t_end_mu + 10_000
+    return kept / shots
+
+
+def test_attempts_at_one_port_let_their_light_fall_on_the_qubit_at_the_other() -> None:
+    """The second port's repump light is its own: of it the crosstalk falls on the first; the first's is everywhere.
+
+    Survival exp(-repump_hz x crosstalk x pumping time), 4 sigma.
+    """
+    assert stored_after(100, 0.0, "e2", "west", 20) == 1.0
+    assert stored_after(100, 0.0, "e1", "east", 20) == 0.0
+    crosstalk, shots = 1e-3, 400
+    rate = load_scenario("default", chain()).node("Quokka").pumping.repump_hz * crosstalk
+    expected = np.exp(-rate * 40 * 4e-6)  # 40 cycles, each with 4 us of pumping
+    assert 0.2 < expected < 0.8
+    found = stored_after(40, crosstalk, "e2", "west", shots)
+    assert abs(found - expected) < 4 * np.sqrt(expected * (1 - expected) / shots)
+
+
 # -- several stations at once ------------------------------------------------------------------------------------------
 
 

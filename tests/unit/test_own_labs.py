@@ -53,7 +53,7 @@ def test_a_port_beyond_the_first_has_rows_of_its_own_on_channels_of_its_own(monk
     wanted = {row("charlie.east", f"{kind}_{role}") for kind in ("dds", "sw") for role in PORT_ROLES}
     wanted |= {row("charlie.east", name) for name in ("fluorescence_counter", "power_meter", "cavity_lock", "piezo")}
     assert all(name.startswith("charlie_east_") for name in wanted) and wanted <= device_db.keys()
-    shared = {row("charlie.east", name) for name in ("dds_cooling", "sw_repump", "mw_switch", "shutter", "zotino")}
+    shared = {row("charlie.east", name) for name in ("dds_cooling", "mot_coil", "mw_switch", "shutter", "zotino")}
     assert all(name.startswith("charlie_") and "east" not in name for name in shared) and shared <= device_db.keys()
     assert [channel for channel, n in Counter(channels(device_db)).items() if n > 1] == []
     ports = [row["port"] for row in device_db.values() if "driver" in row]

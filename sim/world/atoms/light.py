@@ -37,18 +37,19 @@ from sim.world.scenario.truth import NodeTruth
 
 class PortLight:
     """The light on the atom at one port: its site, its beams by role, and the counter that sees its fluorescence.
-    Cooling and repump light is the node's.
+    Cooling light is the node's, and so is the repump light that goes with it: the first port's.
     """
 
     def __init__(self, site: int, beams: dict[str, Beam], counter: Counter) -> None:
         self.site, self.beams, self.counter = site, beams, counter
-        self.pumping, self.pushout = beams["pumping"], beams["pushout"]
+        self.pumping, self.repump, self.pushout = beams["pumping"], beams["repump"], beams["pushout"]
         self.raman = beams["raman_a"], beams["raman_b"]
 
     @property
     def on(self) -> bool:
         """Whether light of its own acts on its atom; excitation light is the stations' to follow."""
-        return bool(self.pumping.power or self.pushout.power or (self.raman[0].power and self.raman[1].power))
+        return bool(self.pumping.power or self.repump.power or self.pushout.power
+                    or (self.raman[0].power and self.raman[1].power))  # fmt: skip
 
 
 class LitAtoms(TrappedAtoms):
@@ -168,8 +169,11 @@ class LitAtoms(TrappedAtoms):
     def _drive(self, light: PortLight, site: int, start_mu: int, stop_mu: int, together: bool) -> None:
         """Let a port's light act on one atom; `together`: READY is the qubit's |2>."""
         beams, dt = self.beams, (stop_mu - start_mu) * 1e-9
-        if light.pumping.power or (beams["repump"].power and not beams["cooling"].power):
-            self._pump(site, dt, light.pumping.power)
+        repump = beams["repump"].power
+        if light.repump is not beams["repump"]:
+            repump += light.repump.power
+        if light.pumping.power or (repump and not beams["cooling"].power):
+            self.pump(site, dt, light.pumping.power, repump)
         label = self.register.label.item(site)
         if label in (QUBIT, F1) and light.raman[0].power and light.raman[1].power:
             self._raman(light, site, start_mu, dt, 1.0)
@@ -186,23 +190,29 @@ class LitAtoms(TrappedAtoms):
         part, dt = self.truth.crosstalk, (stop_mu - start_mu) * 1e-9
         for light in self.lights:
             for site in (other.site for other in self.lights if other is not light):
-                if light.pumping.power:
-                    self._stray_pump(site, dt, light.pumping.power * part)
+                repump = 0.0 if light.repump is self.beams["repump"] else light.repump.power * part
+                if light.pumping.power or repump:
+                    self.stray_pump(site, dt, light.pumping.power * part, repump)
                 if light.raman[0].power and light.raman[1].power and self.register.label.item(site) in (QUBIT, F1):
                     self._raman(light, site, start_mu, dt, part)
                 if light.pushout.power and self.register.label.item(site) != ABSENT:
                     self._push_out(site, start_mu, dt * light.pushout.power * part)
 
-    def _stray_pump(self, site: int, dt: float, power: float) -> None:
-        """Let a little pumping light act on one atom for dt seconds; a qubit in F = 1 is dark to it."""
-        label = self.register.label.item(site)
-        if label == QUBIT:
-            scatters = self.rng.random() < -math.expm1(-self.truth.pumping.pump_hz * power * dt)
+    def stray_pump(self, site: int, dt: float, power: float, repump: float = 0.0) -> None:
+        """Let a little pumping and repump light act on one atom for dt seconds; a qubit in F = 1 is dark to the former,
+        and lost to the latter.
+        """
+        label, light = self.register.label.item(site), self.truth.pumping
+        if label == QUBIT and repump and self.rng.random() < -math.expm1(-light.repump_hz * repump * dt):
+            self.register.leave(site)
+            self.register.label[site] = F2
+        elif label == QUBIT:
+            scatters = self.rng.random() < -math.expm1(-light.pump_hz * power * dt)
             if scatters and self.register.part(site).drop_level(2, self.rng):  # type: ignore[union-attr]
                 del self.register.handles[site]
                 self.register.label[site] = F2
         elif label != ABSENT:
-            edges = self.pumping_edges(0.0, power, dt)[label - F1]
+            edges = self.pumping_edges(repump, power, dt)[label - F1]
             self.register.label[site] = F1 + bisect_right(edges, self.rng.random())
 
     def _raman(self, light: PortLight, site: int, start_mu: int, dt: float, part: float) -> None:
@@ -260,10 +270,11 @@ class LitAtoms(TrappedAtoms):
 
     # -- light that moves single atoms between labels, or takes them away ----------------------------------------------
 
-    def _pump(self, site: int, dt: float, power: float) -> None:
+    def pump(self, site: int, dt: float, power: float, repump: float) -> None:
+        """Let pumping and repump light act on one atom for dt seconds."""
         register = self.register
         register.leave(site)
-        edges = self.pumping_edges(self.beams["repump"].power, power, dt)[register.label.item(site) - F1]
+        edges = self.pumping_edges(repump, power, dt)[register.label.item(site) - F1]
         register.label[site] = F1 + bisect_right(edges, self.rng.random())
         register.heat(site, dt * self.truth.atom.pump_heating_k_s * power)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from atomlink.signals import Cycle
+from sim.world.atoms.light import PortLight
 from sim.world.network.attempt import Candidates
 from sim.world.network.flights import BLOCK
 from sim.world.network.photon_port import PhotonPort
@@ -47,6 +48,26 @@ def schedule(port: PhotonPort, cycle: Cycle, outputs: Outputs) -> Plan:
         after = max(0, pumping[1] - max(pumping[0], stop)) if pulse else 0
     heating = lit * 1e-9 * port.node.truth.atom.pump_heating_k_s * port.beams["pumping"].available
     return Plan((before * 1e-9, after * 1e-9), heating, start * 1e-9, stop - start)
+
+
+class Stored:
+    """A qubit at another port of a node, and the light that a cycle at this port lets fall on it: the crosstalk of the
+    port's own, and all of the repump light where that is the node's.
+    """
+
+    def __init__(self, port: PhotonPort, beside: PortLight, plan: Plan) -> None:
+        node, beams, part = port.node, port.beams, port.node.truth.crosstalk
+        self._node, self._site, self._seconds = node, beside.site, sum(plan.pump)
+        self._handle = node.register.handles.get(beside.site)
+        self._pumping = beams["pumping"].available * part
+        shared = beams["repump"] is node.beams["repump"]
+        self._repump = beams["repump"].available * (1.0 if shared else part)
+
+    def light(self, cycles: int) -> None:
+        """Let the light of so many cycles act on it, if it is still the same qubit."""
+        seconds, handle = cycles * self._seconds, self._node.register.handles.get(self._site)
+        if handle is not None and handle is self._handle and seconds and (self._pumping or self._repump):
+            self._node.stray_pump(self._site, seconds, self._pumping, self._repump)
 
 
 def window_s(gate: tuple[int, int]) -> tuple[float, float]:

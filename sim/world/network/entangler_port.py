@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from atomlink.signals import Cycle, CycleResult
 from sim.world.network.cycles import Outputs
@@ -36,23 +36,35 @@ class EntanglerPort:
 
     def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
         """Repeat a cycle between two times until a pattern matches."""
-        return run_together(self._clock, t_start_mu, t_end_mu, {self: cycle})[self]
+        return self.run_beside([Span(self, t_start_mu, t_end_mu, cycle)])[0]
+
+    def run_beside(self, spans: Sequence[Span]) -> list[CycleResult]:
+        """Repeat the cycles of several stations, this one among them, each between its own times, side by side."""
+        return run_together(self._clock, [Span(*span) for span in spans])
 
 
-def run_together(clock: Clock, t_start_mu: int, t_end_mu: int,
-                 cycles: Mapping[EntanglerPort, Cycle]) -> dict[EntanglerPort, CycleResult]:  # fmt: skip
-    """Repeat the cycles of several stations side by side until the first herald of any, or to the end.
+class Span(NamedTuple):
+    """What one station is to repeat: `cycle` from t_start_mu until a pattern matches, or to t_end_mu."""
+
+    port: EntanglerPort
+    t_start_mu: int
+    t_end_mu: int
+    cycle: Cycle
+
+
+def run_together(clock: Clock, spans: Sequence[Span]) -> list[CycleResult]:
+    """Repeat the cycles of several stations side by side until the first herald of any, or to the ends.
 
     Light that changes on the way does so between cycles; what falls due within a cycle acts before it. Each result
     ends with its own station's last whole cycle; a next call goes on from there.
     """
-    none = CycleResult(0, 0, (-1, -1, -1, -1), t_start_mu, 0)
-    results = dict.fromkeys(cycles, none)
+    cycles, ends = {span.port: span.cycle for span in spans}, {span.port: span.t_end_mu for span in spans}
+    results = {span.port: CycleResult(0, 0, (-1, -1, -1, -1), span.t_start_mu, 0) for span in spans}
     left = list(cycles)
     while True:
-        left = [port for port in left if results[port].t_end_mu + cycles[port].length_mu <= t_end_mu]
+        left = [port for port in left if results[port].t_end_mu + cycles[port].length_mu <= ends[port]]
         if not left:
-            return results
+            return list(results.values())
         first = min(left, key=lambda port: results[port].t_end_mu)
         start_mu = results[first].t_end_mu
         clock.advance(start_mu)
@@ -60,16 +72,16 @@ def run_together(clock: Clock, t_start_mu: int, t_end_mu: int,
         if due is not None and due < start_mu + cycles[first].length_mu:
             clock.carry_out(due)
             continue
-        stop_mu = t_end_mu if due is None else min(t_end_mu, due)
+        stop_mu = {port: ends[port] if due is None else min(ends[port], due) for port in left}
         clock.light_may_be_on()
-        stretches = {port: Stretch(port.station, results[port].t_end_mu, stop_mu, cycles[port], port.outputs)
+        stretches = {port: Stretch(port.station, results[port].t_end_mu, stop_mu[port], cycles[port], port.outputs)
                      for port in left}  # fmt: skip
         play(list(stretches.values()))
         for port, stretch in stretches.items():
             found, n = stretch.close(), results[port].cycles + stretch.done
             results[port] = found._replace(cycles=n, triggers=n)
         if any(results[port].pattern for port in left):
-            return results
+            return list(results.values())
 
 
 def outputs_of(scenario: Scenario, number: int) -> Outputs:

@@ -19,7 +19,7 @@ from sim.world.atoms.labels import ABSENT, F1, READY
 from sim.world.atoms.states import Birth, JointState, Part, Unborn, embed
 from sim.world.detectors.counter import Counter
 from sim.world.network.attempt import AttemptModel, Candidates, Gates
-from sim.world.network.cycles import Outputs, one_by_one, schedule, window_s
+from sim.world.network.cycles import Outputs, Plan, Stored, one_by_one, schedule, window_s
 from sim.world.network.detection import Detection
 from sim.world.network.flights import BLOCK, Flight, Pulse, flights
 from sim.world.network.node_cycle import NodeCycle, nobody
@@ -231,7 +231,7 @@ class Station:
         for _, port in self.connected:
             refuse_memory(port)
         self._refresh()
-        schedules = [None if port is None else schedule(port, cycle, outputs) for port in self.ports]
+        schedules = self._schedules(cycle, outputs)
         key = (cycle, tuple(schedules))
         if key not in self._models:
             if len(self._models) >= _KINDS:
@@ -244,6 +244,15 @@ class Station:
             assert plan is not None
             heating[k] = plan.heating_k + port.node.truth.atom.emission_heating_k * (plan.length_mu > 0)
         return self._models[key], (heating[0], heating[1])
+
+    def stored_beside(self, cycle: Cycle, outputs: Outputs) -> list[Stored]:
+        """Return the qubits at other ports of the nodes here, with what a cycle's light does to them."""
+        ports = [port for _, port in self.connected if len(port.node.lights) > 1]
+        return [Stored(port, light, schedule(port, cycle, outputs)) for port in ports for light in port.node.lights
+                if light is not port.light and light.site in port.register.handles]  # fmt: skip
+
+    def _schedules(self, cycle: Cycle, outputs: Outputs) -> list[Plan | None]:
+        return [None if port is None else schedule(port, cycle, outputs) for port in self.ports]
 
     def _build(self, cycle: Cycle, schedules: list) -> AttemptModel:
         nodes = [_DARK if port is None else port.cycle(plan.pump, plan.length_mu, plan.start_s, self._throughput)
