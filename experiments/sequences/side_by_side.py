@@ -37,15 +37,15 @@ DONE, PAUSE, NO_ATOM, LOST, TOO_TIGHT = range(5)  # why the kernel came back
 
 
 def ask_links(owner: Any) -> tuple[LinkSpec, ...]:
-    """Ask for links that go side by side (argument `links`), by default the first two that can; none while arguments
-    are examined in a lab that has no such links.
+    """Ask for links that go side by side (argument `links`), by default the first two that can; none in a lab that has
+    none such, which `SideBySide` refuses once it is prepared.
     """
     text = owner.get_argument(
         "links", StringValue(""), "Nodes", "Which links, separated by commas, as alice-charlie.west@left,"
         "charlie.east-bob@right; empty: the first two that can go side by side."
     )  # fmt: skip
     network = topology(owner)
-    if text is None and not _pairs(network):
+    if not text and not _pairs(network):
         return ()
     return chosen_links(text or "", network)
 
@@ -109,7 +109,9 @@ class SideBySide(HasEnvironment):
         self._new_heralds, self._new_attempts, self._left = [0] * self.n, [0] * self.n, [0] * self.n
 
     def prepare(self) -> None:
-        """Read the beliefs and lay out every link's attempt."""
+        """Read the beliefs and lay out every link's attempt; UsageError in a lab that has no such links."""
+        if not self.links:
+            chosen_links("", topology(self))
         self.call_child_method("prepare")
         for link, heralder in zip(self.links, self.heralders, strict=True):
             heralder.setup(believed_timing(self, link), heralder.psi_plus + heralder.psi_minus)

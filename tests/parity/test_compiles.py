@@ -38,8 +38,8 @@ def test_the_main_experiments_are_found() -> None:
 @pytest.mark.parametrize(("file", "name", "arguments"), experiments(), ids=lambda value: str(value))
 def test_artiqs_compiler_accepts_every_kernel(file: str, name: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
     needs = {"experiments/memory/": "memory", "experiments/network/": "chain3"}
-    rows_of = {"ATOMLINK_ROWS_OF": lab for folder, lab in needs.items() if file.startswith(folder)}
-    output = real_artiq.run([str(SCRIPT), file, name, *arguments], tmp_path, **rows_of)
+    lab = next((lab for folder, lab in needs.items() if file.startswith(folder)), "")
+    output = real_artiq.run([str(SCRIPT), file, name, *arguments], tmp_path, ATOMLINK_ROWS_OF=lab)
     assert "bytes" in output
 
 
