@@ -29,6 +29,13 @@ def test_stored_qubits_keep_their_phase_as_t2_says_while_one_of_them_is_measured
     assert np.asarray(done.run.datasets["scan.kept"]).shape == (4, 3)
 
 
+def test_any_node_of_the_cluster_has_a_register(tmp_path: Path) -> None:
+    """Eight shots of three qubits, hardly aged: two thirds are right with less than 1e-6 of doubt."""
+    done = execute(tmp_path, FILE, "--scenario", "cluster", "--seed", "5", 'node="cleo"', "t_wait=0.05s", "shots=8")
+    assert done.code == 0 and done.run is not None, done.text
+    assert together(done.run).y.min() > 2 / 3
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -54,6 +54,7 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
     "PushoutFidelity": ('t_pushout={"ty": "ExplicitScan", "sequence": [0.0, 5e-5]}', "shots=2"),
     "RamanRabi": ('t_raman={"ty": "ExplicitScan", "sequence": [0.0, 2e-6]}', "shots=2"),
     "Ramsey": ('t_wait={"ty": "ExplicitScan", "sequence": [5e-6, 2e-5]}', "shots=2"),
+    "RegisterRamsey": ('t_wait={"ty": "ExplicitScan", "sequence": [0.05, 0.1]}', "shots=2"),
     "ReleaseRecapture": ('t_release={"ty": "ExplicitScan", "sequence": [0.0, 2e-5]}', "shots=2"),
     "RemoteEntanglement": ("n_pairs=3", "calibration_fraction=0.3"),
     "SpinEcho": ('t_wait={"ty": "ExplicitScan", "sequence": [2e-5, 1e-4]}', "shots=2"),
@@ -74,6 +75,7 @@ SCENARIOS = {  # where the default lab does not do
     "MultiplexedPort": "array",
     "ParallelLinks": "chain3",
     "Rearrangement": "array",
+    "RegisterRamsey": "register",
 }
 Dataset = tuple[str, tuple[int, ...], bytes, dict[str, Any]]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from array_lab import ArrayLab
-from signal_lab import CARRIER_HZ, LATENCY_MU
+from signal_lab import CARRIER_HZ, CYCLE, LATENCY_MU, put_atom
 
 from atomlink.signals import Tone
 from sim.world.atoms.labels import F2
@@ -59,6 +59,19 @@ class RegisterLab(ArrayLab):
         """Switch the hiding light."""
         self.room.sinks["alice", "hiding"](self.room.t, int(on))
         self.room.play(self.room.t + 2 * LATENCY_MU)
+
+    def herald(self) -> None:
+        """Put cold atoms to both ports and let the gateware herald a pair of them; atoms are cooled now and then."""
+        for node in self.room.nodes:
+            node.register.lose(node.site)
+            put_atom(node)
+        for _ in range(1000):
+            self.room.cool()
+            found = self.room.entangler.run(self.room.t, self.room.t + 100 * CYCLE.length_mu, CYCLE)
+            self.room.t = found.t_end_mu
+            if found.pattern:
+                return
+        raise AssertionError("no pair in 100,000 attempts")
 
     def wait(self, t_s: float) -> None:
         """Let lab time pass."""

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from register_lab import LATENCY_MU, PI_MU, XY8, ZONE, RegisterLab, X
+from signal_lab import NODES
 
 from atomlink.errors import ScenarioError
+from sim.physics.coherence import stored_pair_fidelity
 from sim.world.atoms.labels import ABSENT, QUBIT
 from sim.world.scenario import FOLDER, load_scenario
 from sim.world.scenario.memory_truth import Memory
@@ -142,8 +144,8 @@ def test_a_hidden_atom_scatters_as_often_as_the_scenario_says() -> None:
     assert abs(gone / n - p) < 4 * math.sqrt(p * (1 - p) / n)
 
 
-def test_atoms_stored_in_the_array_are_not_touched_by_pairs_that_herald() -> None:
-    """The gateware's cycles pump and excite the port's atom: those outside the zone keep |+>."""
+def test_atoms_stored_in_the_array_are_not_touched_by_attempts_at_the_port() -> None:
+    """Pumping and excitation light, pulse by pulse: the hidden ones keep |+>."""
     room = RegisterLab()
     room.only((0, 0))
     parts = [room.put((k, 4), PLUS, stored=True) for k in range(4)]
@@ -153,6 +155,43 @@ def test_atoms_stored_in_the_array_are_not_touched_by_pairs_that_herald() -> Non
     for k, part in enumerate(parts):
         assert room.array.part(k, 4) is part and part.stored
         assert abs(np.vdot(PLUS, part.state.psi)) ** 2 == pytest.approx(1, abs=1e-12)
+
+
+def test_a_heralded_pair_stored_at_both_ends_has_the_fidelity_of_two_memories() -> None:
+    """F(t) = [1 + exp(-2t/T1) + 2 exp(-2t/T2)]/4 of what was stored; 0.4 s would be 200 Zeeman T2. 120 pairs."""
+    memory, wait_s, found, shots = Memory(1e9, 1.5, 2.0), 0.4, [], 120
+    room = RegisterLab(memory=memory)
+    alice, bob = room.room.nodes
+    bob.truth = alice.truth
+    for _ in range(shots):
+        room.herald()
+        for node in NODES:
+            room.room.pulse(node, "mw_switch", 10_000, room.room.t)
+            room.room.pulse(node, "transfer", PI_MU, room.room.t + 15_000)
+        room.room.play(room.room.t + 30_000)
+        parts = [node.register.qubit(node.site, room.room.t) for node in (alice, bob)]
+        assert all(part.stored for part in parts) and parts[0].state is parts[1].state
+        before = parts[0].state.psi.copy()
+        room.wait(wait_s)
+        for node in (alice, bob):
+            node.register.qubit(node.site, room.room.t)
+        found.append(abs(np.vdot(before, parts[0].state.psi)) ** 2)
+        for node in (alice, bob):
+            node.register.lose(node.site)
+    expected = stored_pair_fidelity(wait_s, memory.t1_s, memory.t2_s)
+    assert abs(np.mean(found) - expected) < 4 * np.std(found) / math.sqrt(shots)
+    assert 0.55 < expected < 0.85
+
+
+def test_stored_atoms_sleep_through_the_gatewares_attempts() -> None:
+    room = RegisterLab()
+    room.only()
+    parts = [room.put((k, 4), PLUS, stored=True) for k in range(4)]
+    room.hide(True)
+    room.herald()
+    assert room.array.label(0, 0) == QUBIT
+    for k, part in enumerate(parts):
+        assert room.array.part(k, 4) is part and abs(np.vdot(PLUS, part.state.psi)) ** 2 == pytest.approx(1, abs=1e-12)
 
 
 def test_the_clock_light_takes_a_ready_atom_along_and_leaves_a_pair_alone() -> None:
