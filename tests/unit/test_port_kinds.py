@@ -16,7 +16,7 @@ MHZ = 2 * math.pi * 1e6
 PORTS = {
     "cavity": CavityPort(10 * MHZ, 2.5 * MHZ, 0.25 * MHZ, 3 * MHZ, fibre_coupling=0.6),
     "free_space": FreeSpacePort(0.1, 0.5, 3 * MHZ),
-    "waveguide": WaveguidePort(4 * MHZ, 2 * MHZ, chiral=True, fibre_coupling=0.8),
+    "waveguide": WaveguidePort(4 * MHZ, 2 * MHZ, directionality=1.0, fibre_coupling=0.8),
 }
 T_S = np.arange(-75e-9, 1.7e-6, 1e-9)
 PULSE = np.where((T_S >= 0) & (T_S < 500e-9), 10 * MHZ, 0.0)
