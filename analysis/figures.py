@@ -98,7 +98,7 @@ def correlators(run: Run, result: LinkResult) -> Figure:
         x = np.arange(len(names)) + (k - (len(result.patterns) - 1) / 2) * width
         raw = [row.raw.correlators.get(name) for name in names]
         shown = [(at, e) for at, e in zip(x, raw, strict=True) if e]
-        axes.bar([at for at, _ in shown], [e.value for _, e in shown], 0.92 * width, color=PATTERN_COLOURS[row.label],
+        axes.bar([at for at, _ in shown], [e.value for _, e in shown], 0.92 * width, color=_colour(k, row.label),
                  label=f"{row.label}, {_ordinary(row.target)}", yerr=[e.error for _, e in shown],
                  error_kw={"elinewidth": 0.9, "ecolor": INK})  # fmt: skip
         if row.corrected:
@@ -114,6 +114,11 @@ def correlators(run: Run, result: LinkResult) -> Figure:
     axes.tick_params(axis="x", length=0)
     axes.legend(ncols=6, loc="lower left", bbox_to_anchor=(0, 1.0), columnspacing=1.4, handlelength=1.2)
     return figure
+
+
+def _colour(k: int, label: str) -> str:
+    """Return the colour of a pattern: the next one where the detectors are not those of two polarisations."""
+    return PATTERN_COLOURS.get(label, list(PATTERN_COLOURS.values())[k % len(PATTERN_COLOURS)])
 
 
 @styled

@@ -27,7 +27,7 @@ from analysis.load import Run
 from analysis.readout import UNCORRECTED, Correlator, Retention
 from analysis.waiting import Waiting, check_waiting
 from atomlink.errors import DataError
-from atomlink.heralds import heralds
+from atomlink.heralds import heralds, labels
 
 STATE_NAMES = {+1: "Ψ+", -1: "Ψ−"}
 BASES = {"XX": (1.0, 0.0, 0.0), "YY": (0.0, 1.0, 0.0), "ZZ": (0.0, 0.0, 1.0)}
@@ -158,10 +158,10 @@ def _probability(data: Mapping[str, Any], heralds: int, alive: Ints, lost: int |
 
 def patterns_of(run: Run) -> dict[int, tuple[str, int]]:
     """Return the heralding patterns of a run, those of Psi+ first: the detectors that clicked, and the state's sign."""
-    roles = run.detectors
+    names = labels(run.scheme, run.detectors)
     return {
-        pattern: (" & ".join(role for k, role in enumerate(roles) if pattern >> k & 1), herald.sign)
-        for pattern, herald in heralds("polarisation", roles).items()
+        pattern: (" & ".join(name for k, name in enumerate(names) if pattern >> k & 1), herald.sign)
+        for pattern, herald in heralds(run.scheme, run.detectors).items()
     }
 
 

@@ -82,6 +82,11 @@ class Run:
         return tuple(next((str(self.datasets[key]) for key in DETECTORS_KEYS if key in self.datasets),
                           ",".join(FOUR)).split(","))  # fmt: skip
 
+    @property
+    def scheme(self) -> str:
+        """Return the heralding scheme of the run's station."""
+        return self.text("link.scheme", "polarisation")
+
     def text(self, key: str, default: str = "") -> str:
         """Return a run-level string."""
         return str(self.datasets.get(key, default))

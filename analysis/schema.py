@@ -46,8 +46,8 @@ def _optional(key: str, dtype: str, shape: tuple[str | int, ...], unit: str, mea
 
 DATASETS: tuple[Dataset, ...] = (
     _shots("t_herald_mu", "int64", "mu", "RTIO time of the herald (end of the cycle or of the last gate)"),
-    _shots("pattern", "int32", "", "bit k: detector k of link.detectors clicked"),
-    _shots("t_click_mu", "int64", "mu", "first H-detector click, first V-detector click", 2),
+    _shots("pattern", "int32", "", "bit k: detector k of link.detectors; of two rounds 2 k early, 2 k + 1 late"),
+    _shots("t_click_mu", "int64", "mu", "first H- and V-detector click; early and late; or twice the only one", 2),
     _shots("setting", "int32", "", "index into link.settings"),
     _shots("attempts", "int64", "", "attempts since the previous herald, this one included"),
     _shots("counts", "int32", "", "fluorescence counts in the read-out image, by node", ENDS),
@@ -61,6 +61,7 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("link.name", "str", (), "", '"alice-bob@midpoint": the first input\'s end, the second\'s, the station'),
     Dataset("link.station", "str", (), "", '"midpoint"'),
     Dataset("link.detectors", "str", (), "", "comma-separated roles of the station's detectors, c_h, c_v, d_h, d_v"),
+    _optional("link.scheme", "str", (), "", "the heralding scheme, where it is not polarisation"),
     Dataset("link.herald", "str", (), "", '"entangler" or "software"'),
     Dataset("link.feed_forward", "str", (), "", '"kernel": every pattern was rotated to Psi+; "analysis", "none": not'),
     Dataset("link.attempts", "int64", (), "", "attempts of the whole run"),

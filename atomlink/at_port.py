@@ -20,7 +20,7 @@ _ROWS = ("fluorescence", "fluorescence_counter", "power_meter", "cavity_lock", "
 _BELIEFS = ("t_raman_pi_s", "t_pump_s", "t_excitation_s", "image_threshold", "t_pushout_s", "v_piezo_v",
             "cavity_hz_per_v", "f_kappa_hz", "v_paddle_turn_v", "v_paddle_phase_v", "turn_rad_per_v",
             "phase_rad_per_v", "p_excitation_w", "port_row", "port_column", "v_transmitted_v", "p_pumped",
-            "p_pushout_f1", "t_wavepacket_s")  # fmt: skip
+            "p_pushout_f1", "t_wavepacket_s", "transfer_rate")  # fmt: skip
 
 _FIRST_DAC = 4  # channel of the node's Zotino
 

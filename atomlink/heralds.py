@@ -7,7 +7,9 @@ vetoes.
     polarisation   one H and one V: Psi+ at one output, Psi- at different ones   Simon & Irvine, PRL 91, 110405 (2003)
     one_photon     one click: Psi+ at c, Psi- at d                               Cabrillo et al., PRA 59, 1025 (1999)
     time_bin       one click in each of two rounds: Psi+ at one output, Psi- at different ones; the pattern has two bits
-                   a detector, early, then late                                  Barrett & Kok, PRA 71, 060310 (2005)
+                   a detector, early, then late                                  Bernien et al., Nature 497, 86 (2013)
+    barrett_kok    the same patterns; the second round is played only where the first showed exactly one click
+                                                                                 Barrett & Kok, PRA 71, 060310 (2005)
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from typing import NamedTuple
 
 from atomlink.errors import UsageError
 
-SCHEMES = ("polarisation", "one_photon", "time_bin")
+SCHEMES = ("polarisation", "one_photon", "time_bin", "barrett_kok")
+TWO_ROUNDS = ("time_bin", "barrett_kok")
 FOUR = ("c_h", "c_v", "d_h", "d_v")  # both outputs, both polarisations, in the order of the published gateware's inputs
 TWO = ("c", "d")  # both outputs
 
@@ -74,7 +77,7 @@ def heralds(scheme: str, roles: Sequence[str] = FOUR) -> MappingProxyType[int, H
             found.append((1 << i, _state(first.output == "c")))
             continue
         for k, second in enumerate(read):
-            if scheme == "time_bin":
+            if scheme in TWO_ROUNDS:
                 found.append((1 << 2 * i | 1 << 2 * k + 1, _state(first.output == second.output)))
             elif (first.polarisation, second.polarisation) == ("h", "v"):
                 found.append((1 << i | 1 << k, _state(first.output == second.output)))
@@ -97,6 +100,18 @@ def same_polarisation(roles: Sequence[str] = FOUR) -> tuple[int, ...]:
 def singles(roles: Sequence[str] = FOUR) -> tuple[int, ...]:
     """Return the patterns of a single click."""
     return tuple(1 << k for k in range(len(roles)))
+
+
+def rounds(scheme: str) -> int:
+    """Return in how many rounds a scheme looks at its detectors; a pattern has so many bits a detector."""
+    return 2 if scheme in TWO_ROUNDS else 1
+
+
+def labels(scheme: str, roles: Sequence[str] = FOUR) -> tuple[str, ...]:
+    """Return what each bit of a pattern is called: the detector's role, with its round where there are two."""
+    if rounds(scheme) == 1:
+        return tuple(roles)
+    return tuple(f"{role} {when}" for role in roles for when in ("early", "late"))
 
 
 def _state(plus: bool) -> Herald:

@@ -8,8 +8,9 @@ It is hardware, so it stands in `device_db.py`, in a local row `network` whose `
     "switches": {"fibre_switch": {"from": {"alice.port": 1, ...}, "to": {"midpoint.a": 17, ...}}}
     "memories": {"vault": {"port": "alice.port", "rails": 2}}      (atomlink/memory_spec.py)
 
-`detectors` may be a list of rows where the roles are those of `heralds.FOUR` or `heralds.TWO`; `ports` may be left out
-(one port, "port"), `entangler` too (heralding in software). Names are free. A device_db without that row is the lab of
+`detectors` may be a list of rows where the roles are those of `heralds.FOUR` or `heralds.TWO`; a node's `schemes` says
+which heralding schemes a port can serve, by its name, where not all of them; `ports` may be left out (one port,
+"port"), `entangler` too (heralding in software). Names are free. A device_db without that row is the lab of
 its `*_dds_cooling` rows, all of them at one station with the inputs of the row of class `Entangler`. Pure data.
 """
 
@@ -43,6 +44,7 @@ class PortSpec:
     node: str
     name: str
     first: bool = True
+    schemes: tuple[str, ...] = SCHEMES  # those that it can serve
 
     @property
     def key(self) -> str:
@@ -159,6 +161,19 @@ class Topology:
             _check_shared(f"Port {port}", self.channels_of(port))
         scheme_of = {station.name: station.scheme for station in self.stations}
         check_memories(self.memories, {way.port: scheme_of[way.station] for way in self.channels})
+        self._check_served()
+
+    def _check_served(self) -> None:
+        """Every port that leads to a station must serve its scheme."""
+        schemes = {station.name: station.scheme for station in self.stations}
+        for port in (port for node in self.nodes for port in node.ports):
+            for channel in self.channels_of(port.key):
+                scheme = schemes.get(channel.station)
+                if scheme is not None and scheme not in port.schemes:
+                    raise UsageError(
+                        f"Port {port.key} serves {', '.join(port.schemes)}, but station {channel.station} heralds by "
+                        f"{scheme!r}: lead it to another station, or change {ROW}.stations.{channel.station}.scheme."
+                    )
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -296,13 +311,21 @@ def pair(nodes: Sequence[str], detectors: Sequence[str], heralder: str | None = 
 
 
 def _node(name: str, table: Mapping[str, Any]) -> NodeSpec:
-    _check_keys(table, ("ports",), f"{ROW}.nodes.{name}")
+    _check_keys(table, ("ports", "schemes"), f"{ROW}.nodes.{name}")
     ports = table.get("ports", [PORT])
     if not isinstance(ports, list | tuple) or not ports or len(set(ports)) < len(ports) or not all(
         isinstance(port, str) and _NAME.match(port) for port in ports
     ):
         raise UsageError(f"{ROW}.nodes.{name}.ports is {ports!r}, but must be a list of different names, at least one.")
-    return NodeSpec(name, tuple(PortSpec(name, port, port == ports[0]) for port in ports))
+    served = _table(table.get("schemes", {}), f"nodes.{name}.schemes")
+    for port, schemes in served.items():
+        _check_known(f"{ROW}.nodes.{name}.schemes", port, ports)
+        if not isinstance(schemes, list | tuple) or not schemes:
+            raise UsageError(f"{ROW}.nodes.{name}.schemes.{port} is {schemes!r}, but must be a list of schemes.")
+        for scheme in schemes:
+            _check_known(f"{ROW}.nodes.{name}.schemes.{port}", scheme, SCHEMES)
+    return NodeSpec(name, tuple(PortSpec(name, port, port == ports[0], tuple(served.get(port, SCHEMES)))
+                                for port in ports))  # fmt: skip
 
 
 def _station(name: str, table: Mapping[str, Any], ports: set[str],

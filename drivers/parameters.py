@@ -61,6 +61,8 @@ _TEMPLATES = (
     Parameter("param.{n}.t_pump_s", 4e-6, "s", "optical pumping inside an attempt", "design: 5 time constants"),
     Parameter("param.{n}.t_excitation_s", 0.5e-6, "s", "excitation pulse",
               "adiabatic cavity Raman emission takes 0.1 ... 1 us"),
+    Parameter("param.{n}.transfer_rate", 4.2, "1", "-ln of the share that a weak excitation pulse leaves in F = 2, "
+              "m = 0, over its power", "pulse of 0.5 us, g/2pi = 10 MHz, Rabi 10 MHz"),
     Parameter("param.{n}.t_aom_s", 500e-9, "s", "switch edge to light at the atom, every beam",
               "sound travels 2 mm at 4.2 mm/us in TeO2"),
     Parameter("param.{n}.t_cooling_s", 2e-3, "s", "cooling before the attempts", "design: 10 time constants"),
@@ -205,6 +207,7 @@ WHOLE = ("n_*", "port_row", "port_column", "zone_rows", "zone_columns", "awg_ton
 _RANGES = (
     ("t_*_pi_s", 1e-9, 0.1),
     ("t_excitation_s", 1e-9, 1e-3),
+    ("transfer_rate", 1e-3, 1e3),
     ("t_aom_s", 0.0, 1e-4),
     ("t_cz_*", 0.0, 1e-3),
     ("t_photon_*", 0.0, 0.1),  # 20 000 km of fibre

@@ -5,6 +5,14 @@
     excitation, second end                ··|‾‾‾|            each edge leads `arrival` by its end's photon delay
     gates (all detectors)                         |‾‾‾‾‾|
                                  0     pump_stop  arrival  gate_stop
+
+A scheme of two rounds (`TwoRoundTiming`) prepares (|1> + |2>)/sqrt(2) by half a microwave pi pulse behind the pumping,
+so that an atom emits in the first round or not, exchanges, and plays excitation and gates again, `second_mu` later:
+
+    pump --[ microwave pi/2 ]--[ excite ]--[ gates ]--[ microwave pi ]--[ Raman pi ]--[ excite ]--[ gates ]
+
+The microwave takes |1>, which has not emitted, to |2>; the Raman pulse takes |0>, which has, to |1>: |1> stands for a
+photon early, |0> for one late.
 """
 
 from dataclasses import dataclass
@@ -12,6 +20,7 @@ from typing import Any
 
 from artiq.language.core import at_mu, kernel, now_mu
 from artiq.language.environment import HasEnvironment
+from artiq.language.types import TInt64
 from numpy import int64
 
 from atomlink.at_port import belief
@@ -47,6 +56,36 @@ class AttemptTiming:
                 f"Attempt: the gate {self.gate_start_mu} ... {self.gate_stop_mu} mu must begin after its reference, "
                 f"the first end's excitation edge at {self.excite_mu[0]} mu: longest delay < its param.*.t_photon_s."
             )
+
+
+@dataclass(frozen=True)
+class TwoRoundTiming(AttemptTiming):
+    """Switch edges of one attempt of two rounds; of the first one, `second_mu` before those of the second."""
+
+    prepare_mu: int = 0  # start of the microwave that makes the superposition
+    swap_mu: int = 0  # start of the microwave of the exchange
+    raman_mu: int = 0  # start of its Raman pulse
+    second_mu: int = 0
+
+    @property
+    def last_mu(self) -> int:
+        """Return the end of the second round's gates."""
+        return self.gate_stop_mu + self.second_mu
+
+
+def two_rounds(experiment: Any, link: LinkSpec, timing: AttemptTiming, slack_mu: int = 0) -> TwoRoundTiming:
+    """Return the timing of two rounds with the light of one; the exchange waits `slack_mu` behind the first gates."""
+    mw, raman, aom = (max(_mu(experiment, belief(atom, key)) for atom in link.atoms)
+                      for key in ("t_mw_pi_s", "t_raman_pi_s", "t_aom_s"))  # fmt: skip
+    prepare = timing.pump_stop_mu + _grid(aom + GAP_MU)
+    later = prepare + _grid(mw // 2 + GAP_MU) - timing.pump_stop_mu
+    excite, stop = ((t[0] + later, t[1] + later) for t in (timing.excite_mu, timing.excite_stop_mu))
+    dark = max(stop) + aom + GAP_MU
+    swap = _grid(max(dark, timing.gate_stop_mu + later + slack_mu if slack_mu else 0))
+    raman_start = swap + _grid(mw + GAP_MU)
+    second = raman_start + _grid(raman + 2 * GAP_MU) - min(excite)
+    return TwoRoundTiming(timing.pump_stop_mu, excite, stop, timing.gate_start_mu + later, timing.gate_stop_mu + later,
+                          timing.delay_mu, prepare, swap, raman_start, second)  # fmt: skip
 
 
 def believed_timing(
@@ -100,6 +139,12 @@ class Attempt(HasEnvironment):
         self.excite_mu = [int64(t_mu) for t_mu in timing.excite_mu]
         edges = zip(timing.excite_mu, timing.excite_stop_mu, strict=True)
         self.pulse_mu = [int64(stop_mu - start_mu) for start_mu, stop_mu in edges]
+        self.two_rounds = isinstance(timing, TwoRoundTiming)
+        two = timing if isinstance(timing, TwoRoundTiming) else None
+        self.prepare_mu = int64(two.prepare_mu if two else 0)
+        self.swap_mu = int64(two.swap_mu if two else 0)
+        self.raman_mu = int64(two.raman_mu if two else 0)
+        self.second_mu = int64(two.second_mu if two else 0)
 
     @kernel
     def fire(self):
@@ -111,8 +156,27 @@ class Attempt(HasEnvironment):
             node.pumping.pulse_mu(self.pump_mu)
             at_mu(t_mu)
             node.repump.pulse_mu(self.pump_mu)
+        if self.two_rounds:
+            for node in self.ends:
+                at_mu(t_mu + self.prepare_mu)
+                node.qubit.microwave.pulse_mu(node.qubit.mw_pi_mu >> 1)
         for i in range(2):
             at_mu(t_mu + self.excite_mu[i])
+            self.ends[i].excitation.pulse_mu(self.pulse_mu[i])
+            end_mu = max(end_mu, now_mu())
+        at_mu(end_mu)
+
+    @kernel
+    def fire_again(self, t_mu: TInt64):
+        """Play exchange and second round of the attempt that began at t_mu; the cursor ends after the last edge."""
+        end_mu = t_mu
+        for node in self.ends:
+            at_mu(t_mu + self.swap_mu)
+            node.qubit.microwave.pulse_mu(node.qubit.mw_pi_mu)
+            at_mu(t_mu + self.raman_mu)
+            node.qubit.rotate_mu(node.qubit.raman_pi_mu)
+        for i in range(2):
+            at_mu(t_mu + self.second_mu + self.excite_mu[i])
             self.ends[i].excitation.pulse_mu(self.pulse_mu[i])
             end_mu = max(end_mu, now_mu())
         at_mu(end_mu)

@@ -51,7 +51,7 @@ class Entangler:
 
     Arguments of its device_db row:
     `channel`: its RTIO channel, on the master, where the detectors are.
-    `inputs`: the keys of the four TTLInOut rows whose clicks it sees, in the order of a pattern's bits.
+    `inputs`: the keys of the TTLInOut rows, at most four, whose clicks it sees, in the order of a pattern's bits.
     `reference_output` (1): which output, 0 to 3, is cabled to the reference input; gates count from its rising edge.
     `is_master`, `standalone` (True): as in the gateware; the defaults are one station without a partner.
     """
@@ -59,9 +59,9 @@ class Entangler:
     kernel_invariants = {"core", "channel", "target", "reference_output", "is_master", "standalone"}
 
     def __init__(self, dmgr, channel, inputs, reference_output=1, is_master=True, standalone=True, core_device="core"):
-        if len(inputs) != 4:
+        if not 1 <= len(inputs) <= 4:
             raise DeviceError(
-                f"Entangler on channel {channel}: `inputs` must name four TTLInOut rows, but names {len(inputs)}"
+                f"Entangler on channel {channel}: `inputs` must name one to four TTLInOut rows, but names {len(inputs)}"
             )
         if reference_output not in (0, 1, 2, 3):
             raise DeviceError(

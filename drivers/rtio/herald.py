@@ -11,8 +11,8 @@
     catch_up()                  kernel: put the cursor ahead of the counter, where `start` or an attempt may begin
     edge_mu()                   kernel: when the first end's excitation was switched on in the attempt that heralded
 
-Pattern: bit k is detector k of the station. Exactly the pattern counts: a further click vetoes. What a pattern tells is
-`atomlink.heralds`.
+Pattern: bit k is detector k of the station; where the timing has two rounds, bit 2 k its first, 2 k + 1 its second.
+Exactly the pattern counts: a further click vetoes. What a pattern tells is `atomlink.heralds`.
 """
 
 from typing import Any
@@ -39,13 +39,14 @@ class Heralder(HasEnvironment):
         self.core = self.get_device("core")
         self.station = station
         self.n = len(station.detectors)
-        self.n_patterns = 1 << self.n
+        self.rounds = heralds.rounds(station.scheme)
+        self.n_patterns = 1 << self.n * self.rounds
         self.singles = heralds.singles(station.roles)
         self.same_polarisation = heralds.same_polarisation(station.roles)
         self.psi_plus, self.psi_minus = (heralds.patterns(station.scheme, station.roles, sign) for sign in (+1, -1))
         self.patterns = [0] * MAX_PATTERNS
         self.t_herald_mu = int64(0)  # end of the cycle or of the gates that heralded
-        self.clicks_mu = [int64(-1)] * self.n  # first click of each detector in the gate, -1 where none
+        self.clicks_mu = [int64(-1)] * (self.n * self.rounds)  # first click of each bit's gate, -1 where none
         self.n_attempts: Any = 0  # attempts of the last call, the heralding one included
         self.t_attempting_mu = int64(0)  # time in attempts since `setup`, all calls together
         self.pattern_counts = [0] * self.n_patterns  # attempts by pattern since `setup`, known when a kernel ends
@@ -67,6 +68,15 @@ class Heralder(HasEnvironment):
         """Return the bits of the detectors of one polarisation."""
         roles = [heralds.Role.of(role).polarisation for role in self.station.roles]
         return sum(1 << k for k, role in enumerate(roles) if role == polarisation)
+
+    def click_masks(self) -> tuple[int, int]:
+        """Return the bits of the first and of the second click that make a pair: H and V, or early and late, or one."""
+        bits = range(self.n * self.rounds)
+        if self.rounds == 2:
+            return sum(1 << k for k in bits if k % 2 == 0), sum(1 << k for k in bits if k % 2 == 1)
+        if self.station.scheme == "one_photon":
+            return (1 << self.n) - 1, (1 << self.n) - 1
+        return self.mask("h"), self.mask("v")
 
     def totals(self) -> dict[str, Any]:
         """Return run-level datasets that only this backend knows."""

@@ -38,7 +38,8 @@ class EntanglerHeralder(Heralder):
             )
         self.entangler = self.get_device(str(station.heralder))
         self.start_mu = int64(0)
-        self.others = [*self.same_polarisation, 0, 0, 0, 0][:MAX_PATTERNS]
+        others = self.same_polarisation if station.scheme == "polarisation" else ()
+        self.others = [*others, 0, 0, 0, 0][:MAX_PATTERNS]
         self.heralding_attempts = int64(0)  # since `setup`
         self.other_attempts = int64(0)  # those that looked for the patterns of one polarisation
         self.pump_stop = 0

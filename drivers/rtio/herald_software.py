@@ -19,7 +19,7 @@ class SoftwareHeralder(Heralder):
 
     BACKEND = "software"
 
-    kernel_invariants = {"core", "light", "detectors", "n", "slack_mu"}
+    kernel_invariants = {"core", "light", "detectors", "n", "slack_mu", "gives_up"}
 
     def build(self, attempt: Attempt, station: StationSpec) -> None:
         super().build(attempt, station)
@@ -27,6 +27,7 @@ class SoftwareHeralder(Heralder):
         self.gate_start_mu = int64(0)
         self.gate_mu = int64(0)
         self.left = 0  # attempts of those begun
+        self.gives_up = station.scheme == "barrett_kok"  # on a first round without exactly one click
 
     def prepare(self) -> None:
         """Read the slack that the kernel needs between two attempts."""
@@ -35,6 +36,7 @@ class SoftwareHeralder(Heralder):
     def setup(self, timing: AttemptTiming, patterns: tuple[int, ...]) -> None:
         """Choose the attempt and the patterns that herald."""
         super().setup(timing, patterns)
+        self.t_end_mu = int64(0)  # of the second round's gates
         self.gate_start_mu = int64(timing.gate_start_mu)
         self.gate_mu = int64(timing.gate_stop_mu - timing.gate_start_mu)
 
@@ -86,7 +88,11 @@ class SoftwareHeralder(Heralder):
         t_start_mu = now_mu()
         while tried < self.left and pattern == 0 and (tried == 0 or now_mu() < until_mu):
             t_end_mu = self.attempt()
-            pattern = self.read_pattern(t_end_mu)
+            if self.light.two_rounds:
+                pattern = self.second_round(t_end_mu)
+                t_end_mu = self.t_end_mu
+            else:
+                pattern = self.read_pattern(t_end_mu)
             self.pattern_counts[pattern] += 1
             tried += 1
             self.t_herald_mu = t_end_mu
@@ -133,9 +139,52 @@ class SoftwareHeralder(Heralder):
         return pattern
 
     @kernel
+    def second_round(self, t_end_mu: TInt64) -> TInt32:
+        """Play the round that follows the gates that end at `t_end_mu`; return the pattern of both.
+
+        A scheme that gives up reads the first gates before, and stops where they do not show exactly one click.
+        """
+        t_start_mu = t_end_mu - self.gate_mu - self.gate_start_mu
+        for k in range(self.n * 2):
+            self.clicks_mu[k] = int64(-1)
+        self.t_end_mu = t_end_mu
+        if self.gives_up:
+            pattern = self.read_rounds(t_end_mu, t_end_mu)
+            clicked = 0
+            for k in range(self.n):
+                clicked += (pattern >> (2 * k)) & 1
+            if clicked != 1:
+                return pattern
+        self.light.fire_again(t_start_mu)
+        for detector in self.detectors:
+            at_mu(t_start_mu + self.light.second_mu + self.gate_start_mu)
+            detector.gate_rising_mu(self.gate_mu)
+        self.t_end_mu = now_mu()
+        return self.read_rounds(t_end_mu, self.t_end_mu)
+
+    @kernel
+    def read_rounds(self, t_first_mu: TInt64, t_end_mu: TInt64) -> TInt32:
+        """Read all clicks up to `t_end_mu` and keep the first of each gate; those up to `t_first_mu` are early."""
+        pattern = 0
+        for k in range(self.n):
+            t_mu = self.detectors[k].timestamp_mu(t_end_mu)
+            while t_mu >= 0:
+                bit = 2 * k
+                if t_mu > t_first_mu:
+                    bit += 1
+                if self.clicks_mu[bit] < 0:
+                    self.clicks_mu[bit] = t_mu
+                t_mu = self.detectors[k].timestamp_mu(t_end_mu)
+        for bit in range(self.n * 2):
+            if self.clicks_mu[bit] >= 0:
+                pattern += 1 << bit
+        return pattern
+
+    @kernel
     def edge_mu(self) -> TInt64:
         """Return when the first end's excitation was switched on in the last attempt."""
-        return self.t_herald_mu - self.gate_mu - self.gate_start_mu + self.light.excite_mu[0]
+        start_mu = self.t_herald_mu - self.gate_mu - self.gate_start_mu - self.light.second_mu
+        return start_mu + self.light.excite_mu[0]
 
     @kernel
     def is_herald(self, pattern: TInt32) -> TBool:

@@ -194,7 +194,7 @@ class MultiplexedPort(EnvExperiment):
         """Carry the first end's half of the pair into the array and back, and read both out."""
         self.queue_storing(self.visits - 1)
         self.array.play()
-        self.readout.rotate(setting, (self.pairs.t_h_mu() + self.pairs.t_v_mu()) >> 1, self.pairs.second_pow())
+        self.pairs.rotate(setting)
         self.readout.read_out(1)
 
     def analyze(self) -> None:

@@ -8,6 +8,7 @@ from artiq.experiment import EnvExperiment
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences import atom_photon
 from experiments.sequences.analyse_run import conclude
+from experiments.sequences.backend import need_polarisations
 from experiments.sequences.live import Columns, Plot, column, share_points
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
@@ -54,6 +55,7 @@ class AtomPhoton(EnvExperiment):
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""
+        need_polarisations(self, self.nodes)
         self.call_child_method("prepare")
         self.correlations.setup(believed_timing(self, self.nodes.link), tuple(AXES.values()))
 

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue
 
+from atomlink.heralds import FOUR
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences.analyse_run import conclude
+from experiments.sequences.backend import need_polarisations
 from experiments.sequences.foretold import foretell
 from experiments.sequences.live import Columns, Plot
 from experiments.sequences.nodes import ask_link
@@ -58,6 +60,7 @@ class HbtG2(EnvExperiment):
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""
+        need_polarisations(self, self.nodes, FOUR)
         self.call_child_method("prepare")
         self.timing = believed_timing(self, self.nodes.link)
 

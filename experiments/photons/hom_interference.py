@@ -13,11 +13,13 @@ from artiq.experiment import (
 )
 
 from analysis import schema
+from atomlink.heralds import FOUR
 from atomlink.interrupts import held
 from drivers import parameters
 from drivers.progress import Progress
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences.analyse_run import conclude_run
+from experiments.sequences.backend import need_polarisations
 from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.foretold import foretell
 from experiments.sequences.nodes import ask_link
@@ -71,6 +73,7 @@ class HomInterference(EnvExperiment):
 
     def prepare(self) -> None:
         """Read beliefs and lay out the timing of every delay."""
+        need_polarisations(self, self.nodes, FOUR)
         self.call_child_method("prepare")
         check_values(self.axis, list(self.delays))
         delays = [float(delay) for delay in self.delays]

@@ -4,23 +4,37 @@ from typing import Any
 
 from artiq.language.environment import EnumerationValue
 
+from atomlink.errors import UsageError
+from atomlink.heralds import FOUR, Role
 from drivers.network import topology
 from drivers.rtio.attempt import Attempt
-from drivers.rtio.heralding import BACKENDS, make_heralder
+from drivers.rtio.heralding import BACKENDS, backends, make_heralder
 from experiments.sequences.nodes import Nodes
 
 
 def ask_heralder(owner: Any, nodes: Nodes) -> Any:
     """Ask for the backend and return the heralder that was chosen, a child of `owner`, for the link of these nodes.
 
-    Gateware where the station has it. None while arguments are examined in a lab without a link.
+    Gateware where the station has it, and where its scheme has one round. None while arguments are examined in a lab
+    without a link.
     """
     station = topology(owner).station(nodes.link.station) if nodes.link else None
-    backends = list(BACKENDS) if station is None or station.heralder else ["software"]
+    choices = list(BACKENDS if station is None else backends(station))
     backend = owner.get_argument(
         "backend",
-        EnumerationValue(backends, default=backends[0]),
+        EnumerationValue(choices, default=choices[0]),
         "Heralding",
         "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
     )
     return make_heralder(owner, Attempt(owner, nodes.nodes), station, backend) if station else None
+
+
+def need_polarisations(owner: Any, nodes: Nodes, roles: tuple[str, ...] = ()) -> None:
+    """Refuse a station that does not tell H from V, or that has other detectors than these roles, where given."""
+    station = topology(owner).station(nodes.link.station)
+    seen = {Role.of(role).polarisation for role in station.roles}
+    if station.scheme != "polarisation" or not {"h", "v"} <= seen or (roles and station.roles != roles):
+        raise UsageError(
+            f"{type(owner).__name__} needs a station with polarising splitters and detectors {', '.join(roles or FOUR)}"
+            f", but {station.name} heralds by {station.scheme!r} and has {', '.join(station.roles)}: name another link."
+        )

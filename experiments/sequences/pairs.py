@@ -23,12 +23,12 @@ from numpy import int64
 from analysis import budget
 from atomlink.errors import DeviceError, TimingError
 from drivers import parameters
-from drivers.rtio.attempt import believed_timing
 from experiments.sequences import settings as axes
 from experiments.sequences.backend import ask_heralder
 from experiments.sequences.locks import Locks, Veto
 from experiments.sequences.nodes import Nodes
 from experiments.sequences.pair_arguments import MOST_ATTEMPTS, UNLIKELY_WAIT, ask_shots, ask_waiting
+from experiments.sequences.pair_scheme import PairScheme
 from experiments.sequences.readout import HALF_TURN_POW, Readout
 from experiments.sequences.settings import Setting
 
@@ -53,6 +53,7 @@ class Pairs(HasEnvironment):
         self.feed_forward = "kernel"
         ask_shots(self)
         self.herald = ask_heralder(self, nodes)
+        self.scheme = PairScheme(self, nodes, self.herald)
         ask_waiting(self, self.wait if wait else None, choose_feed_forward)
         self.locks = Locks(self, nodes)
 
@@ -62,14 +63,17 @@ class Pairs(HasEnvironment):
         link = self.nodes.link
         for name in budget.beliefs(link):
             parameters.get(self, name)  # filed with the results: the report's budget rests on them
-        self.herald.setup(believed_timing(self, link), self.herald.psi_plus + self.herald.psi_minus)
+        self.herald.setup(self.scheme.timing(), self.herald.psi_plus + self.herald.psi_minus)
         self.block = int(parameters.get(self, link.of_station("n_recooling")))
         self.look_after = self.check_attempts or self.unlikely_wait()
         self.set_wait(self.wait)
         self.phase_rad = parameters.get(self, link.of_pairs("phase_rad"))  # the pairs' own: turns the second axes
         self.kernel_feeds_forward = self.feed_forward == "kernel"
         self.half_turns = [int(pattern in self.herald.psi_minus) for pattern in range(self.herald.n_patterns)]
-        self.h_detectors, self.v_detectors = (self.herald.mask(polarisation) for polarisation in ("h", "v"))
+        self.first_clicks, self.second_clicks = self.herald.click_masks()
+        self.n_bits = len(self.herald.clicks_mu)
+        self.two_rounds = self.herald.rounds == 2
+        self.one_photon = self.herald.station.scheme == "one_photon"
         self.shots_taken = 0  # every one, invalid ones too: the place in the order
         self.wanted = 0  # pairs of this `take`
         self.pairs = 0  # so far
@@ -115,6 +119,7 @@ class Pairs(HasEnvironment):
             "link.name": self.nodes.link.name,
             "link.station": self.nodes.link.station,
             "link.detectors": ",".join(self.herald.station.roles),
+            **({"link.scheme": self.scheme.name} if self.scheme.name != "polarisation" else {}),
             "link.herald": self.herald.BACKEND,
             "link.feed_forward": self.feed_forward,
             "link.wait_s": self.wait,
@@ -132,7 +137,8 @@ class Pairs(HasEnvironment):
         """Return when the analysis pulse's light met the atoms, after the herald; nothing before the first pair."""
         if not self.readout.t_phases_mu:
             return {}
-        after_mu = self.wait_mu + self.readout.t_phases_mu + self.nodes.nodes[0].raman_b.latency_mu
+        latency_mu = self.nodes.nodes[0].raman_b.latency_mu
+        after_mu = self.wait_mu + self.scheme.mapping_mu + self.readout.t_phases_mu + latency_mu
         return {"link.t_analysis_s": int(after_mu) * self.core.ref_period}
 
     def open(self, veto: Veto) -> None:
@@ -224,6 +230,8 @@ class Pairs(HasEnvironment):
         self.nodes.cool()
         if self.herald.count_others(self.block) > 0:
             self.nodes.recool()
+        if self.two_rounds:
+            self.readout.rest()
         while self.pattern == 0:
             if self.since_look >= self.look_after:
                 reason = self.reason_to_stop_waiting()
@@ -273,11 +281,27 @@ class Pairs(HasEnvironment):
     def read_out(self, setting: TInt32, push_out: TInt32):
         """Rotate, push out and image the heralded pair, and record it."""
         at_mu(self.herald.t_herald_mu + self.wait_mu)
-        self.readout.rotate(setting, (self.t_h_mu() + self.t_v_mu()) >> 1, self.second_pow())
+        self.rotate(setting)
         self.readout.read_out(push_out)
         if push_out == 1:
             self.pairs += 1
         self.keep(True, setting, push_out)
+
+    @kernel
+    def rotate(self, setting: TInt32):
+        """Turn the setting's axes to z; after one photon the atom that sent none is first brought from |2> to |1>."""
+        if self.one_photon:
+            self.nodes.map_to_f2()
+        self.readout.rotate(setting, self.reference_mu(), self.second_pow())
+
+    @kernel
+    def reference_mu(self) -> TInt64:
+        """Return the time from which both atoms' phases count: where the clicks' times tell it, their mean."""
+        if self.two_rounds:
+            return int64(0)  # that of the Raman pulse between the rounds
+        if self.one_photon:
+            return self.herald.edge_mu()
+        return (self.t_first_mu() + self.t_second_mu()) >> 1
 
     @kernel
     def second_pow(self) -> TInt32:
@@ -288,20 +312,20 @@ class Pairs(HasEnvironment):
         return pow_
 
     @kernel
-    def t_h_mu(self) -> TInt64:
-        """Return the time of the H click that heralded."""
-        return self.first_click_mu(self.h_detectors)
+    def t_first_mu(self) -> TInt64:
+        """Return the time of the H click that heralded, of the early one, or of the only one."""
+        return self.first_click_mu(self.first_clicks)
 
     @kernel
-    def t_v_mu(self) -> TInt64:
-        """Return the time of the V click that heralded."""
-        return self.first_click_mu(self.v_detectors)
+    def t_second_mu(self) -> TInt64:
+        """Return the time of the V click that heralded, of the late one, or of the only one."""
+        return self.first_click_mu(self.second_clicks)
 
     @kernel
     def first_click_mu(self, detectors: TInt32) -> TInt64:
         """Return the click of the last detector of a mask that the pattern shows; of the mask's first where none."""
         t_mu = int64(-1)
-        for k in range(self.herald.n):
+        for k in range(self.n_bits):
             if (detectors >> k) & 1 == 1 and (t_mu < 0 or (self.pattern >> k) & 1 == 1):
                 t_mu = self.herald.clicks_mu[k]
         return t_mu
@@ -328,8 +352,8 @@ class Pairs(HasEnvironment):
             push_out,
             self.pattern,
             self.herald.t_herald_mu,
-            self.t_h_mu(),
-            self.t_v_mu(),
+            self.t_first_mu(),
+            self.t_second_mu(),
             self.attempts,
             self.attempts_lost,
             self.losses,
@@ -346,14 +370,14 @@ class Pairs(HasEnvironment):
         self.pattern = 0
 
     @rpc(flags={"async"})
-    def record(self, valid, setting, push_out, pattern, t_herald_mu, t_h_mu, t_v_mu, attempts, attempts_lost, losses,
-               counts, there, t_lab_mu, t_attempting_mu, t_loading_mu, loads, recoolings):  # fmt: skip
+    def record(self, valid, setting, push_out, pattern, t_herald_mu, t_first_mu, t_second_mu, attempts, attempts_lost,
+               losses, counts, there, t_lab_mu, t_attempting_mu, t_loading_mu, loads, recoolings):  # fmt: skip
         """Keep one shot: one call per shot, so that no part of it can come without the rest."""
         self.total_attempts += int(attempts)
         row = {
             "t_herald_mu": int(t_herald_mu),
             "pattern": int(pattern),
-            "t_click_mu": [int(t_h_mu), int(t_v_mu)],
+            "t_click_mu": [int(t_first_mu), int(t_second_mu)],
             "setting": int(setting),
             "attempts": int(attempts),
             "attempts_lost": int(attempts_lost),

@@ -48,6 +48,12 @@ class Readout(HasEnvironment):
         return parameters.duration_mu(self, self.nodes.link.of_channel(end, "t_photon_s")) - latency_mu
 
     @kernel
+    def rest(self):
+        """Refer the Raman phases of both ends to time 0, where a scheme's own pulses want them before its attempts."""
+        for i in range(2):
+            self.nodes.nodes[i].qubit.set_phase(-self.fibre_mu[i], 0)
+
+    @kernel
     def rotate(self, setting: TInt32, t_click_mu: TInt64, second_pow: TInt32):
         """Turn the setting's axes to z. `t_click_mu` is the phase reference, `second_pow` added at the second end."""
         self.together.begin()

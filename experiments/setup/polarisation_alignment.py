@@ -22,6 +22,7 @@ from drivers import parameters
 from drivers.rtio.attempt import believed_timing
 from experiments.sequences.analyse_run import conclude
 from experiments.sequences.atom_photon import AtomPhoton
+from experiments.sequences.backend import need_polarisations
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.readout import Readout
@@ -55,6 +56,7 @@ class PolarisationAlignment(EnvExperiment):
 
     def prepare(self) -> None:
         """Read the beliefs and lay out timing and points."""
+        need_polarisations(self, self.nodes)
         self.call_child_method("prepare")
         self.correlations.setup(believed_timing(self, self.nodes.link), (ZZ,))
         for node in self.nodes.names:

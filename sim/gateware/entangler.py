@@ -239,9 +239,9 @@ class Entangler(Peripheral):
 
 
 def _entangler(row: Row) -> Entangler:
-    inputs = row.get("inputs", "a list of the keys of four TTLInOut rows")
-    if not isinstance(inputs, list | tuple) or len(inputs) != N:
-        raise row.refusal("inputs", "a list of the keys of four TTLInOut rows", inputs)
+    inputs = row.get("inputs", "a list of the keys of one to four TTLInOut rows")
+    if not isinstance(inputs, list | tuple) or not 1 <= len(inputs) <= N:
+        raise row.refusal("inputs", "a list of the keys of one to four TTLInOut rows", inputs)
     for key in inputs:
         row.named("inputs", key, TtlInOut)
     port = row.world.output(row.key, "entangler")

@@ -127,6 +127,10 @@ class Light:
                         for path in paths]
         self._modes = [[_draw_modes(rng, path, n) for _ in range(rounds)] for path in paths]
 
+    def detune(self, detuning_rad_s: Floats) -> None:
+        """Let the photons of each attempt (n,) differ by so much, in place of what was drawn."""
+        self._detuning = detuning_rad_s
+
     def times(self, rng: np.random.Generator, node: int, excitation: int, rows: Ints) -> Floats:
         """Draw when the node's photon arrives at the detectors in these attempts, from this excitation."""
         path, shift, modes = self.paths[node], self._shifts[node][excitation], self._modes[node][excitation]

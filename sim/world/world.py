@@ -33,6 +33,7 @@ from sim.world.network.memory_cell import MemoryCell
 from sim.world.network.network import Network
 from sim.world.network.node import Node
 from sim.world.network.photon_port import PhotonPort
+from sim.world.network.schemes import check_served, make_station
 from sim.world.network.station import Station
 from sim.world.scenario.drifts import Course
 from sim.world.scenario.quantities import Quantities
@@ -58,6 +59,8 @@ class World:
         self.memories = {spec.name: MemoryCell(spec, truth, ports[spec.port], self.rng(spec.name))
                          for spec, truth in zip(topology.memories, scenario.memories, strict=True)}  # fmt: skip
         self.network = Network(topology, self.nodes, self.stations, self.memories)
+        for channel in topology.channels:
+            check_served(topology.station(channel.station), self.network.ports[channel.port])
         self._gateware = {spec.name: EntanglerPort(self, self.stations[spec.name], outputs_of(scenario, k))
                           for k, spec in enumerate(topology.stations)}  # fmt: skip
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
@@ -92,7 +95,7 @@ class World:
             self.counters[name] = Counter(detector, self.rng(name))
         # The first station's stream has the name that the only one has always had.
         rng = self.rng(f"link {spec.name}" if number else "link")
-        return Station(spec, truth, tuple(self.counters[name] for name in rows), rng)
+        return make_station(spec, truth, tuple(self.counters[name] for name in rows), rng)
 
     def _heralder(self, name: str) -> EntanglerPort:
         """Return the gateware of the station that a row belongs to; in a lab of one station any row's."""

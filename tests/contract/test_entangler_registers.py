@@ -292,7 +292,7 @@ def test_register_that_is_not_there_is_refused(address):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"inputs": ["c_h"]}, ["`inputs`", "four TTLInOut"]),
+        ({"inputs": []}, ["`inputs`", "one to four TTLInOut"]),
         ({"inputs": ["c_h", "c_v", "d_h", "nobody"]}, ["`inputs`", "'nobody'"]),
         ({"reference_output": 4}, ["`reference_output`", "0 to 3"]),
         ({"channel": 2}, ["`channel`", "`d_h`"]),

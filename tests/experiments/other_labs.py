@@ -35,6 +35,11 @@ LABS: dict[str, dict[str, Any]] = {
         "STATIONS": {"hub": {"inputs": {"a": ["Emu.port"], "b": ["n_2.port"]},
                              "detectors": {"c_h": "apd_h", "c_v": "apd_v"}}},
     },
+    **{scheme: {
+        "NODES": {"alice": 0x010000, "bob": 0x020000},
+        "STATIONS": {"hub": {"scheme": scheme, "inputs": {"a": ["alice.port"], "b": ["bob.port"]},
+                             "detectors": {"c": "hub_c", "d": "hub_d"}, "entangler": "entangler"}},
+    } for scheme in ("one_photon", "time_bin", "barrett_kok")},
 }  # fmt: skip
 
 

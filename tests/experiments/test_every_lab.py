@@ -64,13 +64,17 @@ OF_A_LINK = [file for file in ARGUMENTS if file.startswith(("link/", "photons/")
     "setup/cavity_scan", "setup/fibre_delay", "setup/polarisation_alignment"]  # fmt: skip
 OF_TWO_LINKS = dict.fromkeys(["network/parallel_links"], "needs two links with stations and ports of their own")
 OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port"]
+OF_POLARISATIONS = ["photons/hbt_g2", "photons/hom_interference", "photons/atom_photon", "setup/polarisation_alignment"]
 OF_A_MEMORY = [file for file in ARGUMENTS if file.startswith("memory/")]
 NOT_THERE = (dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have")
              | dict.fromkeys(OF_A_MEMORY, "This lab has no memory"))  # fmt: skip
 # What each lab cannot do, and what the one line says.
 REFUSED: dict[str, dict[str, str]] = {
     "three": NOT_THERE | OF_TWO_LINKS,
-    "two_detectors": NOT_THERE | OF_TWO_LINKS,
+    "two_detectors": NOT_THERE | OF_TWO_LINKS | dict.fromkeys(
+        OF_POLARISATIONS[:2], "needs a station with polarising splitters and detectors c_h, c_v, d_h, d_v"),
+    **dict.fromkeys(("one_photon", "time_bin", "barrett_kok"), NOT_THERE | OF_TWO_LINKS | dict.fromkeys(
+        OF_POLARISATIONS, "needs a station with polarising splitters")),
     "chain3": NOT_THERE,
     "star4": NOT_THERE | OF_TWO_LINKS,
     "solo": OF_TWO_LINKS | dict.fromkeys(OF_A_LINK, "This lab has no link")

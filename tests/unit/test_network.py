@@ -136,12 +136,17 @@ def test_one_node_without_a_station_lives() -> None:
         world.output("entangler", "entangler")
 
 
-def test_a_scheme_that_is_not_simulated_is_refused() -> None:
-    lab = topology(nodes={"a": {}, "b": {}},
-                   stations={"s": {"scheme": "one_photon", "inputs": {"x": ["a.port"], "y": ["b.port"]},
-                                   "detectors": ["c", "d"]}})  # fmt: skip
-    with pytest.raises(ScenarioError, match="'one_photon', but the simulated lab plays polarisation"):
-        World(load_scenario("default", lab), 1)
+def test_a_port_that_cannot_serve_the_stations_scheme_is_refused(tmp_path: Path) -> None:
+    """A waveguide whose guided mode has one polarisation carries no qubit in it; it does serve time bins."""
+    file = tmp_path / "own.toml"
+    file.write_text('extends = "default"\n[nodes.port]\nkind = "waveguide"\nguided_rad_s = 4e7\nother_rad_s = 2e7\n'
+                    "one_polarisation = true\n")  # fmt: skip
+    stations = {"s": {"inputs": {"x": ["a.port"], "y": ["b.port"]}, "detectors": ["c_h", "c_v", "d_h", "d_v"]}}
+    lab = topology(nodes={"a": {}, "b": {}}, stations=stations)
+    with pytest.raises(ScenarioError, match=r"Port a.port serves one_photon, .* station s heralds by 'polarisation'"):
+        World(load_scenario(str(file), lab), 1)
+    stations["s"]["scheme"] = "time_bin"
+    World(load_scenario(str(file), topology(nodes={"a": {}, "b": {}}, stations=stations)), 1)
 
 
 @pytest.mark.parametrize(("roles", "share"), [

@@ -42,6 +42,7 @@ class PortLight:
 
     def __init__(self, site: int, beams: dict[str, Beam], counter: Counter) -> None:
         self.site, self.beams, self.counter = site, beams, counter
+        self.coherent = False  # whether its station keeps atoms superposed with |2>: then READY is that level
         self.pumping, self.repump, self.pushout = beams["pumping"], beams["repump"], beams["pushout"]
         self.raman = beams["raman_a"], beams["raman_b"]
 
@@ -178,7 +179,7 @@ class LitAtoms(TrappedAtoms):
         if label in (QUBIT, F1) and light.raman[0].power and light.raman[1].power:
             self._raman(light, site, start_mu, dt, 1.0)
             label = QUBIT
-        if self.microwave_on and (label in (QUBIT, F1) or (together and label == READY)):
+        if self.microwave_on and (label in (QUBIT, F1) or ((together or light.coherent) and label == READY)):
             if label == READY:
                 self.register.alone(site, 2, start_mu)
             self.register.qubit(site, start_mu).turn(self.microwave_pulse, start_mu, dt)

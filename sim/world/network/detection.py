@@ -2,6 +2,7 @@
 
 A *slot* is a place behind the splitters: 0..3 for c_h, c_v, d_h, d_v, as `sim.physics.interference` counts them. Light
 of a slot without a detector is lost; detectors at one slot share its light, so that two photons there may click twice.
+A detector without a polarising splitter before it sees the light of its output; where there is one, that light is H.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Detection:
     def at(self) -> tuple[tuple[int, ...], ...]:
         """The detectors at each slot."""
         read = [Role.of(name) for name in self.roles]
-        return tuple(tuple(k for k, role in enumerate(read) if role == slot) for slot in _SLOTS)
+        return tuple(tuple(k for k, role in enumerate(read) if Role(role.output, role.polarisation or "h") == slot)
+                     for slot in _SLOTS)  # fmt: skip
 
     @property
     def slots(self) -> tuple[float, float, float, float]:

@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 
 from atomlink.signals import Cycle, CycleResult
 from sim.world.network.cycles import Outputs
+from sim.world.network.schemes import stretch
 from sim.world.network.station import Station
-from sim.world.network.stretch import Stretch, play
+from sim.world.network.stretch import play
 from sim.world.scenario.truth import Scenario
 
 
@@ -74,11 +75,11 @@ def run_together(clock: Clock, spans: Sequence[Span]) -> list[CycleResult]:
             continue
         stop_mu = {port: ends[port] if due is None else min(ends[port], due) for port in left}
         clock.light_may_be_on()
-        stretches = {port: Stretch(port.station, results[port].t_end_mu, stop_mu[port], cycles[port], port.outputs)
+        stretches = {port: stretch(port.station, results[port].t_end_mu, stop_mu[port], cycles[port], port.outputs)
                      for port in left}  # fmt: skip
         play(list(stretches.values()))
-        for port, stretch in stretches.items():
-            found, n = stretch.close(), results[port].cycles + stretch.done
+        for port, played in stretches.items():
+            found, n = played.close(), results[port].cycles + played.done
             results[port] = found._replace(cycles=n, triggers=n)
         if any(results[port].pattern for port in left):
             return list(results.values())

@@ -134,7 +134,7 @@ class PhotonPort:
         return Arm(
             self.emission(length_mu, self.beams["excitation"].available, self.piezo_v),
             start_s + self.flight_s,
-            self._jones(),
+            self.jones(),
             self.register.larmor_rad_s,
             self.truth.excitation.jitter_s,
         )
@@ -151,7 +151,7 @@ class PhotonPort:
         moved_rad_s = piezo_v * self.truth.excitation.cavity_rad_s_per_v
         return self.photon(length_mu, power, self.truth.port.tuned(moved_rad_s))
 
-    def _jones(self) -> Complexes:
+    def jones(self) -> Complexes:
         """Return what the compensator and the fibre behind it do to polarisation."""
         fibre = self.truth.polarisation
         turn, phase = self.paddle_v[0] * fibre.turn_rad_per_v, self.paddle_v[1] * fibre.phase_rad_per_v

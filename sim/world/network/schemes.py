@@ -1,19 +1,42 @@
-"""The heralding schemes that stations of the twin can play.
-
-One, so far: two photons of two polarisations. `sim.physics.one_photon` and `sim.physics.time_bin` have the other two
-click by click for atoms prepared anew in every attempt; what a chain of attempts does to atoms is not worked out there.
-"""
+"""Which kind of station of the twin plays which heralding scheme, and which port can serve it."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from atomlink.errors import ScenarioError
+from atomlink.signals import Cycle
 from atomlink.topology import StationSpec
+from sim.world.detectors.counter import Counter
+from sim.world.network.coherent import CoherentStation
+from sim.world.network.coherent_stretch import CoherentStretch
+from sim.world.network.cycles import Outputs
+from sim.world.network.photon_port import PhotonPort
+from sim.world.network.station import Station
+from sim.world.network.stretch import Stretch
+from sim.world.scenario.truth import StationTruth
 
-PLAYED = ("polarisation",)
+
+def make_station(spec: StationSpec, truth: StationTruth, counters: tuple[Counter, ...],
+                 rng: np.random.Generator) -> Station:  # fmt: skip
+    """Return a station that plays the scheme of its specification."""
+    kind = Station if spec.scheme == "polarisation" else CoherentStation
+    return kind(spec, truth, counters, rng)
 
 
-def check_scheme(station: StationSpec) -> None:
-    """Refuse a station that cannot be simulated."""
-    if station.scheme not in PLAYED:
-        raise ScenarioError(f"Station {station.name} heralds by scheme {station.scheme!r}, but the simulated lab plays "
-                            f"{', '.join(PLAYED)} only: change the row `network`, or leave the station out.")
+def stretch(station: Station, start_mu: int, end_mu: int, cycle: Cycle,
+            outputs: Outputs) -> Stretch | CoherentStretch:  # fmt: skip
+    """Return a stretch of a station's repeated cycles."""
+    if isinstance(station, CoherentStation):
+        return CoherentStretch(station, start_mu, end_mu, cycle, outputs)
+    return Stretch(station, start_mu, end_mu, cycle, outputs)
+
+
+def check_served(spec: StationSpec, port: PhotonPort) -> None:
+    """Refuse a port whose kind cannot serve the scheme of a station that it can reach."""
+    served = port.truth.port.schemes
+    if spec.scheme not in served:
+        raise ScenarioError(
+            f"Port {port.key} serves {', '.join(served)} only, but station {spec.name} heralds by {spec.scheme!r}: "
+            "change network.stations of device_db.py, or the port's kind."
+        )

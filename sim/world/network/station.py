@@ -24,7 +24,6 @@ from sim.world.network.detection import Detection
 from sim.world.network.flights import BLOCK, Flight, Pulse, flights
 from sim.world.network.node_cycle import NodeCycle, nobody
 from sim.world.network.photon_port import PhotonPort
-from sim.world.network.schemes import check_scheme
 from sim.world.scenario.truth import StationTruth
 
 _KINDS = 64  # kinds of attempts whose statistics are kept; a scan that never repeats one must not fill the memory
@@ -35,11 +34,15 @@ Shape = tuple[int, int] | None  # of a pulse: start after the first one's, lengt
 
 
 class Station:
-    """One station: the ports that its two inputs are connected to now (None: nothing), and its counters."""
+    """One station: the ports that its two inputs are connected to now (None: nothing), and its counters.
+
+    This one heralds by two photons of two polarisations; `coherent` has the schemes in which atoms stay superposed.
+    """
+
+    excited_labels: tuple[int, ...] = (READY,)  # what an atom must be for excitation light to concern it
 
     def __init__(self, spec: StationSpec, truth: StationTruth, counters: tuple[Counter, ...],
                  rng: np.random.Generator) -> None:  # fmt: skip
-        check_scheme(spec)
         self.spec, self.name, self.counters, self.rng = spec, spec.name, counters, rng
         self.ports: tuple[PhotonPort | None, PhotonPort | None] = (None, None)
         self.connected: tuple[tuple[int, PhotonPort], ...] = ()
@@ -71,7 +74,7 @@ class Station:
         seeing = [0.0 if counter.latched else 1.0 for counter in self.counters]
         efficiency = [sees * each.efficiency for sees, each in zip(seeing, truth.detectors, strict=True)]
         light = truth.probe_hz if self.probed_mu is not None else 0.0  # clicks as dark ones do, whatever the atoms do
-        self._dark_hz = tuple(sees * (each.dark_rate_hz + light * each.efficiency)
+        self.dark_hz = tuple(sees * (each.dark_rate_hz + light * each.efficiency)
                               for sees, each in zip(seeing, truth.detectors, strict=True))  # fmt: skip
         best = max(Detection(self.spec.roles, tuple(efficiency)).slots)
         self._throughput = truth.transmission * best
@@ -110,7 +113,7 @@ class Station:
         k = self.ports.index(port)
         if any(pulse.input == k for pulse in self._pending):
             self.settle()
-        if port.label == READY and stop_mu > start_mu:
+        if port.label in self.excited_labels and stop_mu > start_mu:
             self._pending.append(Pulse(k, start_mu, stop_mu))
 
     def look(self, t_mu: int) -> None:
@@ -132,9 +135,14 @@ class Station:
         """Let the calibration light reach the counters until t_mu, if it is on."""
         if self.probed_mu is None or t_mu <= self.probed_mu:
             return
-        for counter, detector in zip(self.counters, self.truth.detectors, strict=True):
-            counter.shine(self.probed_mu, t_mu, self.truth.probe_hz * detector.efficiency)
+        shares = self.probe_shares(t_mu)
+        for counter, detector, share in zip(self.counters, self.truth.detectors, shares, strict=True):
+            counter.shine(self.probed_mu, t_mu, self.truth.probe_hz * detector.efficiency * share)
         self.probed_mu = t_mu
+
+    def probe_shares(self, _t_mu: int) -> tuple[float, ...]:
+        """Return how much of the calibration light each detector sees, 1 on average."""
+        return (1.0,) * len(self.counters)
 
     @property
     def in_flight(self) -> bool:
@@ -260,7 +268,7 @@ class Station:
         given = (*cycle.gates, *(None for _ in self.counters))[: len(self.counters)]
         windows = tuple(_CLOSED if gate is None else window_s(gate) for gate in given)
         detection = self._detection
-        gates = Gates(windows, self._dark_hz, cycle.patterns, detection.inputs("h"), detection.inputs("v"))
+        gates = Gates(windows, self.dark_hz, cycle.patterns, detection.inputs("h"), detection.inputs("v"))
         return AttemptModel((nodes[0], nodes[1]), self._midpoint, gates, detection)
 
     def _refresh(self) -> None:

@@ -8,7 +8,7 @@ been drawn anew: the chain of attempts has no memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -134,7 +134,27 @@ class Stretch:
             self.station.entangle(start_mu, candidate.states[0], float(candidate.reference_s[0]), qubits)
 
 
-def play(stretches: Sequence[Stretch]) -> None:
+class Playable(Protocol):
+    """What a stretch of any scheme can do."""
+
+    herald: Any
+
+    @property
+    def over(self) -> bool:
+        """Whether a herald or the end has come."""
+
+    @property
+    def due_mu(self) -> int:
+        """The end of the cycle in which the next event is."""
+
+    def step(self) -> None:
+        """Let the next event happen."""
+
+    def cut(self, t_mu: int) -> None:
+        """Let the whole cycles pass that have ended by t_mu, which is before the next event."""
+
+
+def play(stretches: Sequence[Playable]) -> None:
     """Play stretches side by side until the first herald, or until all are over; then all have come equally far.
 
     Stations that share a node take turns at the next event of either: what happens to an atom at one port (a herald,

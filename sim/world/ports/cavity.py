@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from atomlink.heralds import SCHEMES
 from sim.physics import cavity
 from sim.physics.emission import Emission, FloatArray
 
@@ -11,6 +12,8 @@ from sim.physics.emission import Emission, FloatArray
 @dataclass(frozen=True)
 class CavityPort(cavity.CavityPort):
     """A cavity as a photon port."""
+
+    schemes = SCHEMES
 
     @property
     def resonator(self) -> cavity.CavityPort:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from atomlink.heralds import SCHEMES
 from sim.physics import freespace
 from sim.physics.emission import Emission, FloatArray
 
@@ -13,6 +14,7 @@ class FreeSpacePort(freespace.FreeSpacePort):
     """A lens as a photon port."""
 
     resonator = None
+    schemes = SCHEMES
 
     def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
         """Return the photon that a pulse sends into the lens."""

@@ -19,6 +19,10 @@ class Port(Protocol):
     def resonator(self) -> CavityPort | None:
         """The cavity, for what locks and tunes it; None for a port without one."""
 
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The heralding schemes that it can serve (`atomlink.heralds`)."""
+
     def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
         """Return what a pulse on a ready atom gives: probability, wavepacket (a mixture where it is not pure), and how
         often the atom ends elsewhere; rabi_rad_s, float, shape (n,), on the grid t_s, detuning of the light.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from atomlink.heralds import SCHEMES
 from sim.physics import freespace
 from sim.physics.emission import Emission, FloatArray
 from sim.physics.validate import require
@@ -16,14 +17,22 @@ from sim.physics.waveguide import Waveguide, extraction
 
 @dataclass(frozen=True)
 class WaveguidePort(Waveguide):
-    """A waveguide as a photon port. `fibre_coupling`: from the guided mode at the used end into the fibre."""
+    """A waveguide as a photon port. `fibre_coupling`: from the guided mode at the used end into the fibre;
+    `one_polarisation`: only one guided polarisation couples, so that no photon carries a qubit in its polarisation.
+    """
 
     fibre_coupling: float = 1.0
+    one_polarisation: bool = False
     resonator = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, "fibre_coupling", 0, 1)
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Return the heralding schemes that it can serve."""
+        return tuple(scheme for scheme in SCHEMES if scheme != "polarisation" or not self.one_polarisation)
 
     def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
         """Return the photon that a pulse sends to the used end."""

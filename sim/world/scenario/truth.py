@@ -200,6 +200,10 @@ class StationTruth:
     """Beam splitter and detectors of one station, in the order of its pattern's bits. `overlap` |<m_A|m_B>|^2 of the
     spatial modes, `detuning_rad_s` rms frequency difference of the photons, `probe_hz` photons per second that a
     calibration laser sends to each detector while it is switched on; `roles` the detectors' names.
+
+    Where the scheme knows the optical phase of the second way against the first: `phase_rad` it, `phase_walk_rad2_s`
+    how fast its variance grows, `probe_visibility` the fringe that the calibration laser, which then comes by both
+    ways, shows at the splitter.
     """
 
     transmission: float
@@ -208,8 +212,14 @@ class StationTruth:
     detectors: tuple[Detector, ...]
     roles: tuple[str, ...]
     probe_hz: float = 0.0
+    phase_rad: float = 0.0
+    phase_walk_rad2_s: float = 0.0
+    probe_visibility: float = 0.0
 
     def __post_init__(self) -> None:
+        require(self, "phase_rad", -math.inf)
+        require(self, "phase_walk_rad2_s", 0)
+        require(self, "probe_visibility", 0, 1)
         require(self, "transmission", 0, 1)
         require(self, "overlap", 0, 1)
         require(self, "detuning_rad_s", 0)
