@@ -43,9 +43,19 @@ class LinkForecast:
     through: str  # the switch that one of its ways leads through, or ""
 
 
-def forecasts(topology: Topology, beliefs: Mapping[str, float]) -> tuple[LinkForecast, ...]:
-    """Return the forecast of every link of a lab; `beliefs` by the names of `drivers/parameters.py`."""
-    return tuple(_forecast(topology, link, beliefs) for link in topology.links)
+def forecasts(topology: Topology, beliefs: Mapping[str, float],
+              links: Sequence[LinkSpec] | None = None) -> tuple[LinkForecast, ...]:  # fmt: skip
+    """Return the forecast of every link of a lab, or of some; `beliefs` by the names of `drivers/parameters.py`."""
+    return tuple(_forecast(topology, link, beliefs) for link in (topology.links if links is None else links))
+
+
+def beliefs_of(link: LinkSpec) -> tuple[str, ...]:
+    """Return the names of the beliefs that a link's forecast rests on."""
+    return (
+        *(link.of_station(key) for key in ("t_gate_s", "dark_rate_hz", "visibility")),
+        *(link.of_channel(end, key) for end in range(2) for key in ("efficiency", "t_photon_s")),
+        *(belief(atom, "t_pump_s") for atom in link.atoms),
+    )
 
 
 def _forecast(topology: Topology, link: LinkSpec, beliefs: Mapping[str, float]) -> LinkForecast:

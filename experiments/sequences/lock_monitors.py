@@ -16,13 +16,14 @@ from drivers.interlock_log import InterlockLog
 PERIOD_S = 0.5  # of a cavity lock's telemetry while it is watched
 HOLDS = LockLimits(degraded=0.5, lost=1.0, stale_s=10.0)  # it does (0) or not
 CAVITY = LockLimits(degraded=0.1, lost=0.5, stale_s=10.0)  # part of the light behind the cavity that is missing
-ROUTES = {1: 17, 2: 18}  # how the lab is cabled: input of the switch of each node's fibre, output to the midpoint
 
 Device = Callable[[str], Any]
 
 
-def monitors(device: Device, bright_v: Mapping[str, float], shutter: Shutter, log: InterlockLog) -> list[LockMonitor]:
-    """Open the instruments; return a monitor of each. `bright_v`: light behind a locked cavity, V, by node.
+def monitors(device: Device, bright_v: Mapping[str, float], routes: Mapping[int, int], shutter: Shutter,
+             log: InterlockLog) -> list[LockMonitor]:  # fmt: skip
+    """Open the instruments; return a monitor of each. `bright_v`: light behind a locked cavity, V, by node; `routes`:
+    what the fibre switch must connect, input: output.
 
     `shutter` keeps the light off while the bias of a detector changes.
     """
@@ -40,7 +41,7 @@ def monitors(device: Device, bright_v: Mapping[str, float], shutter: Shutter, lo
         found.append(_laser(opened(row(atom, "laser")), node_of(atom), log))
         found.append(_cavity(opened(row(atom, "cavity_lock")), atom, bright_v, log))
     found.append(_detectors(opened("snspd_electronics"), shutter, log))
-    found.append(_switch(opened("fibre_switch"), log))
+    found.append(_switch(opened("fibre_switch"), routes, log))
     return found
 
 
@@ -75,15 +76,15 @@ def _detectors(electronics: Any, shutter: Shutter, log: InterlockLog) -> LockMon
     return LockMonitor("snspd_electronics", HOLDS, read, guard.delatch, log=log)
 
 
-def _switch(switch: Any, log: InterlockLog) -> LockMonitor:
+def _switch(switch: Any, routes: Mapping[int, int], log: InterlockLog) -> LockMonitor:
     def read() -> Reading:
         connections = switch.connections()
         wrong = [f"port {source} leads to {connections.get(source, 'nothing')}, must to {sink}"
-                 for source, sink in ROUTES.items() if connections.get(source) != sink]  # fmt: skip
+                 for source, sink in routes.items() if connections.get(source) != sink]  # fmt: skip
         return _reading("; ".join(wrong))
 
     def route() -> bool:
-        for source, sink in ROUTES.items():
+        for source, sink in routes.items():
             switch.route(source, sink)  # DeviceError where that does not read back
         return True
 

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from artiq.experiment import BooleanValue, HasEnvironment, TBool, TInt64, kernel, ms, now_mu, rpc
 
 from atomlink.at_port import belief
+from atomlink.routes import watched
 from drivers import parameters
 from drivers.interlock import LockMonitor, LockState, LostTime
 from drivers.interlock_log import run_log
+from drivers.network import topology
 from experiments.sequences import lock_monitors
 from experiments.sequences.nodes import Nodes
 
@@ -64,11 +66,15 @@ class Locks(HasEnvironment):
             return
         self.log = run_log(int(self.get_device("scheduler").rid))
         self.close()
-        self.monitors = lock_monitors.monitors(self.get_device, self.bright_v, self, self.log)
+        self.monitors = lock_monitors.monitors(self.get_device, self.bright_v, self._routes(), self, self.log)
         self.opened = True
         if not self.check(self.counter_mu()):
             self.recover()
         self.dark = False
+
+    def _routes(self) -> dict[int, int]:
+        """Return what the fibre switch must connect for the link of the run."""
+        return watched(topology(self), self.nodes.link, "fibre_switch") if self.nodes.link else {}
 
     @kernel
     def hold(self) -> TBool:

@@ -17,6 +17,7 @@ from numpy import int64
 from atomlink.at_port import node_of
 from atomlink.errors import UsageError
 from atomlink.topology import LinkSpec
+from drivers.fibre_routes import SETTLE_S, FibreRoutes
 from drivers.network import topology
 from drivers.rtio.node import Node
 from drivers.rtio.together import Together
@@ -76,14 +77,16 @@ def chosen(text: str, lab: Sequence[str]) -> tuple[str, ...]:
 class Nodes(HasEnvironment):
     """The atoms of a run, in the order of `names`, one at each node or several, and what the last image said of them.
 
-    `counts` and `there` have one entry per atom. `link`: where they are the two ends of one. Of several atoms of one
-    node the first acts on what is the node's (`first`: its index): it is loaded, and reloaded, as a whole.
+    `counts` and `there` have one entry per atom. `link`: where they are the two ends of one; `links`: of several, which
+    have their ways at once; what of these goes through a switch `init` connects. Of several atoms of one node the first
+    acts on what is the node's (`first`: its index): it is loaded, and reloaded, as a whole.
     """
 
-    kernel_invariants = {"core", "nodes", "n", "first"}
+    kernel_invariants = {"core", "nodes", "n", "first", "routes"}
 
-    def build(self, names: Sequence[str], link: LinkSpec | None = None) -> None:
+    def build(self, names: Sequence[str], link: LinkSpec | None = None, links: Sequence[LinkSpec] = ()) -> None:
         self.core = self.get_device("core")
+        self.routes = FibreRoutes(self, links or ([link] if link else []))
         self.names = tuple(names)
         self.link: Any = link
         at = [node_of(name) for name in self.names]
@@ -126,11 +129,21 @@ class Nodes(HasEnvironment):
 
     @kernel
     def init(self):
-        """Reset the core device and initialise every node."""
+        """Reset the core device, give the links their ways, and initialise every node."""
         self.core.reset()
+        if self.routes.needed:
+            self.connect()
         for node in self.nodes:
             node.init()
         delay(1 * ms)
+
+    @kernel
+    def connect(self):
+        """Have the fibre switches lead the links' light where it must; another run may have led it elsewhere."""
+        if self.routes.set():
+            self.core.break_realtime()
+            delay(SETTLE_S)
+        self.core.break_realtime()
 
     @kernel
     def close(self):

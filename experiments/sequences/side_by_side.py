@@ -83,11 +83,15 @@ def _in_the_way(one: LinkSpec, other: LinkSpec) -> str:
 
 
 class SideBySide(HasEnvironment):
-    """Heralders of several links, and how often each heralded. By link, since `count` began: `heralds`, `attempts`."""
+    """Heralders of several links, and how often each heralded. By link, since `count` began: `heralds`, `attempts`.
+
+    Links that cannot have their ways at once are counted in turns: `count` has the fibre switches give the active ones
+    theirs.
+    """
 
     kernel_invariants = {"core", "scheduler", "nodes", "heralders", "n", "slice_mu", "lead_mu", "block"}
 
-    def build(self, links: Sequence[LinkSpec]) -> None:
+    def build(self, links: Sequence[LinkSpec], in_turns: bool = False) -> None:
         self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")
         network = topology(self)
@@ -100,7 +104,7 @@ class SideBySide(HasEnvironment):
             "entangler: gateware repeats the attempts; software: the kernel does, one link after the other.",
         )  # fmt: skip
         atoms = dict.fromkeys(atom for link in self.links for atom in link.atoms) or network.atoms
-        self.nodes = Nodes(self, tuple(atoms))
+        self.nodes = Nodes(self, tuple(atoms), links=self.links[:1] if in_turns else self.links)
         self.heralders = [
             make_heralder(self, Attempt(self, [self.nodes[atom] for atom in link.atoms]), station, self.backend)
             for link, station in zip(self.links, stations, strict=True)
@@ -129,6 +133,9 @@ class SideBySide(HasEnvironment):
         DeviceError where no atom can be loaded or kept.
         """
         mask = sum(1 << k for k in active)
+        self.nodes.routes.need([self.links[k] for k in active])
+        if self.nodes.routes.needed:
+            self.nodes.connect()
         self.heralds, self.attempts = [0] * self.n, [0] * self.n
         self.done, self.dropped, self.t_mu = 0, 0, int64(0)
         reason = PAUSE

@@ -45,6 +45,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "memory/control_power": ("shots", "a_control=0.3:0.5:2"),
     "memory/retrieved_g2": ("shots", "repeats"),
     "memory/storage_time": ("shots", "t_storage=2us:50us:2"),
+    "network/link_rates": ("shots", "repeats"),
     "network/parallel_links": ("shots", "repeats"),
     "photons/atom_photon": ("shots", "repeats"),
     "photons/emission_efficiency": ("shots", "amplitude=0.5:1:2"),
@@ -61,7 +62,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "setup/pulse": (),
 }
 OF_A_LINK = [file for file in ARGUMENTS if file.startswith(("link/", "photons/"))] + [
-    "setup/cavity_scan", "setup/fibre_delay", "setup/polarisation_alignment"]  # fmt: skip
+    "network/link_rates", "setup/cavity_scan", "setup/fibre_delay", "setup/polarisation_alignment"]  # fmt: skip
 OF_TWO_LINKS = dict.fromkeys(["network/parallel_links"], "needs two links with stations and ports of their own")
 OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port"]
 OF_POLARISATIONS = ["photons/hbt_g2", "photons/hom_interference", "photons/atom_photon", "setup/polarisation_alignment"]

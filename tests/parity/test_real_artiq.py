@@ -46,6 +46,7 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
     "HbtG2": ("shots=200", "repeats=2", "singles_attempts=20", "dark_attempts=50"),
     "Idle": (),
     "ImagingHistogram": ("shots=3", "repeats=1"),
+    "LinkRates": ("shots=2", "repeats=1"),
     "LoadAndImage": ("n_shots=3",),
     "MicrowaveRabi": ('t_mw={"ty": "ExplicitScan", "sequence": [0.0, 1e-5]}', "shots=2"),
     "OpticalPumping": ('t_pump={"ty": "ExplicitScan", "sequence": [1e-6, 4e-6]}', "shots=2"),
@@ -72,6 +73,7 @@ NOT_HERE = ("Calibrate", "CavityLockQuality")
 SCENARIOS = {  # where the default lab does not do
     **dict.fromkeys(("ControlDelay", "ControlDetuning", "ControlPower", "RetrievedG2", "StorageTime"), "memory"),
     "CzBell": "pair",
+    "LinkRates": "star4",
     "MultiplexedPort": "array",
     "ParallelLinks": "chain3",
     "Rearrangement": "array",
