@@ -70,9 +70,10 @@ SCANS = (
 
 
 @pytest.fixture(scope="module")
-def devices() -> Iterator[Any]:
+def devices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Give the lab's simulated devices; they are made when asked for, and serve all experiments."""
     patch = pytest.MonkeyPatch()
+    patch.chdir(tmp_path_factory.mktemp("run"))  # opened instruments write their log where the run is
     for name in ("ATOMLINK_TARGET", "ATOMLINK_SEED", "ATOMLINK_COSTS", "ATOMLINK_LAB"):
         patch.delenv(name, raising=False)
     patch.setenv("ATOMLINK_SCENARIO", "array")
