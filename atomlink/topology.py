@@ -16,19 +16,18 @@ its `*_dds_cooling` rows, all of them at one station with the inputs of the row 
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from atomlink.at_port import node_of
 from atomlink.errors import UsageError
 from atomlink.heralds import FOUR, SCHEMES, TWO, heralds
 from atomlink.link_name import LinkName
 from atomlink.memory_spec import MemorySpec, check_memories, read_memories
+from atomlink.topology_checks import ROW, check_keys, check_known, find, table_of
 
-ROW = "network"
 PORT = "port"  # the name of the port of a node that has one
 INPUTS = ("a", "b")  # of a beam splitter where nobody has named them
 STATION = "midpoint"  # the name of the station where nobody has named it
@@ -125,9 +124,6 @@ class SwitchSpec:
     sinks: tuple[tuple[str, int], ...]
 
 
-Named = TypeVar("Named", NodeSpec, StationSpec, LinkSpec)
-
-
 @dataclass(frozen=True)
 class Topology:
     """The network of one lab. Checked when it is made: UsageError says what is wrong and what to do."""
@@ -203,11 +199,11 @@ class Topology:
 
     def node(self, name: str) -> NodeSpec:
         """Return a node by name; UsageError if the lab has none of that name."""
-        return _find(self.nodes, name, "Node")
+        return find(self.nodes, name, "Node")
 
     def station(self, name: str) -> StationSpec:
         """Return a station by name; UsageError if the lab has none of that name."""
-        return _find(self.stations, name, "Station")
+        return find(self.stations, name, "Station")
 
     def channels_of(self, port: str) -> list[ChannelSpec]:
         """Return the ways that lead from a port ("node.port")."""
@@ -247,7 +243,7 @@ class Topology:
         if not name and links:
             return links[0]
         by_atoms = {LinkName(link.atoms, link.station).name: link for link in links}
-        return by_atoms[name] if name in by_atoms else _find(links, name, "Link")
+        return by_atoms[name] if name in by_atoms else find(links, name, "Link")
 
     # -- where it comes from -------------------------------------------------------------------------------------------
 
@@ -273,23 +269,23 @@ class Topology:
     def from_arguments(cls, arguments: Mapping[str, Any]) -> Topology:
         """Read the arguments of the row `network`."""
         known = ("nodes", "stations", "switches", "memories")
-        _check_keys(arguments, known, ROW)
-        nodes = tuple(_node(name, _table(table, f"nodes.{name}"))
-                      for name, table in _table(arguments.get("nodes", {}), "nodes").items())  # fmt: skip
-        switches = tuple(_switch(name, _table(table, f"switches.{name}"))
-                         for name, table in _table(arguments.get("switches", {}), "switches").items())  # fmt: skip
+        check_keys(arguments, known, ROW)
+        nodes = tuple(_node(name, table_of(table, f"nodes.{name}"))
+                      for name, table in table_of(arguments.get("nodes", {}), "nodes").items())  # fmt: skip
+        switches = tuple(_switch(name, table_of(table, f"switches.{name}"))
+                         for name, table in table_of(arguments.get("switches", {}), "switches").items())  # fmt: skip
         stations, channels = [], []
         ports = {port.key for node in nodes for port in node.ports}
-        for name, table in _table(arguments.get("stations", {}), "stations").items():
-            station, ways = _station(name, _table(table, f"stations.{name}"), ports, switches)
+        for name, table in table_of(arguments.get("stations", {}), "stations").items():
+            station, ways = _station(name, table_of(table, f"stations.{name}"), ports, switches)
             stations.append(station)
             channels += ways
         ends = {f"{station.name}.{end}" for station in stations for end in station.inputs}
         for switch in switches:
             for key, _ in switch.sources:
-                _check_known(f"{ROW}.switches.{switch.name}.from", key, ports)
+                check_known(f"{ROW}.switches.{switch.name}.from", key, ports)
             for key, _ in switch.sinks:
-                _check_known(f"{ROW}.switches.{switch.name}.to", key, ends)
+                check_known(f"{ROW}.switches.{switch.name}.to", key, ends)
         memories = read_memories(arguments.get("memories", {}), ports)
         return cls(nodes, tuple(stations), tuple(channels), switches, memories)
 
@@ -311,19 +307,19 @@ def pair(nodes: Sequence[str], detectors: Sequence[str], heralder: str | None = 
 
 
 def _node(name: str, table: Mapping[str, Any]) -> NodeSpec:
-    _check_keys(table, ("ports", "schemes"), f"{ROW}.nodes.{name}")
+    check_keys(table, ("ports", "schemes"), f"{ROW}.nodes.{name}")
     ports = table.get("ports", [PORT])
     if not isinstance(ports, list | tuple) or not ports or len(set(ports)) < len(ports) or not all(
         isinstance(port, str) and _NAME.match(port) for port in ports
     ):
         raise UsageError(f"{ROW}.nodes.{name}.ports is {ports!r}, but must be a list of different names, at least one.")
-    served = _table(table.get("schemes", {}), f"nodes.{name}.schemes")
+    served = table_of(table.get("schemes", {}), f"nodes.{name}.schemes")
     for port, schemes in served.items():
-        _check_known(f"{ROW}.nodes.{name}.schemes", port, ports)
+        check_known(f"{ROW}.nodes.{name}.schemes", port, ports)
         if not isinstance(schemes, list | tuple) or not schemes:
             raise UsageError(f"{ROW}.nodes.{name}.schemes.{port} is {schemes!r}, but must be a list of schemes.")
         for scheme in schemes:
-            _check_known(f"{ROW}.nodes.{name}.schemes.{port}", scheme, SCHEMES)
+            check_known(f"{ROW}.nodes.{name}.schemes.{port}", scheme, SCHEMES)
     return NodeSpec(name, tuple(PortSpec(name, port, port == ports[0], tuple(served.get(port, SCHEMES)))
                                 for port in ports))  # fmt: skip
 
@@ -331,8 +327,8 @@ def _node(name: str, table: Mapping[str, Any]) -> NodeSpec:
 def _station(name: str, table: Mapping[str, Any], ports: set[str],
              switches: tuple[SwitchSpec, ...]) -> tuple[StationSpec, list[ChannelSpec]]:  # fmt: skip
     where = f"{ROW}.stations.{name}"
-    _check_keys(table, ("scheme", "inputs", "detectors", "entangler"), where)
-    inputs = _table(table.get("inputs", {}), f"stations.{name}.inputs")
+    check_keys(table, ("scheme", "inputs", "detectors", "entangler"), where)
+    inputs = table_of(table.get("inputs", {}), f"stations.{name}.inputs")
     if len(inputs) != 2:
         raise UsageError(f"{where}.inputs has {len(inputs)} inputs, but a splitter has two: give each a list of ports.")
     channels = []
@@ -340,7 +336,7 @@ def _station(name: str, table: Mapping[str, Any], ports: set[str],
         if not isinstance(keys, list | tuple):
             raise UsageError(f"{where}.inputs.{end} is {keys!r}, but must be a list of ports such as ['alice.port'].")
         for key in keys:
-            _check_known(f"{where}.inputs.{end}", key, ports)
+            check_known(f"{where}.inputs.{end}", key, ports)
             through = (switch.name for switch in switches
                        if key in dict(switch.sources) and f"{name}.{end}" in dict(switch.sinks))  # fmt: skip
             channels.append(ChannelSpec(key, name, end, next(through, None)))
@@ -362,10 +358,10 @@ def _station(name: str, table: Mapping[str, Any], ports: set[str],
 
 
 def _switch(name: str, table: Mapping[str, Any]) -> SwitchSpec:
-    _check_keys(table, ("from", "to"), f"{ROW}.switches.{name}")
+    check_keys(table, ("from", "to"), f"{ROW}.switches.{name}")
     sides = []
     for side in ("from", "to"):
-        terminals = _table(table.get(side, {}), f"switches.{name}.{side}")
+        terminals = table_of(table.get(side, {}), f"switches.{name}.{side}")
         numbers = list(terminals.values())
         if not all(isinstance(number, int) for number in numbers) or len(set(numbers)) < len(numbers):
             raise UsageError(
@@ -398,36 +394,3 @@ def _check_shared(what: str, channels: list[ChannelSpec]) -> None:
             f"{what} has {len(channels)} ways ({ways}), but not all of them go through a switch: name the ends in "
             f"{ROW}.switches, or leave one way."
         )
-
-
-def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in table:
-        if key not in known:
-            raise UsageError(f"{where}.{key} does not exist; it must be one of {', '.join(known)}.")
-
-
-def _check_known(where: str, key: Any, known: Iterable[str]) -> None:
-    known = sorted(known)
-    if key not in known:
-        near = difflib.get_close_matches(str(key), known, 1)
-        raise UsageError(f"{where} names {key!r}, which the lab does not have; it must be one of {', '.join(known)}"
-                         + (f"; did you mean {near[0]!r}?" if near else "."))  # fmt: skip
-
-
-def _table(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise UsageError(f"{ROW}.{where} is {value!r}, but must be a table of names.")
-    return value
-
-
-def _find(items: tuple[Named, ...], name: str, what: str) -> Named:
-    for item in items:
-        if item.name == name:
-            return item
-    known = [item.name for item in items]
-    if not known:
-        raise UsageError(f"This lab has no {what.lower()}, which this needs: connect two nodes' ports to a station in "
-                         f"{ROW}.stations of device_db.py.")  # fmt: skip
-    near = difflib.get_close_matches(name, known, 1)
-    raise UsageError(f"{what} {name!r} is not in this lab; it must be one of {', '.join(known)}"
-                     + (f"; did you mean {near[0]!r}?" if near else "."))
