@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sim.physics import superatom
 from sim.physics.waveguide import extraction
 from sim.world import World, load_scenario
-from sim.world.ports import KINDS, CavityPort, FreeSpacePort, WaveguidePort
+from sim.world.ports import KINDS, CavityPort, FreeSpacePort, SuperatomPort, WaveguidePort
 
 MHZ = 2 * math.pi * 1e6
 PORTS = {
     "cavity": CavityPort(10 * MHZ, 2.5 * MHZ, 0.25 * MHZ, 3 * MHZ, fibre_coupling=0.6),
     "free_space": FreeSpacePort(0.1, 0.5, 3 * MHZ),
+    "superatom": SuperatomPort(0.5 * MHZ, 2.5 * MHZ, 0.25 * MHZ, 3 * MHZ, fibre_coupling=0.6, prepared=0.95,
+                               stored_s=1e-6, dephasing_s=11e-6),
     "waveguide": WaveguidePort(4 * MHZ, 2 * MHZ, directionality=1.0, fibre_coupling=0.8),
 }
 T_S = np.arange(-75e-9, 1.7e-6, 1e-9)
@@ -36,6 +39,20 @@ def test_a_waveguide_gets_its_share_of_what_decays() -> None:
     port = WaveguidePort(4 * MHZ, 2 * MHZ)
     photon = port.emit(T_S, PULSE, 0.0)
     assert photon.efficiency / (photon.efficiency + photon.scattered) == pytest.approx(extraction(port)) == 1 / 3
+
+
+def test_a_superatom_emits_as_an_atom_of_all_atoms_coupling_when_it_is_there() -> None:
+    """Slow drive: P e^(-t^2/tau^2) (kappa_ext/kappa) 2C/(1 + 2C); no photons with two polarisations."""
+    port = PORTS["superatom"]
+    c = port.atoms * port.g_rad_s**2 / (2 * port.kappa_rad_s * port.gamma_rad_s)
+    lab = superatom.Cavity(c, port.kappa_ext_rad_s / port.kappa_rad_s, port.kappa_rad_s, port.gamma_rad_s)
+    expected = superatom.efficiency(lab, 0.95, 1e-6, 11e-6)
+    slow = port.emit(T_S, 3 * MHZ * np.exp(-(((T_S - 0.7e-6) / 0.25e-6) ** 2)), 0.0)  # smooth edges
+    assert slow.efficiency / slow.transferred == pytest.approx(expected, rel=0.02)
+    one = CavityPort(10 * MHZ, 2.5 * MHZ, 0.25 * MHZ, 3 * MHZ)  # sqrt(400) 0.5 MHz
+    fast = port.emit(T_S, PULSE, 0.0)
+    assert fast.efficiency == pytest.approx(port.ready * one.emit(T_S, PULSE, 0.0).efficiency)
+    assert "polarisation" not in port.schemes and "time_bin" in port.schemes
 
 
 def test_a_piezo_moves_a_cavity_and_nothing_else() -> None:
