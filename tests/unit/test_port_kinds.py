@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atomlink.errors import ScenarioError
 from sim.physics import superatom
 from sim.physics.waveguide import extraction
 from sim.world import World, load_scenario
@@ -66,11 +67,23 @@ def test_a_scenario_may_name_every_kind(kind: str, tmp_path: Path) -> None:
     """The node makes the photon of the port that the file describes."""
     numbers = {item.name: getattr(PORTS[kind], item.name) for item in fields(PORTS[kind])}
     lines = [f"{key} = {repr(value).lower()}" for key, value in numbers.items()]
+    scheme = PORTS[kind].schemes[0]
+    lab = ["[lab.nodes]", "alice = 0x10000", "bob = 0x20000", "[lab.stations.midpoint]", f'scheme = "{scheme}"',
+           'inputs = { a = ["alice.port"], b = ["bob.port"] }',
+           'detectors = { c_h = "w", c_v = "x", d_h = "y", d_v = "z" }']  # fmt: skip
     file = tmp_path / "own.toml"
-    file.write_text("\n".join(['extends = "default"', "[nodes.port]", f'kind = "{kind}"', *lines]))
+    file.write_text("\n".join(['extends = "default"', "[nodes.port]", f'kind = "{kind}"', *lines, *lab]))
     node = next(iter(World(load_scenario(str(file)), 1).nodes.values()))
     assert node.truth.port == PORTS[kind]
     assert 0 < node.port.photon(500, 1.0, node.truth.port).efficiency < 1
+
+
+def test_a_superatom_at_a_station_of_two_polarisations_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('extends = "default"\n[nodes.port]\nkind = "superatom"\ng_rad_s = 3e6\nkappa_ext_rad_s = 1e7\n'
+                    "kappa_in_rad_s = 1e6\ngamma_rad_s = 2e7\n")  # fmt: skip
+    with pytest.raises(ScenarioError, match=r"Port alice\.port serves .*time_bin.* only, but station midpoint heralds"):
+        World(load_scenario(str(file)), 1)
 
 
 def test_no_other_file_of_the_world_asks_for_a_kind() -> None:
