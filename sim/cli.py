@@ -5,6 +5,7 @@ Each command imports what it needs when it is called, so that a tiny experiment 
 """
 
 import argparse
+import importlib
 import logging
 import os
 import shlex
@@ -34,6 +35,9 @@ USAGE = """usage: atomlink COMMAND …
   draw [OUT.png]           the network of the lab, and what each link should give
   lab                      keep one simulated lab alive for runs, and serve its instruments on loopback
   virtual-core             a core device that executes the kernels ARTIQ compiles, against the simulated lab
+  serve                    take jobs for one or several labs, over HTTP on loopback
+  submit FILE [ARG=…]      put an experiment into the queue of the service
+  jobs, cancel, retry, result, logs   what is in the queue; end a job, submit it again, see what it found and printed
   runs [WORD …]            earlier runs: search, compare two, carry one out again
   report [FILE.h5]         make the one-page report of a results file (default: the newest)
   export [FILE.h5]         the tables of a run as CSV, or all of it as netCDF
@@ -98,9 +102,18 @@ def _of_results(name: str) -> Callable[[list[str]], int]:
     return command
 
 
+def _of_service(name: str, module: str = "client") -> Callable[[list[str]], int]:
+    """Return a command of the service; its module is imported when it is called."""
+
+    def command(words: list[str]) -> int:
+        return int(getattr(importlib.import_module(f"atomlink.service.{module}"), name)(words))
+
+    return command
+
+
 def _run(words: list[str]) -> int:
     with _prepared(run_parser("run", "Run an experiment and write its results file."), words) as prepared:
-        return 0 if prepared is None else _execute(prepared[0])
+        return 0 if prepared is None else execute(prepared[0])
 
 
 def _timeline(words: list[str]) -> int:
@@ -118,7 +131,7 @@ def _timeline(words: list[str]) -> int:
         paths = [None if path is None else path.resolve() for path in (args.vcd, args.figure)]
         timeline = Timeline(run, *paths)
         try:
-            return _execute(run)
+            return execute(run)
         finally:
             timeline.finish()
 
@@ -141,14 +154,14 @@ def _prepared(parser: argparse.ArgumentParser, words: list[str]) -> "Iterator[tu
 
     found = find_experiment(args.file, Path.cwd())
     args.class_name = args.class_name or found.class_name
-    with _run_of(args, found.lab, found.file) as run:
+    with run_of(args, found.lab, found.file) as run:
         if args.help:
             run.print_arguments()
         yield None if args.help else (run, args)
 
 
 @contextmanager
-def _run_of(args: argparse.Namespace, lab: "Lab", file: Path) -> "Iterator[Run]":
+def run_of(args: argparse.Namespace, lab: "Lab", file: Path) -> "Iterator[Run]":
     """Make ready the run of one file, and the environment for as long as it runs."""
     logging.basicConfig(level=max(logging.DEBUG, logging.WARNING - 10 * args.verbose),
                         format="%(levelname)s:%(name)s:%(message)s")
@@ -166,7 +179,7 @@ def _run_of(args: argparse.Namespace, lab: "Lab", file: Path) -> "Iterator[Run]"
                          log_level=logging.getLogger().level, own_scenario=not chosen)
 
 
-def _execute(run: "Run") -> int:
+def execute(run: "Run") -> int:
     """Carry a run out, say where its data are, and return the exit code."""
     from artiq.language.core import TerminationRequested
 
@@ -291,9 +304,9 @@ def _calibrate(words: list[str]) -> int:
     import experiments.calibration
     from sim.command.lab import find_lab
 
-    with _run_of(args, find_lab(Path.cwd()), Path(experiments.calibration.__path__[0]) / "calibrate.py") as run:
+    with run_of(args, find_lab(Path.cwd()), Path(experiments.calibration.__path__[0]) / "calibrate.py") as run:
         run.writes = not args.dry_run
-        return _execute(run)
+        return execute(run)
 
 
 def _plan(words: list[str]) -> int:
@@ -344,7 +357,8 @@ def _doctor(words: list[str]) -> int:
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "draw": _draw, "lab": _serve_lab,
-    "virtual-core": _virtual_core, "runs": _runs,
+    "virtual-core": _virtual_core, "serve": _of_service("serve", "serve"),
+    **{name: _of_service(name) for name in ("submit", "jobs", "cancel", "retry", "result", "logs")}, "runs": _runs,
     "report": _of_results("report"), "export": _of_results("export"), "recover": _of_results("recover"),
     "validate": _of_results("validate"), "plan": _plan, "list": _list, "doctor": _doctor, "completion": _completion,
 }  # fmt: skip

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,7 @@ class Run:
     path: Path | None = None  # of the results file, once it is written
     watch: Any = None         # `atomlink timeline` looks on
     writes: bool = True       # False: one that only says what it would do leaves no results file
+    told: Callable[[int], None] | None = None  # is told the run's number before anything is made
     stop_signal: int | None = None
     others: list[str] = field(default_factory=list)  # submitted ones that failed or were not started
     _experiment: Any = None
@@ -199,6 +200,8 @@ class Run:
     def prepare(self, entry: Entry) -> None:
         """Build the experiment and prepare it."""
         self.entry, session = entry, self._session
+        if self.told is not None:
+            self.told(entry.rid)
         if self._experiment is None:
             self._examine(find_class(load_module(self.file), self.file, self.class_name))
         self.start_time = time.time()

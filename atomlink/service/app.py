@@ -1,0 +1,84 @@
+"""The parts of a service put together: an ASGI application, and what runs as long as it does."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from atomlink.errors import UsageError
+from atomlink.service import api
+from atomlink.service.config import Config, LabConfig
+from atomlink.service.dispatch import Dispatcher, JobLab
+from atomlink.service.experiments import Catalogue
+from atomlink.service.identity import Munge, Tokens
+from atomlink.service.local import LocalLab
+from atomlink.service.metrics import Metrics
+from atomlink.service.problems import Problem
+from atomlink.service.requests import Rates, Service, as_response, endpoint
+from atomlink.service.store import Store
+
+
+def make_lab(config: LabConfig, folder: Path) -> JobLab:
+    """Return where the jobs of a lab are carried out."""
+    return LocalLab(config, folder)
+
+
+def make(config: Config, folder: Path) -> Starlette:
+    """Return the application of a service whose state is in a folder; UsageError where another has it."""
+    store = Store(folder)
+    lock = _only_one(folder)
+    labs = {lab.name: make_lab(lab, folder / "jobs") for lab in config.labs}
+    limits = config.limits
+    service = Service(
+        config, store, Dispatcher(store, labs, limits.session_idle_s), Tokens(folder, config.bearer),
+        Munge(store, config.munge_admins) if config.munge else None, Metrics(store, tuple(labs)),
+        Rates(limits.requests_per_s, limits.burst),
+    )  # fmt: skip
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        task = asyncio.create_task(service.dispatcher.run())
+        try:
+            yield
+        finally:
+            service.stopping = True
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            store.close()
+            os.close(lock)
+
+    routes = [StarletteRoute(each.path, endpoint(service, each.handler, each.scope, each.body is not None),
+                             methods=[each.method]) for each in api.ROUTES]  # fmt: skip
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _routing})
+    app.router.redirect_slashes = False
+    app.state.service = service
+    app.state.catalogues = {lab.name: Catalogue(lab) for lab in config.labs}
+    return app
+
+
+async def _routing(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 405:
+        return as_response(Problem(405, "method", "this path has no such method", "see /openapi.json"))
+    return as_response(Problem(status, "not-found", "there is no such path", "see /openapi.json"))
+
+
+def _only_one(folder: Path) -> int:
+    lock = os.open(folder / "service.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise UsageError(f"another service runs with the folder {folder}: stop it, or name another --state") from None
+    return lock

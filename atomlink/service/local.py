@@ -1,0 +1,147 @@
+"""Jobs on a lab of this machine: a worker process for each, which outlives the service and is taken up by the next."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from atomlink.files import write_whole
+from atomlink.service.config import LabConfig
+from atomlink.service.store import Row
+from atomlink.service.worker import BEGUN, JOB, LOCK, LOG, OUTCOME, read_rid
+
+INSIST_S = (0.0, 30.0, 60.0)  # after a cancel: ask (SIGTERM), ask again, kill
+
+
+class LocalLab:
+    """A lab whose jobs are processes of this machine."""
+
+    def __init__(self, config: LabConfig, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._asked: dict[int, tuple[float, int]] = {}  # when a cancel came, how often it was insisted on
+
+    def place(self, job: Row) -> Path:
+        """Return the folder of a job."""
+        return self.folder / f"{job['id']:09}"
+
+    def start(self, job: Row) -> None:
+        """Start a job's worker; it holds the lock before it exists."""
+        place = self.place(job)
+        place.mkdir(parents=True, exist_ok=True)
+        write_whole(place / JOB, json.dumps(self.spec(job)).encode())
+        lock = os.open(place / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._children[job["id"]] = self._spawn(place, [], (lock,))
+        finally:
+            os.close(lock)
+
+    def spec(self, job: Row) -> dict[str, Any]:
+        """Return what the worker is told."""
+        spec, config = json.loads(job["spec"]), self.config
+        simulated = not config.hardware and config.lab is None
+        seed = spec.get("seed", config.seed)
+        return {
+            "root": str(config.folder), "file": str(config.folder / spec["file"]),
+            "class_name": spec.get("class_name"), "arguments": spec.get("arguments", {}), "lab": config.lab,
+            "scenario": config.scenario if simulated else None, "costs": config.costs if simulated else None,
+            "seed": (job["id"] if seed is None else seed) if simulated else None,
+        }  # fmt: skip
+
+    def ended(self, job: Row) -> dict[str, Any] | None:
+        """Return how a job ended, None while it runs; `{"begun": False}` where its worker never came to it."""
+        place = self.place(job)
+        child = self._children.get(job["id"])
+        if child is not None and child.poll() is None or child is None and self._held(place):
+            self._insist(job["id"])
+            return None
+        self._asked.pop(job["id"], None)
+        outcome = self._outcome(place)
+        if outcome is None and not (place / BEGUN).exists():
+            self._children.pop(job["id"], None)
+            return {"begun": False}
+        if outcome is None:
+            with open(place / LOCK, "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._spawn(place, ["recover"], ()).wait()
+            outcome = self._outcome(place) or {"exit_code": None, "path": None, "error": "its worker was killed, and "
+                                               "its journal cannot be read: see its log"}  # fmt: skip
+        self._children.pop(job["id"], None)
+        return {"begun": True, "rid": read_rid(place), **outcome}
+
+    def rid(self, job: Row) -> int | None:
+        """Return the number of the job's run, None while it has none."""
+        return read_rid(self.place(job))
+
+    def stop(self, job: Row) -> None:
+        """Ask a job that runs to end; `ended` insists where it does not."""
+        self._asked.setdefault(job["id"], (time.monotonic(), 0))
+        self._insist(job["id"])
+
+    def log(self, job: Row, most: int) -> bytes:
+        """Return the end of what a job printed."""
+        try:
+            with open(self.place(job) / LOG, "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+                return file.read(most)
+        except OSError:
+            return b""
+
+    def result(self, job: Row) -> dict[str, Any]:
+        """Return what a job that has ended found."""
+        return self._outcome(self.place(job)) or {}
+
+    def _insist(self, number: int) -> None:
+        since, times = self._asked.get(number, (0.0, len(INSIST_S)))
+        if times < len(INSIST_S) and time.monotonic() - since >= INSIST_S[times]:
+            pid = self._pid(number)
+            if pid is None:
+                return  # not begun: it is asked at the next look
+            self._asked[number] = since, times + 1
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if times == len(INSIST_S) - 1 else signal.SIGTERM)
+
+    def _pid(self, number: int) -> int | None:
+        """Return the process of a worker that has begun; its lock is held, so the number is still its own."""
+        try:
+            return int(json.loads((self.folder / f"{number:09}" / BEGUN).read_text())["pid"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def _spawn(self, place: Path, words: list[str], keep: tuple[int, ...]) -> subprocess.Popen[bytes]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ATOMLINK_")}
+        environment["ATOMLINK_TARGET"] = "hardware" if self.config.hardware else "simulation"
+        environment["PYTHONUNBUFFERED"] = "1"
+        with open(place / LOG, "ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "atomlink.service.worker", str(place), *words], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, cwd=self.config.folder, env=environment, pass_fds=keep, start_new_session=True,
+            )  # fmt: skip
+
+    @staticmethod
+    def _outcome(place: Path) -> dict[str, Any] | None:
+        try:
+            outcome: dict[str, Any] = json.loads((place / OUTCOME).read_text())
+        except (OSError, ValueError):
+            return None
+        return outcome
+
+    @staticmethod
+    def _held(place: Path) -> bool:
+        try:
+            with open(place / LOCK, "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False

@@ -1,0 +1,413 @@
+"""The service's calls, without a network: who may what, what is refused and how, order of the queue."""
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from service_lab import Answer, ask, make_lab, run
+
+for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
+    pytest.importorskip(module, reason="the extra `service` is not installed")
+
+from atomlink.errors import DataError, UsageError
+from atomlink.service import app as application
+from atomlink.service.config import Config, LabConfig, Limits, load
+from atomlink.service.identity import Tokens
+from atomlink.service.problems import Problem
+from atomlink.service.requests import Rates
+from atomlink.service.states import FINAL, QRMI, SLURM, TRANSITIONS
+from atomlink.service.steps import STEPS
+from atomlink.service.store import FILE, Store
+
+
+class Still:
+    """A lab that does nothing until told how a job ends."""
+
+    def __init__(self) -> None:
+        self.started: list[int] = []
+        self.ends: dict[int, dict[str, Any]] = {}
+
+    def start(self, job: Any) -> None:
+        self.started.append(job["id"])
+
+    def ended(self, job: Any) -> dict[str, Any] | None:
+        return self.ends.get(job["id"])
+
+    def rid(self, job: Any) -> int | None:
+        return 7
+
+    def stop(self, job: Any) -> None:
+        self.ends[job["id"]] = {"begun": True, "exit_code": 143, "rid": 7, "path": None, "error": "stopped"}
+
+    def log(self, job: Any, most: int) -> bytes:
+        return b"<script>alert(1)</script>"
+
+    def result(self, job: Any) -> dict[str, Any]:
+        return {"estimates": {}}
+
+
+class Site:
+    """A service with some users."""
+
+    def __init__(self, app: Any, labs: dict[str, Still]) -> None:
+        self.app, self.labs = app, labs
+        tokens: Tokens = app.state.service.tokens
+        self.tokens = {name: tokens.issue(name, scope, 60.0)
+                       for name, scope in (("ann", "user"), ("ben", "user"), ("oda", "operator"), ("ada", "admin"))}
+
+    async def ask(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        given = {key.replace("_", "-"): value for key, value in headers.items()}
+        return await ask(self.app, method, path, body, {"authorization": f"Bearer {self.tokens[who]}", **given})
+
+    @property
+    def store(self) -> Store:
+        store: Store = self.app.state.service.store
+        return store
+
+
+@asynccontextmanager
+async def site(folder: Path, limits: Limits | None = None, labs: int = 1) -> AsyncIterator[Site]:
+    root = make_lab(folder) if not (folder / "lab").exists() else folder / "lab"
+    still = {f"lab{n}": Still() for n in range(labs)}
+    before, application.make_lab = application.make_lab, lambda config, _: still[config.name]  # type: ignore[assignment]
+    try:
+        configured = tuple(LabConfig(name, root) for name in still)
+        made = application.make(Config(configured, limits or Limits(requests_per_s=1e6, burst=10**6)), folder / "state")
+    finally:
+        application.make_lab = before
+    async with made.router.lifespan_context(made):
+        yield Site(made, still)
+
+
+JOB = {"experiment": "tick", "arguments": {"mark": 3}}
+
+
+def test_a_job_goes_from_submit_to_result(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            made = await lab.ask("ann", "POST", "/v1/jobs", JOB)
+            assert made.status == 201 and made.headers["location"] == "/v1/jobs/1"
+            assert made.json["state"] == "PENDING" and made.json["file"] == "experiments/tick.py"
+            await asyncio.sleep(0.3)
+            assert (await lab.ask("ann", "GET", "/v1/jobs/1")).json["rid"] == 7
+            assert (await lab.ask("ann", "GET", "/v1/jobs/1/result")).json["remedy"].startswith("wait for its end")
+            end = {"begun": True, "exit_code": 0, "rid": 7, "path": None, "error": None, "shots": 40}
+            lab.labs["lab0"].ends[1] = end
+            await asyncio.sleep(0.3)
+            assert (await lab.ask("ann", "GET", "/v1/jobs/1/result")).json["state"] == "DONE"
+            streamed = (await lab.ask("ann", "GET", "/v1/jobs/1/events")).body.decode()
+            assert "event: log\n" in streamed and "event: state\n" in streamed
+            assert (await lab.ask("ann", "GET", "/v1/accounting")).json["users"][0]["shots"] == 40
+            again = await lab.ask("ann", "POST", "/v1/jobs/1/retry", {})
+            assert again.status == 409 and "retry what is ERROR or CANCELED" in again.json["remedy"]
+
+    run(scene())
+
+
+def test_nobody_reads_or_touches_the_job_of_another(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            await lab.ask("ann", "POST", "/v1/jobs", JOB)
+            for method, path in (("GET", ""), ("GET", "/log"), ("GET", "/result"), ("GET", "/file"), ("GET", "/events"),
+                                 ("POST", "/cancel"), ("POST", "/retry")):  # fmt: skip
+                theirs = await lab.ask("ben", method, f"/v1/jobs/1{path}", {} if method == "POST" else None)
+                none = await lab.ask("ben", method, f"/v1/jobs/2{path}", {} if method == "POST" else None)
+                assert theirs.status == none.status == 404
+                assert theirs.body.replace(b"'1'", b"") == none.body.replace(b"'2'", b""), "it tells that there is one"
+            assert (await lab.ask("ben", "GET", "/v1/jobs?user=ann")).json["jobs"] == []
+            assert (await lab.ask("ben", "GET", "/v1/accounting")).json["users"] == []
+            assert (await lab.ask("oda", "GET", "/v1/jobs/1")).status == 200
+            assert len((await lab.ask("oda", "GET", "/v1/jobs?user=ann")).json["jobs"]) == 1
+
+    run(scene())
+
+
+def test_scopes_hold_and_what_was_done_is_in_the_audit_log(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            for method, path, least in (("POST", "/v1/labs/lab0/drain", "oda"), ("GET", "/v1/audit", "ada"),
+                                        ("POST", "/v1/tokens", "ada")):  # fmt: skip
+                for who in ("ann", "oda", "ada"):
+                    may = ("ann", "oda", "ada").index(who) >= ("ann", "oda", "ada").index(least)
+                    answer = await lab.ask(who, method, path, {} if method == "POST" else None)
+                    assert (answer.status != 403) == may, (who, path, answer)
+            new = await lab.ask("ada", "POST", "/v1/tokens", {"user": "eve", "days": 1})
+            lab.tokens["eve"] = new.json["token"]
+            assert (await lab.ask("eve", "GET", "/v1/whoami")).json == {"user": "eve", "scope": "user", "via": "token"}
+            lines = (await lab.ask("ada", "GET", "/v1/audit")).json["audit"]
+            assert {("ada (token)", "token", "user/eve"), ("oda (token)", "drain", "lab/lab0")} <= {
+                (line["who"], line["action"], line["object"]) for line in lines}
+            assert new.json["token"] not in json.dumps(lines)
+
+    run(scene())
+
+
+def test_only_a_sound_token_is_taken(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            service = lab.app.state.service
+            foreign = Tokens(tmp_path).issue("ann", "admin", 60.0)  # another key
+            unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4iLCJzY29wZSI6ImFkbWluIn0."
+            for token in (foreign, unsigned, "", "x" * 5000, service.tokens.issue("ann", "user", -5.0),
+                          service.tokens.issue("ann", "root", 60.0), service.tokens.issue("a/../b", "user", 60.0)):
+                answer = await ask(lab.app, "GET", "/v1/jobs", None, {"authorization": f"Bearer {token}"})
+                assert answer.status == 401 and answer.headers["www-authenticate"] == "Bearer", token
+                assert answer.headers["content-type"] == "application/problem+json" and answer.json["remedy"]
+            assert (await ask(lab.app, "GET", "/v1/jobs")).status == 401
+            assert (await lab.ask("ann", "GET", "/v1/jobs", host="evil.example:8290")).status == 421
+            assert (await lab.ask("ann", "GET", "/v1/jobs", host="localhost:8290")).status == 200
+
+    run(scene())
+
+
+BAD = [
+    ({"experiment": "tick", "kind": "pulser"}, 422, "known are experiment"),
+    ({}, 400, "`experiment` is missing"),
+    ({"experiment": "tack"}, 400, "did you mean `tick`"),
+    ({"experiment": "../../etc/passwd"}, 400, "no experiment"),
+    ({"experiment": "device_db.py"}, 400, "no experiment"),
+    ({"experiment": "device_db"}, 400, "no experiment"),
+    ({"experiment": "experiments/../device_db.py"}, 400, "no experiment"),
+    ({"experiment": "tick", "class_name": "Tack"}, 400, "did you mean `Tick`"),
+    ({"experiment": "tick", "class_name": "--results"}, 400, "no class"),
+    ({"experiment": "tick", "arguments": {"--results": "/tmp"}}, 400, "is no name"),
+    ({"experiment": "tick", "arguments": {"a=b": 1}}, 400, "is no name"),
+    ({"experiment": "tick", "arguments": []}, 400, "must be an object"),
+    ({"experiment": "tick", "arguments": {"mark": "x" * 30_000}}, 400, "30000 characters"),
+    ({"experiment": "tick", "priority": 11}, 400, "from -10 to 10"),
+    ({"experiment": "tick", "priority": True}, 400, "whole number"),
+    ({"experiment": "tick", "seed": -1}, 400, "seed"),
+    ({"experiment": "tick", "lab": "lab9"}, 400, "the labs are lab0"),
+    ({"experiment": "tick", "prioritty": 1}, 400, "did you mean `priority`"),
+    ({"experiment": "tick", "session": "user:ben"}, 404, "session"),
+    (b"{", 400, "not JSON"), (b"[]", 400, "one JSON object"), (b'{"seed": NaN}', 400, "NaN"),
+    (b"\xff\xfe", 400, "not JSON"), (b'{"experiment": "a\\u0000"}', 400, "zero byte"),
+    (b'{"experiment": "\\ud800"}', 400, "surrogate"), (b"[" * 100_000, 400, "not JSON"),
+    (b'{"a":' * 50 + b"1" + b"}" * 50, 400, "nested"), (b"x" * 300_000, 413, "more than 262144"),
+]  # fmt: skip
+
+
+def test_bad_input_is_a_problem_with_its_remedy_and_leaves_nothing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            for body, status, words in BAD:
+                answer = await lab.ask("ann", "POST", "/v1/jobs", body)
+                assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), body
+                problem = answer.json
+                assert problem["remedy"] and words in f"{problem['detail']}: {problem['remedy']}", (body, problem)
+            for path, status in (("/v1/jobs/x", 404), ("/v1/jobs/9" + "9" * 40, 404), ("/v1/jobs?state=X", 400),
+                                 ("/v1/jobs?before=x", 404), ("/nowhere", 404), ("/v1/jobs/1/../2", 404)):  # fmt: skip
+                answer = await lab.ask("ann", "GET", path)
+                assert answer.status == status and answer.json["remedy"], path
+            assert (await lab.ask("ann", "PATCH", "/v1/jobs")).status == 405
+            assert lab.store.jobs() == []
+
+    run(scene())
+
+
+def test_limits_of_rate_queue_and_body_hold(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path, Limits(queue_per_user=3, requests_per_s=1.0, burst=20)) as lab:
+            await lab.ask("oda", "POST", "/v1/labs/lab0/drain", {})
+            answers = [await lab.ask("ann", "POST", "/v1/jobs", JOB) for _ in range(25)]
+            assert [a.status for a in answers] == [201] * 3 + [429] * 22
+            assert "3 jobs waiting" in answers[5].json["detail"] and "requests a second" in answers[24].json["detail"]
+            assert int(answers[24].headers["retry-after"]) >= 1
+            assert (await lab.ask("ben", "POST", "/v1/jobs", JOB)).status == 201, "one user's haste is not another's"
+
+    run(scene())
+
+
+def test_a_request_sent_twice_with_its_key_is_one_job(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            one, two = [(await lab.ask("ann", "POST", "/v1/jobs", JOB, idempotency_key="k")).json for _ in range(2)]
+            assert one["id"] == two["id"]
+            assert (await lab.ask("ben", "POST", "/v1/jobs", JOB, idempotency_key="k")).json["id"] != one["id"]
+
+    run(scene())
+
+
+def test_labs_run_side_by_side_and_each_does_one_job_at_a_time(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path, labs=2) as lab:
+            for n in (0, 0, 1, 1):
+                await lab.ask("ann", "POST", "/v1/jobs", {**JOB, "lab": f"lab{n}"})
+            await asyncio.sleep(0.4)
+            assert (lab.labs["lab0"].started, lab.labs["lab1"].started) == ([1], [3])
+            assert (await lab.ask("ann", "POST", "/v1/jobs/1/cancel", {})).status == 202
+            assert (await lab.ask("ann", "POST", "/v1/jobs/4/cancel", {})).json["state"] == "CANCELED"
+            await asyncio.sleep(0.4)
+            assert lab.labs["lab0"].started == [1, 2]
+            assert lab.store.job(1)["state"] == "CANCELED"  # type: ignore[index]
+            again = (await lab.ask("ann", "POST", "/v1/jobs/1/retry", {})).json
+            assert again["retry_of"] == 1 and again["id"] == 5
+
+    run(scene())
+
+
+def test_priority_is_first_then_the_session_that_had_least_time_then_the_oldest(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for user in ("ann", "ben"):
+        store.open_session(user, name=user)
+    for user in ("ann", "ann", "ann", "ben"):
+        store.submit(user, user, "lab", "experiment", {})
+    store.submit("ann", "ann", "lab", "experiment", {}, priority=5)
+    order = []
+    while (job := store.next_of("lab")) is not None:
+        order.append(job["id"])
+        store.move(job["id"], "RUNNING", started_at=100.0)
+        store.move(job["id"], "DONE", ended_at=110.0)
+    assert order == [5, 4, 1, 2, 3]
+    assert store.session("ann")["virtual_s"] == 40.0  # type: ignore[index]
+    late = store.open_session("eve", name="eve")
+    store.submit("ann", "ann", "lab", "experiment", {})
+    store.submit(late["id"], "eve", "lab", "experiment", {})
+    assert store.session("eve")["virtual_s"] == 40.0, "a newcomer has saved up no time"  # type: ignore[index]
+    store.close()
+
+
+def test_the_table_of_states_is_closed_and_holds_in_the_database(tmp_path: Path) -> None:
+    assert set(TRANSITIONS) == set(QRMI) == set(SLURM)
+    assert all(following <= set(TRANSITIONS) for following in TRANSITIONS.values())
+    store = Store(tmp_path)
+    store.open_session("ann", name="ann")
+    for before in TRANSITIONS:
+        for after in TRANSITIONS:
+            number = store.submit("ann", "ann", "lab", "experiment", {})["id"]
+            ways = {"PENDING": (), "RUNNING": ("RUNNING",), "CANCELED": ("CANCELED",)}
+            for step in ways.get(before, ("RUNNING", before)):
+                store.move(number, step)
+            if after in TRANSITIONS[before]:
+                assert store.move(number, after)["state"] == after
+            else:
+                with pytest.raises(Problem, match="cannot become"):
+                    store.move(number, after)
+                assert store.job(number)["state"] == before  # type: ignore[index]
+    waiting = store.session("ann")["waiting"]  # type: ignore[index]
+    assert waiting == len(store.jobs(state="PENDING"))
+    assert {"DONE", "ERROR", "CANCELED"} == FINAL
+    store.close()
+
+
+def test_a_database_of_each_earlier_step_is_upgraded_and_a_later_one_refused(tmp_path: Path) -> None:
+    for taken in range(len(STEPS) + 1):
+        folder = tmp_path / str(taken)
+        folder.mkdir()
+        old = sqlite3.connect(folder / FILE)
+        for step in STEPS[:taken]:
+            old.executescript(step)
+        old.execute(f"PRAGMA user_version = {taken}")
+        if taken:
+            old.execute("INSERT INTO sessions (id, user, created_at, used_at) VALUES ('a', 'ann', 0, 0)")
+        old.commit()
+        old.close()
+        store = Store(folder)
+        assert len(store.sessions()) == bool(taken)
+        store.remember("k", [1])
+        assert store.recall("k") == [1]
+        store.close()
+    newer = sqlite3.connect(tmp_path / "0" / FILE)
+    newer.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    newer.close()
+    with pytest.raises(DataError, match="a newer atomlink"):
+        Store(tmp_path / "0")
+
+
+def test_a_full_disk_refuses_new_jobs_and_keeps_the_old_ones(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            assert (await lab.ask("ann", "POST", "/v1/jobs", JOB)).status == 201
+            pages = lab.store._db.execute("PRAGMA page_count").fetchone()[0]
+            lab.store._db.execute(f"PRAGMA max_page_count = {pages}")
+            big = {**JOB, "arguments": {"mark": "x" * 19_000}}
+            answers = [await lab.ask("ann", "POST", "/v1/jobs", big) for _ in range(5)]
+            assert answers[-1].status == 507 and answers[-1].json["remedy"] == "free the disk"
+            assert (await lab.ask("ann", "GET", "/v1/jobs/1")).status == 200
+            lab.store._db.execute("PRAGMA max_page_count = 100000")
+            assert (await lab.ask("ann", "POST", "/v1/jobs", big)).status == 201
+
+    run(scene())
+
+
+def test_health_metrics_and_description_need_no_token(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            await lab.ask("ann", "POST", "/v1/jobs", JOB)
+            await asyncio.sleep(0.05)
+            assert (await ask(lab.app, "GET", "/healthz")).json["status"] == "ok"
+            assert (await ask(lab.app, "GET", "/readyz")).json["status"] == "ready"
+            text = (await ask(lab.app, "GET", "/metrics")).body.decode()
+            assert 'atomlink_http_requests_total{method="POST",status="201"} 1.0' in text
+            assert 'atomlink_jobs{lab="lab0",state="pending"}' in text and "ann" not in text
+            described = (await ask(lab.app, "GET", "/openapi.json")).json
+            assert described["openapi"] == "3.1.0"
+            for path, operations in described["paths"].items():
+                for method, operation in operations.items():
+                    filled = path.replace("{id}", "1").replace("{name}", "lab0").replace("{what}", "resume")
+                    answer = await lab.ask("ada", method.upper(), filled, {} if "requestBody" in operation else None)
+                    assert answer.status != 405 and "no such path" not in answer.body.decode(), path
+                    assert operation["description"] and operation["summary"]
+
+    run(scene())
+
+
+def test_a_log_is_never_taken_for_a_page(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            await lab.ask("ann", "POST", "/v1/jobs", JOB)
+            log = await lab.ask("ann", "GET", "/v1/jobs/1/log")
+            assert log.headers["content-type"].startswith("text/plain")
+            assert log.headers["x-content-type-options"] == "nosniff"
+
+    run(scene())
+
+
+def test_two_services_cannot_have_one_folder(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            with pytest.raises(UsageError, match="another service runs"):
+                application.make(lab.app.state.service.config, tmp_path / "state")
+
+    run(scene())
+
+
+def test_a_bucket_fills_with_time() -> None:
+    now = [0.0]
+    rates = Rates(2.0, 3, lambda: now[0])
+    for _ in range(3):
+        rates.take("ann")
+    with pytest.raises(Problem, match="2 requests a second"):
+        rates.take("ann")
+    now[0] = 0.6
+    rates.take("ann")
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("[labs.a]\nfoldr = '.'", "unknown key `foldr`"), ("[labs.'a b']\n", "a lab is called `a b`"),
+    ("[limits]\nburst = 'x'", "must be int"), ("labs = 3", "must be a table"),
+    ("[labs.a]\nfolder = 'no'", "device_db.py"),
+    ("[labs.a]\nseed = true", "must be int"), ("[bearer]\nissuer = 'x'", "missing"), ("x = ", "is not TOML"),
+])  # fmt: skip
+def test_a_configuration_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    root = make_lab(tmp_path)
+    (root / "service.toml").write_text(text)
+    with pytest.raises(UsageError, match=words.replace("[", r"\[")):
+        load(root / "service.toml", root)
+
+
+def test_a_configuration_is_read(tmp_path: Path) -> None:
+    root = make_lab(tmp_path)
+    (root / "service.toml").write_text("hosts = ['qpu.site']\n[labs.one]\nscenario = 'bright'\n[labs.two]\nseed = 3\n"
+                                       "[limits]\nrequests_per_s = 5\n[munge]\n")  # fmt: skip
+    config = load(root / "service.toml", root)
+    assert [lab.name for lab in config.labs] == ["one", "two"] and config.munge
+    assert config.limits == replace(Limits(), requests_per_s=5) and config.labs[0].folder == root
+    assert time.time() > 0
