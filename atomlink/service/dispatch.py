@@ -102,8 +102,9 @@ class Dispatcher:
                 await asyncio.sleep(IDLE_S)
             if not busy:
                 self._wake[name].clear()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake[name].wait(), IDLE_S)
+                with suppress(TimeoutError):  # not `wait_for`, which loses a cancellation in Python 3.11
+                    async with asyncio.timeout(IDLE_S):
+                        await self._wake[name].wait()
 
     async def _step(self, name: str, lab: JobLab) -> bool:
         """Bring one lab on by one step; say whether it is busy."""
