@@ -107,11 +107,11 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
     made.call_child_method("prepare")
     made.register.connect()
     made.begin()
-    _quiet(made)
+    quiet(made)
     return made
 
 
-def _quiet(lab: Lab) -> None:
+def quiet(lab: Any) -> None:
     """Take the noise out of alice's truth."""
     node = lab.core.world.nodes["alice"]
     truth = node.truth
@@ -125,7 +125,7 @@ def _quiet(lab: Lab) -> None:
     )  # fmt: skip
 
 
-def put(lab: Lab, *sites: tuple[int, int], psi: Any = None, stored: bool = True) -> list[Part]:
+def put(lab: Any, *sites: tuple[int, int], psi: Any = None, stored: bool = True) -> list[Part]:
     """Have atoms on these sites alone: in F = 2, or each in a state over |0>, |1>, |2>; the lab believes it."""
     node = lab.core.world.nodes["alice"]
     register = node.register
