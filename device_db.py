@@ -5,8 +5,8 @@ with tables of its own (scenarios `chain3`, `star4`, `memory`) takes their place
 
 The rows are the hardware's. ATOMLINK_TARGET=hardware leaves them as they are; by default the last line puts the
 simulated core in the place of `core` and opens the instruments over their twins; nothing else changes.
-docs/contracts.md says what each device (section 7) and instrument (section 16) is for; the row `network` says what is
-connected to what (atomlink/topology.py).
+drivers/README.md says what each device, drivers/instruments/README.md what each instrument is for; the row `network`
+says what is connected to what (atomlink/topology.py).
 """
 
 from typing import Any

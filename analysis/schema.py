@@ -1,6 +1,6 @@
 """Name every dataset of a results file with its dtype, shape, unit and meaning: the single source of truth.
 
-`docs/contracts.md`, section 9, tells the same in prose. Experiments and the journal make their arrays with
+`README.md` beside this tells the same in prose. Experiments and the journal make their arrays with
 `array(key, values)`, so that a file written at the end of a run and one recovered from its journal are the same.
 """
 

@@ -1,4 +1,4 @@
-"""What passes between gateware and world: the signals of docs/contracts.md, sections 4 and 5."""
+"""What passes between gateware and world: the signals of sim/gateware/README.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that keeps its heralded pairs one by one, `shots.*` and `link.*` of docs/contracts.md, section 9."""
+"""A run that keeps its heralded pairs one by one, `shots.*` and `link.*` of analysis/README.md."""
 
 from typing import Any
 

@@ -60,7 +60,7 @@ def _free_name(rid: int, class_name: str, label: str) -> tuple[int, str]:
 
 
 class ShotRecorder:
-    """The shots of one run, as columns of docs/contracts.md, section 9."""
+    """The shots of one run, as columns of analysis/README.md."""
 
     def __init__(
         self, experiment: Any, run_level: Mapping[str, Any], setting_names: tuple[str, ...], total: int

@@ -20,7 +20,7 @@ from sim.world.network.entangler_port import Span
 from sim.world.world import World
 
 logger = logging.getLogger(__name__)
-KINDS = ("level", "tone", "voltage")  # what travels as events; docs/contracts.md, section 4
+KINDS = ("level", "tone", "voltage")  # what travels as events; sim/gateware/README.md
 LATEST_MU = 1 << 62
 MOST_PORTS = 1024  # that one connection may ask for; device_db.py has some 100 channels
 LONGEST_NAME = 200  # characters of a port's or a run's name

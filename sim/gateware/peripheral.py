@@ -1,6 +1,6 @@
 """What every RTIO peripheral of the twin is: registers that take output events, and an input FIFO.
 
-See docs/contracts.md, section 3.
+See README.md beside this.
 """
 
 from __future__ import annotations

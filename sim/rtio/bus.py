@@ -3,7 +3,7 @@
 World time is the counter. Output events wait, ordered by time stamp, until the counter passes them; the CPU's costs,
 input reads, full lanes and explicit waits move it. An output event less than 13 coarse clocks ahead of the counter
 underflows. Events on one channel and coarse clock replace one another if address and fine time agree, otherwise they
-collide and all are lost. See docs/contracts.md, section 2. Above 400 lines because submitting, carrying out and reading
+collide and all are lost. See README.md beside this. Above 400 lines because submitting, carrying out and reading
 share one queue, and calls between modules would cost the hot path a tenth each.
 """
 

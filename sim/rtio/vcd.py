@@ -1,6 +1,6 @@
 """A value change dump (VCD, IEEE 1364) of a simulated run, for GTKWave and PulseView.
 
-What is seen is what passes between gateware and world (docs/contracts.md, section 4): levels, tones, voltages, clicks,
+What is seen is what passes between gateware and world (sim/gateware/README.md): levels, tones, voltages, clicks,
 heralds; and from the bus the gates of inputs and the slack. A look at a detector comes later than what it sees, and the
 slack of an event is told when the CPU writes it, so changes arrive out of order: they are sorted on disk, and memory
 stays bounded however long the run is. There are no vectors of several bits: PulseView's reader (libsigrok 0.5.2) stops

@@ -1,4 +1,4 @@
-"""The world: the only mutable state of the simulated lab, behind the ports of docs/contracts.md (sections 4 to 6).
+"""The world: the only mutable state of the simulated lab, behind the ports of sim/gateware/README.md.
 
 A signal that reaches a modulator acts on the light later (sound has to travel), so effects wait in a queue ordered by
 the time at which they act; they are carried out when lab time passes them, which happens at every look at a detector.

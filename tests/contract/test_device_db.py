@@ -1,4 +1,4 @@
-"""The device database keeps the channel map of docs/contracts.md, section 7."""
+"""The device database keeps the channel map of drivers/README.md."""
 
 import importlib
 import inspect

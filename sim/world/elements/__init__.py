@@ -1,1 +1,1 @@
-"""Pieces of the lab that are not on the bus, one file per kind: see `element.py` and docs/contracts.md, section 15."""
+"""Pieces of the lab that are not on the bus, one file per kind: see `element.py` and sim/world/README.md."""

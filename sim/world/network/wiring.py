@@ -1,4 +1,4 @@
-"""Which signal feeds which element: the cables of the lab, by the names of docs/contracts.md, section 7.
+"""Which signal feeds which element: the cables of the lab, by the names of drivers/README.md.
 
 A node's signals begin with its name; those of a port beyond its first with the port's name after it
 (`charlie_east_sw_excitation`).
