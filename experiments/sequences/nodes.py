@@ -15,7 +15,7 @@ from artiq.language.units import ms, us
 from numpy import int64
 
 from atomlink.at_port import node_of
-from atomlink.errors import UsageError
+from atomlink.errors import UsageError, brief
 from atomlink.topology import LinkSpec
 from drivers.fibre_routes import SETTLE_S, FibreRoutes
 from drivers.network import topology
@@ -69,8 +69,9 @@ def chosen(text: str, lab: Sequence[str]) -> tuple[str, ...]:
     names = tuple(lab) if text.strip() == ALL else tuple(name.strip() for name in text.split(","))
     unknown = [name for name in names if name not in lab]
     if unknown or len(set(names)) < len(names):
-        wrong = f"no node {unknown[0]!r}" if unknown else "a node twice"
-        raise UsageError(f"Argument nodes={text!r} has {wrong}, must name some of {', '.join(lab)}, or be {ALL!r}.")
+        wrong = f"no node {brief(unknown[0])}" if unknown else "a node twice"
+        said = f"Argument nodes={brief(text)} has {wrong}"
+        raise UsageError(f"{said}, must name some of {', '.join(lab)}, or be {ALL!r}.")
     return names
 
 

@@ -1,6 +1,7 @@
 """`atomlink plan circuit.qasm`: pairs, makespan and expected fidelity of a circuit on several nodes, before it runs."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,16 @@ import numpy as np
 from atomlink.circuits import draw, estimate, qasm
 from atomlink.circuits.circuit import CircuitError
 from atomlink.circuits.partition import partition
-from atomlink.circuits.schedule import Times, lower_bound, schedule
+from atomlink.circuits.program import Program
+from atomlink.circuits.schedule import Schedule, Times, lower_bound, schedule
 from atomlink.circuits.verify import verify
 from sim.command.words import OneLineParser
 
 RUNS = 50
+TRIED = 12  # runs of the pairs that judge a program while it is looked for
+
+
+OBJECTIVES = ("pairs", "time", "fidelity")
 
 
 def parser() -> OneLineParser:
@@ -29,6 +35,8 @@ def parser() -> OneLineParser:
     parser.add_argument("--gate-error", metavar="P", type=float, default=errors.gate_error, help="of a two-qubit gate")
     parser.add_argument("--read-error", metavar="P", type=float, default=errors.read_error, help="of a read-out")
     parser.add_argument("--t2", metavar="S", type=float, default=errors.t2_s, help="of stored qubits")
+    parser.add_argument("--objective", choices=OBJECTIVES, default="pairs",
+                        help="what is to be best: pairs (default), time, or expected fidelity")  # fmt: skip
     parser.add_argument("--cutoff", metavar="S", type=float, default=float("inf"), help="age when pairs are dropped")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the search and of the pairs")
     parser.add_argument("--effort", metavar="X", type=float, default=0.1, help="of the search; 1 is half a minute")
@@ -46,12 +54,12 @@ def plan(args: argparse.Namespace) -> list[str]:
     if args.nodes > 1:
         estimate.refuse_dying_pairs(errors, args.rate)
     circuit = qasm.read(args.file)
-    program = partition(circuit, args.nodes, args.room, args.ports, _links(args.links), args.seed, args.effort)
+    score = _score(args.objective, times, errors, args.seed)
+    program = partition(circuit, args.nodes, args.room, args.ports, _links(args.links), args.seed, args.effort, score)
     found = verify(program, runs=1, seed=args.seed, engine=None if circuit.n <= 12 else "stabiliser")
     runs = [schedule(program, times, np.random.default_rng([args.seed, k])) for k in range(RUNS)]
     spans = np.array([run.makespan_s for run in runs])
-    factors = {name: float(np.mean([estimate.fidelity(program, run, errors)[name] for run in runs]))
-               for name in estimate.fidelity(program, runs[0], errors)}  # fmt: skip
+    factors = _factors(program, runs, errors)
     worst = min(factors, key=lambda name: factors[name])
     lines = [
         f"{args.file.name}: {circuit.n} qubits, {program.circuit.two_qubit_gates} two-qubit gates, {args.nodes} nodes "
@@ -63,6 +71,26 @@ def plan(args: argparse.Namespace) -> list[str]:
         "  " + ", ".join(f"{name} {value:.4g}" for name, value in factors.items()),
     ]
     return lines + ([draw.draw(program)] if args.draw else [])
+
+
+def _factors(program: Program, runs: list[Schedule], errors: estimate.Errors) -> dict[str, float]:
+    """Return the mean of each factor of the expected fidelity."""
+    each = [estimate.fidelity(program, run, errors) for run in runs]
+    return {name: float(np.mean([factors[name] for factors in each])) for name in each[0]}
+
+
+def _score(objective: str, times: Times, errors: estimate.Errors, seed: int) -> Callable[[Program], float] | None:
+    """Return what is to be least. The runs that judge are not those that the plan then shows."""
+    if objective == "pairs":
+        return None
+
+    def score(program: Program) -> float:
+        runs = [schedule(program, times, np.random.default_rng([seed, 1, k])) for k in range(TRIED)]
+        if objective == "time":
+            return float(np.mean([run.makespan_s for run in runs]))
+        return -float(np.prod(list(_factors(program, runs, errors).values())))
+
+    return score
 
 
 def _links(text: str | None) -> list[tuple[int, int]] | None:
