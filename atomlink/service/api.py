@@ -303,7 +303,7 @@ async def metrics(call: Call) -> Response:
 
 async def describe(call: Call) -> Response:
     """Return the description of these calls."""
-    return Json(openapi.document(ROUTES))
+    return Json(openapi.document(call.request.app.state.calls))
 
 
 _TEXT_ = {"type": "string"}

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from atomlink.errors import UsageError
-from atomlink.service import api
+from atomlink.service import api, warden
 from atomlink.service.config import Config, LabConfig
 from atomlink.service.dispatch import Dispatcher, JobLab
 from atomlink.service.experiments import Catalogue
@@ -58,11 +58,12 @@ def make(config: Config, folder: Path) -> Starlette:
             store.close()
             os.close(lock)
 
+    calls = (*api.ROUTES, *warden.ROUTES)
     routes = [StarletteRoute(each.path, endpoint(service, each.handler, each.scope, each.body is not None),
-                             methods=[each.method]) for each in api.ROUTES]  # fmt: skip
+                             methods=[each.method]) for each in calls]  # fmt: skip
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _routing})
     app.router.redirect_slashes = False
-    app.state.service = service
+    app.state.service, app.state.calls = service, calls
     app.state.catalogues = {lab.name: Catalogue(lab) for lab in config.labs}
     return app
 
