@@ -34,7 +34,7 @@ PSI_PLUS, PSI_MINUS = (0b0011, 0b1100), (0b1001, 0b0110)
 _GATE_S = 250e-9
 # Fibre at 1517 nm 0.2 dB/km; SNSPDs with 50 dark clicks/s: design tables (Corning SMF-28; Hadfield 2009).
 _FIBRE_DB_PER_KM, _FIBRE_INDEX, _DARK_HZ = 0.2, 1.468, 50.0
-# Twice the angle between analysis directions 0, 90 (alice) and 45, 135 degrees (bob) gives S = 2 sqrt 2.
+# Twice the angle between analysis directions 0, 90 (first end) and 45, 135 degrees (second end) gives S = 2 sqrt 2.
 _CHSH = ((0.0, math.pi / 4, 1), (0.0, 3 * math.pi / 4, -1), (math.pi / 2, math.pi / 4, 1),
          (math.pi / 2, 3 * math.pi / 4, 1))
 
@@ -192,11 +192,11 @@ def stored_fidelity(fresh: Mapping[str, float], t_s: float, t2_s: float) -> floa
 def chsh(found: Candidates) -> tuple[float, float]:
     """Return (S, standard error) of the heralded states after feed-forward to psi+, each setting on all pairs."""
     states = found.states.copy()
-    states[np.isin(found.pattern, PSI_MINUS), 2:] *= -1  # Z on alice turns psi- into psi+
+    states[np.isin(found.pattern, PSI_MINUS), 2:] *= -1  # Z on the first turns psi- into psi+
     values = np.zeros(len(states))
-    for alice, bob, sign in _CHSH:
-        # On psi+ the correlator of two axes of the xz plane is -cos(a + b): bob's axis is mirrored and turned round.
-        operator = np.kron(axis_operator(alice, 0.0), -axis_operator(-bob, 0.0))
+    for first, second, sign in _CHSH:
+        # On psi+ the correlator of two axes of the xz plane is -cos(a + b): the second is mirrored and turned round.
+        operator = np.kron(axis_operator(first, 0.0), -axis_operator(-second, 0.0))
         values += sign * np.einsum("ni,ij,nj->n", states.conj(), operator, states).real
     return float(values.mean()), float(values.std()) / math.sqrt(len(states))
 

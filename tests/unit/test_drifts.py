@@ -11,7 +11,7 @@ from signal_lab import CYCLE, SignalLab, put_atom
 
 from atomlink.errors import ScenarioError
 from atomlink.heralds import FOUR
-from atomlink.topology import pair
+from atomlink.topology import NodeSpec, PortSpec, Topology, pair
 from drivers import parameters
 from sim.physics.imaging import error_rates
 from sim.validation.optimum import best_parameters
@@ -23,6 +23,7 @@ TABLE = parameters.table(pair(("alice", "bob"), FOUR))
 
 BELIEVED = {name: row.default for name, row in TABLE.items()}
 OU = 'process = "ornstein_uhlenbeck"\nrms = 2e-3\ncorrelation_s = 600.0\n'
+SOLO = Topology((NodeSpec("solo", (PortSpec("solo", "port"),)),))
 FIELD = "alice.coils.background_gauss.2"
 
 
@@ -258,3 +259,20 @@ def test_no_drift_of_the_drifting_lab_leaves_its_range_in_a_week() -> None:
         world = World(load_scenario("drifting"), seed)
         for hours in range(0, 168, 6):
             world.reach(hours * 3600 * 10**9)
+
+
+def test_drifts_of_numbered_places_are_those_of_the_labs_own_nodes_and_stations() -> None:
+    of_two = load_scenario("drifting", pair(("Emu", "n_2"), FOUR))
+    assert {drift.path.partition(".")[0] for drift in of_two.drift} == {"Emu", "n_2", "midpoint"}
+    here = [drift.path.split(".")[1:] for drift in load_scenario("drifting").drift]
+    assert [drift.path.split(".")[1:] for drift in of_two.drift] == here
+
+
+def test_drifts_of_places_that_a_lab_does_not_have_are_left_out() -> None:
+    (only,) = {drift.path.partition(".")[0] for drift in load_scenario("drifting", SOLO).drift}
+    assert only == "solo"
+
+
+def test_a_drift_of_an_unknown_quantity_of_a_numbered_node_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="alice.coils.nonsense"):
+        with_drifts(tmp_path, ("node.1.coils.nonsense", OU))

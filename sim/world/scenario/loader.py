@@ -12,6 +12,7 @@ path. Drivers, experiments and analysis never read this.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 import typing
 from pathlib import Path
@@ -19,10 +20,12 @@ from typing import Any
 
 from atomlink.at_port import PORT_ROLES
 from atomlink.errors import ScenarioError, UsageError, brief
+from atomlink.heralds import FOUR
 from atomlink.lab_tables import read as read_tables
 from atomlink.memory_spec import MemorySpec
 from atomlink.topology import NodeSpec, StationSpec, Topology, pair
 from sim.physics.detector import Detector
+from sim.scenarios import NODES as NODES
 from sim.world.ports import KINDS, Port
 from sim.world.scenario.array_truth import ArrayTruth, RydbergTruth
 from sim.world.scenario.build import build, unknown
@@ -33,7 +36,7 @@ from sim.world.scenario.storage_truth import StorageTruth
 from sim.world.scenario.toml_tables import check_nesting, merged, take_table
 from sim.world.scenario.truth import NodeTruth, PortTruth, Scenario, StationTruth
 
-NODES = ("alice", "bob")
+_NUMBERED = re.compile(r"(?P<what>node|station)\.(?P<number>\d+)\.(?P<rest>.+)\Z")
 DETECTORS = ("c_h", "c_v", "d_h", "d_v")
 FOLDER = Path(__file__).parents[2] / "scenarios"
 # The lab of whoever opens a world without a device_db.
@@ -99,7 +102,7 @@ def _scenario(name: str, table: dict[str, Any], topology: Topology) -> Scenario:
     tables.refuse_the_rest()
     table["memories"] = memories
     table["topology"], table["nodes"], table["stations"] = topology, nodes, stations
-    table["drift"] = _drifts(table.get("drift", []))
+    table["drift"] = _drifts(table.get("drift", []), topology)
     table["entangler_outputs"] = entangler_outputs(take_table(table, "wiring", "wiring"), topology)
     return _with_known_drifts(typing.cast(Scenario, build(Scenario, {"name": name, **table}, "")))
 
@@ -248,10 +251,30 @@ def _port_of_a_kind(table: dict[str, Any], path: str) -> Port:
     return typing.cast(Port, build(KINDS[kind], port, f"{path}.port"))
 
 
-def _drifts(tables: Any) -> tuple[DriftTable, ...]:
+def _drifts(tables: Any, topology: Topology) -> tuple[DriftTable, ...]:
+    """Build the drifts; one of a numbered place that this lab does not have is left out."""
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ScenarioError(f"drift is {brief(tables)}, but must be a list of tables: write [[drift]] before each.")
-    return tuple(_drift(table, f"drift.{k}") for k, table in enumerate(tables))
+    named = [(k, table, of_numbers(table.get("path"), topology)) for k, table in enumerate(tables)]
+    return tuple(_drift({**table, **({"path": path} if "path" in table else {})}, f"drift.{k}")
+                 for k, table, path in named if path is not None or "path" not in table)  # fmt: skip
+
+
+def of_numbers(path: Any, topology: Topology) -> Any:
+    """Return the path of a quantity with names for numbers: "node.1.…" is the lab's first node, "station.1.…" its
+    first station; None where the lab has none of that number, or the station no such detector.
+    """
+    found = _NUMBERED.match(path) if isinstance(path, str) else None
+    if found is None:
+        return path
+    there: tuple[Any, ...] = topology.nodes if found["what"] == "node" else topology.stations
+    number, rest = int(found["number"]), found["rest"]
+    if not 1 <= number <= len(there):
+        return None
+    role = rest.removeprefix("detectors.").partition(".")[0] if rest.startswith("detectors.") else None
+    if role is not None and found["what"] == "station" and role in FOUR and role not in there[number - 1].roles:
+        return None
+    return f"{there[number - 1].name}.{rest}"
 
 
 def _drift(table: dict[str, Any], where: str) -> DriftTable:
