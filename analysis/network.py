@@ -41,6 +41,7 @@ class LinkForecast:
     herald_hz: float | None
     fidelity: float | None
     through: str  # the switch that one of its ways leads through, or ""
+    memories: str = ""  # those behind its ports, whose efficiency is not in the numbers: its photons pass them
 
 
 def forecasts(topology: Topology, beliefs: Mapping[str, float],
@@ -59,17 +60,17 @@ def beliefs_of(link: LinkSpec) -> tuple[str, ...]:
 
 
 def _forecast(topology: Topology, link: LinkSpec, beliefs: Mapping[str, float]) -> LinkForecast:
-    through = _switch(topology, link)
+    through, memories = _switch(topology, link), _memories(topology, link)
     station = topology.station(link.station)
     if station.scheme != "polarisation":
-        return LinkForecast(link, None, None, None, through)
+        return LinkForecast(link, None, None, None, through, memories)
     gate_s, dark_hz, visibility = (beliefs[link.of_station(key)] for key in ("t_gate_s", "dark_rate_hz", "visibility"))
     eta = [beliefs[link.of_channel(end, "efficiency")] for end in range(2)]
     found = two_photon_polarisation(TwoPhoton(eta[0], eta[1], -math.expm1(-dark_hz * gate_s), visibility))
     photon_s = max(beliefs[link.of_channel(end, "t_photon_s")] for end in range(2))
     cycle_s = max(beliefs[belief(atom, "t_pump_s")] for atom in link.atoms) + photon_s + gate_s
     p = found.probability * len(heralds(station.scheme, station.roles)) / len(heralds(station.scheme, FOUR))
-    return LinkForecast(link, p, p / cycle_s, found.fidelity, through)
+    return LinkForecast(link, p, p / cycle_s, found.fidelity, through, memories)
 
 
 def _switch(topology: Topology, link: LinkSpec) -> str:
@@ -78,15 +79,23 @@ def _switch(topology: Topology, link: LinkSpec) -> str:
     return next((way.switch for way in ways if way.switch), "")
 
 
+def _memories(topology: Topology, link: LinkSpec) -> str:
+    ends = {port.key for port in link.ports}
+    return ", ".join(memory.name for memory in topology.memories if memory.port in ends)
+
+
 def table(found: tuple[LinkForecast, ...]) -> list[str]:
     """Return the lines of a table of links."""
     if not found:
         return ["no link: the network row of device_db.py has no station that two nodes reach"]
     lines = [f"{'link':{LONGEST_NAME}}  {'p(herald)':>9}  {'heralds/s':>9}  {'fidelity':>8}  switch"]
+    if any(row.memories for row in found):
+        lines[0] += "  memory"
     for row in found:
         numbers = ("-", "-", "-") if row.herald_hz is None or row.fidelity is None or row.probability is None else (
             f"{row.probability:.3g}", f"{row.herald_hz:.3g}", f"{row.fidelity:.3f}")  # fmt: skip
-        told = f"{numbers[0]:>9}  {numbers[1]:>9}  {numbers[2]:>8}  {row.through}"
+        through = f"{row.through:6}  {row.memories}" if row.memories else row.through
+        told = f"{numbers[0]:>9}  {numbers[1]:>9}  {numbers[2]:>8}  {through}"
         lines.append(f"{row.link.name:{LONGEST_NAME}}  {told}")
     return [line.rstrip() for line in lines]
 
@@ -95,7 +104,7 @@ def table(found: tuple[LinkForecast, ...]) -> list[str]:
 def figure(topology: Topology, found: tuple[LinkForecast, ...]) -> Figure:
     """Draw the nodes on a circle, each station between the ports that reach it, and what each link should give.
 
-    A way through a switch is dashed.
+    A way through a switch is dashed, a memory in one a square.
     """
     from matplotlib.figure import Figure
 
@@ -109,6 +118,11 @@ def figure(topology: Topology, found: tuple[LinkForecast, ...]) -> Figure:
         if len(topology.node(node).ports) > 1:
             axes.text(0.72 * x0 + 0.28 * x1, 0.72 * y0 + 0.28 * y1, port, fontsize=7, color=INK, ha="center",
                       bbox=BEHIND)  # fmt: skip
+        for memory in topology.memories:
+            if memory.port == way.port:
+                x, y = 0.6 * x0 + 0.4 * x1, 0.6 * y0 + 0.4 * y1
+                axes.plot([x], [y], "s", ms=9, color=ACCENT, zorder=2)
+                axes.text(x, y - 0.09, memory.name, ha="center", va="top", fontsize=7, color=INK, bbox=BEHIND)
     for spec in topology.nodes:
         _mark(axes, places[spec.name], spec.name, "o", SIDE_COLOURS[0])
     for station in topology.stations:

@@ -49,6 +49,17 @@ def test_the_drawing_names_every_node_station_and_link() -> None:
         assert name in said
 
 
+def test_table_and_drawing_show_memories() -> None:
+    lab = Topology.from_arguments({
+        "nodes": {"alice": {}, "bob": {}}, "memories": {"vault": {"port": "alice.port"}},
+        "stations": {"hub": {"inputs": {"a": ["alice.port"], "b": ["bob.port"]}, "detectors": ["p", "q", "r", "s"]}},
+    })  # fmt: skip
+    found = network.forecasts(lab, beliefs(lab))
+    header, row = network.table(found)
+    assert header.endswith("switch  memory") and row.endswith("vault")
+    assert "vault" in [text.get_text() for text in network.figure(lab, found).axes[0].texts]
+
+
 def test_a_lab_without_a_link_says_so() -> None:
     alone = Topology.from_arguments({"nodes": {"n1": {}}})
     assert "no link" in network.table(network.forecasts(alone, beliefs(alone)))[0]
