@@ -60,7 +60,7 @@ def test_a_memory_that_the_lab_does_not_have_is_refused(tmp_path: Path) -> None:
 def test_the_satellite_of_a_memory_is_its_own() -> None:
     nodes = {"alice": 0x10000, "bob": 0x20000}
     for base in (0x10000, 5):
-        with pytest.raises(UsageError, match=r"lab\..* is \d+, but must be the first channel of a satellite of its own"):
+        with pytest.raises(UsageError, match=r"lab\..* is \d+, but must be the first channel of a satellite"):
             read({"nodes": nodes, "memories": {"vault": {"base": base, "port": "alice.port"}}})
     found = read({"nodes": nodes, "memories": {"vault": {"base": 0x30000, "port": "alice.port"}}}).network()
     assert found["memories"] == {"vault": {"port": "alice.port"}}
