@@ -2,7 +2,7 @@
 
 A node names what must be right before it can be measured. Time-outs say how long a calibration is trusted, tolerances
 by how much a belief may be off before the link notices. In their names {n} stands for each node, {end} for the way from
-each end of a link to its station, {link} for its pairs.
+each end of a link to its station, {link} for its pairs, {m} for a memory.
 
 Where dependencies leave a choice, the table's order holds: what drifts fastest comes last. The cavities move by
 0.5 MHz in a quarter of an hour, and their difference makes the photons distinguishable: 0.0075 of fidelity per MHz^2.
@@ -128,9 +128,59 @@ _TEMPLATES: tuple[Node, ...] = (
 )
 
 
+# Once for each memory of the lab; its beliefs are told by {m}.
+_OF_A_MEMORY: tuple[Node, ...] = (
+    Node(
+        "control_detuning",
+        "memory.control_detuning:ControlDetuning",
+        depends=("pumping",),
+        timeout_s=6 * HOUR,
+        check={"f_control": RangeScan(76e6, 84e6, 7), "shots": 1500},
+        measure={"f_control": RangeScan(75e6, 85e6, 11), "shots": 2000},
+        tolerances={"param.{m}.f_control_hz": 0.5e6},
+    ),
+    Node(
+        "control_delay",
+        "memory.control_delay:ControlDelay",
+        depends=("control_detuning",),
+        timeout_s=6 * HOUR,
+        check={"t_off": RangeScan(0.15e-6, 0.75e-6, 7), "shots": 1500},
+        measure={"t_off": RangeScan(0.15e-6, 0.85e-6, 11), "shots": 2000},
+        tolerances={"param.{m}.t_control_off_s": 0.1e-6},
+    ),
+    Node(
+        "storage_time",
+        "memory.storage_time:StorageTime",
+        depends=("control_delay",),
+        timeout_s=6 * HOUR,
+        check={"t_storage": RangeScan(2e-6, 302e-6, 5), "shots": 1500},
+        measure={"t_storage": RangeScan(2e-6, 302e-6, 7), "shots": 3000},
+        tolerances={"param.{m}.memory_efficiency": 0.15, "param.{m}.t_spin_wave_s": 60e-6},
+    ),
+)
+
+
 def nodes_of(lab: Topology) -> tuple[Node, ...]:
-    """Return the calibration nodes of a lab; where it has several links, those of a link are named after it, too."""
-    return tuple(node for template in _TEMPLATES for node in _expanded(template, lab))
+    """Return the calibration nodes of a lab; where it has several links or memories, those of one are named after it,
+    too.
+    """
+    found = [node for template in _TEMPLATES for node in _expanded(template, lab)]
+    return (*found, *(node for memory in lab.memories for node in _of_memory(memory.name, lab)))
+
+
+def _of_memory(memory: str, lab: Topology) -> Iterator[Node]:
+    several = len(lab.memories) > 1
+    ours = {template.name for template in _OF_A_MEMORY}
+    given = {"memory": memory} if several else {}
+    for template in _OF_A_MEMORY:
+        yield replace(
+            template,
+            name=f"{template.name}_{memory}" if several else template.name,
+            depends=tuple(f"{name}_{memory}" if several and name in ours else name for name in template.depends),
+            check={**template.check, **given},
+            measure={**template.measure, **given},
+            tolerances={name.format(m=memory): size for name, size in template.tolerances.items()},
+        )
 
 
 def _expanded(template: Node, lab: Topology) -> Iterator[Node]:

@@ -8,10 +8,13 @@ import pytest
 from lab_runs import execute
 from other_labs import SCENARIOS
 
-from analysis.experiments import control_delay, retrieved_g2, storage_time
+from analysis.experiments import control_delay, control_detuning, retrieved_g2, storage_time
 from analysis.report import main_report
 from atomlink.signals import Tone
 from drivers.parameter_log import read
+from drivers.parameters import table
+from experiments.calibration.graph import Graph
+from experiments.calibration.nodes import nodes_of
 from sim.physics import eit
 from sim.world.scenario import load_scenario
 from sim.world.world import World
@@ -90,6 +93,23 @@ def test_strong_control_lets_the_photon_through_and_weak_control_keeps_it_out(tm
     assert done.code == 0 and done.run is not None, done.text
     clicks = dict(zip(done.run.datasets["scan.a_control"], done.run.datasets["scan.clicks"], strict=True))
     assert clicks[0.4] > 1.5 * max(clicks[0.1], clicks[1.0])
+
+
+def test_truth_of_the_resonance_lies_within_the_errors_of_its_calibration(tmp_path: Path) -> None:
+    done = execute(tmp_path, "memory/control_detuning.py", "--scenario", str(BRIGHT), "--seed", "7", "shots=150",
+                   "f_control=75e6:85e6:7", "t_storage=2e-6", "apply=True")  # fmt: skip
+    assert done.code == 0 and done.run is not None, done.text
+    found = control_detuning.analyse(done.run).estimates["f_control_hz"]
+    assert abs(found.sigmas_from(80e6)) < 3 and found.error < 0.3e6
+    (revision,) = read(next(tmp_path.glob("params*.log")))
+    assert "param.vault.f_control_hz" in revision.changes
+
+
+def test_the_calibration_graph_of_a_lab_has_nodes_for_its_memory() -> None:
+    graph = Graph(nodes_of(load_scenario("memory").topology))
+    names = [node.name for node in graph.order()]
+    assert names.index("control_detuning") < names.index("control_delay") < names.index("storage_time")
+    assert graph.nodes["storage_time"].tolerances.keys() <= table(load_scenario("memory").topology).keys()
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
