@@ -52,7 +52,7 @@ def test_a_port_heralds_pairs_as_often_as_its_photons_say(kind: str, tmp_path: P
     """P = eta^2/2 of two time bins, within 4 sigma of the run's estimate; darks are below 1e-3 of it."""
     scenario = tmp_path / "own.toml"
     scenario.write_text(LAB + PORTS[kind])
-    done = execute(tmp_path, "link/remote_entanglement.py", "--scenario", str(scenario), "--seed", "3", "n_pairs=60")
+    done = execute(tmp_path, "link/remote_entanglement.py", "--scenario", str(scenario), "--seed", "3", "n_pairs=30")
     assert done.code == 0 and done.run is not None, done.text
     world = World(load_scenario(str(scenario)), 1)
     port, station = world.nodes["alice"].port, world.stations["midpoint"].truth

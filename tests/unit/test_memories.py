@@ -9,6 +9,7 @@ from atomlink.errors import ScenarioError, UsageError
 from atomlink.lab_tables import read
 from atomlink.topology import Topology
 from sim.world.scenario import load_scenario
+from sim.world.world import World
 
 STATION = {"inputs": {"a": ["alice.port"], "b": ["bob.port"]}, "detectors": ["p", "q", "r", "s"]}
 
@@ -55,6 +56,13 @@ def test_a_memory_that_the_lab_does_not_have_is_refused(tmp_path: Path) -> None:
     file.write_text('extends = "memory"\n[memory.attic]\noptical_depth = 3.0\n')
     with pytest.raises(ScenarioError, match=r"\[memory\.attic\] is of no memory of this lab; it must be one of vault"):
         load_scenario(str(file))
+
+
+def test_a_memory_before_a_station_of_another_scheme_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('extends = "memory"\n[lab.stations.midpoint]\nscheme = "time_bin"\n')
+    with pytest.raises(ScenarioError, match="Memory vault lies before station midpoint, which heralds by 'time_bin'"):
+        World(load_scenario(str(file)), 1)
 
 
 def test_the_satellite_of_a_memory_is_its_own() -> None:

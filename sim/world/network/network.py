@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from atomlink.errors import ScenarioError
 from atomlink.topology import ChannelSpec, Topology
 from sim.world.atoms.labels import F1, READY
 from sim.world.network.memory_cell import MemoryCell
@@ -12,6 +13,7 @@ from sim.world.network.node import Node
 from sim.world.network.photon_port import PhotonPort
 from sim.world.network.station import Station
 
+STORED = ("polarisation",)  # schemes: the photon is a qubit of its own, and meets no other
 
 class Network:
     """Ports and stations of one lab. `routes`: the way that each connected port has now, by its key."""
@@ -31,6 +33,7 @@ class Network:
         for memory in self.memories.values():
             memory.station = lambda port: self._station_of.get(port.key)
             memory.port.memory = memory.name
+            _check_scheme(topology, memory)
         self._connect()
 
     def reroute(self, routes: Mapping[str, ChannelSpec]) -> None:
@@ -86,3 +89,14 @@ class Network:
 def _settle(stations: list[Station]) -> None:
     for station in stations:
         station.settle()
+
+
+def _check_scheme(topology: Topology, memory: MemoryCell) -> None:
+    """Refuse a memory before a station whose photons the twin does not store."""
+    for way in topology.channels_of(memory.port.key):
+        scheme = topology.station(way.station).scheme
+        if scheme not in STORED:
+            raise ScenarioError(
+                f"Memory {memory.name} lies before station {way.station}, which heralds by {scheme!r}, but the "
+                f"simulated lab stores photons of {', '.join(STORED)} only: take it out."
+            )
