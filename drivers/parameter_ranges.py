@@ -11,6 +11,8 @@ _RANGES = (
     ("t_*_pi_s", 1e-9, 0.1),
     ("t_excitation_s", 1e-9, 1e-3),
     ("transfer_rate", 1e-3, 1e3),
+    ("phase_gain", 0.01, 2.0),
+    ("phase_walk_rad2_s", 0.0, 1e9),
     ("t_aom_s", 0.0, 1e-4),
     ("t_cz_*", 0.0, 1e-3),
     ("t_photon_*", 0.0, 0.1),  # 20 000 km of fibre

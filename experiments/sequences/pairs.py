@@ -23,6 +23,7 @@ from numpy import int64
 from analysis import budget
 from atomlink.errors import DeviceError, TimingError
 from drivers import parameters
+from drivers.rtio.phase_lock import phase_lock
 from experiments.sequences import settings as axes
 from experiments.sequences.backend import ask_heralder
 from experiments.sequences.locks import Locks, Veto
@@ -54,6 +55,7 @@ class Pairs(HasEnvironment):
         ask_shots(self)
         self.herald = ask_heralder(self, nodes)
         self.scheme = PairScheme(self, nodes, self.herald)
+        self.phase = phase_lock(self, self.herald.station if self.herald else None, nodes.nodes[-1].excitation)
         ask_waiting(self, self.wait if wait else None, choose_feed_forward)
         self.locks = Locks(self, nodes)
 
@@ -183,6 +185,7 @@ class Pairs(HasEnvironment):
             self.t_start_mu = self.core.get_rtio_counter_mu()
         self.give_up_attempts()
         self.herald.arm()
+        self.phase.forget()
         self.nodes.image()
         reason = -1
         underflows = 0
@@ -243,6 +246,7 @@ class Pairs(HasEnvironment):
                 self.nodes.cool()
             elif self.since_look > 0:
                 self.nodes.recool()
+            self.phase.hold()
             self.pattern = self.herald.attempts(min(self.block, self.look_after - self.since_look))
             self.attempts += int64(self.herald.n_attempts)
             self.since_look += self.herald.n_attempts
