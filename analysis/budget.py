@@ -4,6 +4,8 @@ Steps from 1 to what is read, each what is left when one more imperfection is le
 for <ZZ>; F = (1 + 2 E_c - E_z)/4, as for Psi+.
     overlap       E_c = V, F = (1 + V)/2: whatever makes photons differ (modes, frequency, a second excitation) is in
                   the two-photon visibility V, which HomInterference measures, accidentals subtracted
+    optical phase of schemes that know it: exp(-sigma^2/2) of E_c, sigma^2 the believed walk times the time it had
+    both bright   one photon: the full closed form, not its first order in the bright fraction
     dark counts   closed form of `sim.physics.heralding` with the believed rate, were every atom pumped
     pumping       an atom that was not pumped sends no photon: fewer true heralds beside as many dark ones, eta instead
                   of eta/p. It costs rate (p of both nodes), hardly fidelity
@@ -32,7 +34,14 @@ from analysis.link import LinkResult
 from analysis.load import Run
 from atomlink.at_port import belief
 from atomlink.topology import LinkSpec
-from sim.physics.heralding import TwoPhoton, two_photon_polarisation
+from sim.physics.heralding import (
+    HeraldPrediction,
+    OnePhoton,
+    TwoPhoton,
+    barrett_kok,
+    one_photon,
+    two_photon_polarisation,
+)
 
 _SHARES = {"p_pumped": 1.0, "p_pushout_f1": 0.0, "pulse_rms": 0.0}  # what a file without this belief is taken to say
 _NEEDED = ("t2_star_s", "t2_s")
@@ -84,10 +93,13 @@ class Budget:
     sigmas: float
 
 
-def believed_probability(eta_a: float, eta_b: float, dark_rate_hz: float, gate_s: float, visibility: float) -> float:
-    """Return the herald probability of an attempt with both atoms, of these beliefs."""
+def believed_probability(eta_a: float, eta_b: float, dark_rate_hz: float, gate_s: float, visibility: float,
+                         bright_fraction: float | None = None) -> float:  # fmt: skip
+    """Return the herald probability of an attempt with both atoms, of these beliefs; of one photon with a fraction."""
     eta = [min(max(value, 0.0), 1.0) for value in (eta_a, eta_b)]
     dark = -math.expm1(-dark_rate_hz * gate_s)
+    if bright_fraction is not None:
+        return _one_photon(TwoPhoton(eta[0], eta[1], dark, visibility), bright_fraction).probability
     return two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, visibility)).probability
 
 
@@ -96,7 +108,7 @@ def budget(run: Run, result: LinkResult) -> Budget | None:
     believed = Believed.of(run)
     if believed is None:
         return None
-    probability = two_photon_polarisation(believed.link).probability
+    probability = believed.probability
     steps = tuple(_steps(run, result, believed))
     raw, corrected = result.total.raw.fidelity, result.total.corrected
     parts = [Part(step.name, step.fidelity if step.known else None, None, step.note) for step in steps]
@@ -118,6 +130,14 @@ class Believed:
     nodes: tuple[str, ...]
     of_node: dict[str, dict[str, float]]
     missing: frozenset[str]
+    bright_fraction: float | None = None  # where one photon heralds
+
+    @property
+    def probability(self) -> float:
+        """Return the herald probability of an attempt."""
+        if self.bright_fraction is not None:
+            return _one_photon(self.link, self.bright_fraction).probability
+        return barrett_kok(self.link).probability
 
     @classmethod
     def of(cls, run: Run) -> Believed | None:
@@ -138,8 +158,11 @@ class Believed:
         of_node = {node: {key: float(standing_in[key] if value is None else value)
                           for key, value in values.items()} for node, values in found.items()}  # fmt: skip
         dark_share = -math.expm1(-float(np.mean(dark)) * float(gate))
-        return cls(TwoPhoton(float(eta[0]), float(eta[1]), dark_share, float(visibility)), nodes, of_node,
-                   missing)  # fmt: skip
+        walk, age = run.belief(name.of_station("phase_walk_rad2_s")), _phase_age_s(run)
+        link = TwoPhoton(float(eta[0]), float(eta[1]), dark_share, float(visibility),
+                         math.sqrt(float(walk or 0.0) * age))  # fmt: skip
+        bright = run.datasets.get("link.bright_fraction")
+        return cls(link, nodes, of_node, missing, None if bright is None else float(bright))
 
     @property
     def pumped_link(self) -> TwoPhoton:
@@ -156,10 +179,15 @@ class Believed:
 def _steps(run: Run, result: LinkResult, believed: Believed) -> Iterator[Step]:
     link = believed.link
     yield Step("ideal", 1.0, -1.0, "")
-    yield Step("overlap of the photons", link.visibility, -1.0, f"believed visibility {link.visibility:.4g}")
-    yield _heralded("dark counts", believed.pumped_link, f"{link.dark_probability:.3g} a gate and detector")
     shares = [believed.of_node[node]["p_pumped"] for node in believed.nodes]
-    pumped = _heralded("pumping", link, f"believed shares {shares[0]:.4g}, {shares[1]:.4g}")
+    if believed.bright_fraction is None:
+        yield Step("overlap of the photons", link.visibility, -1.0, f"believed visibility {link.visibility:.4g}")
+        if run.scheme != "polarisation":
+            yield Step("optical phase", link.visibility * _fringe(link), -1.0, _of_phase(link))
+        yield _heralded("dark counts", believed.pumped_link, f"{link.dark_probability:.3g} a gate and detector")
+    else:
+        yield from _one_photon_steps(believed.pumped_link, believed.bright_fraction)
+    pumped = _heralded("pumping", link, f"believed shares {shares[0]:.4g}, {shares[1]:.4g}", believed.bright_fraction)
     yield replace(pumped, known=believed.knows("p_pumped"))
     t_s, said = _time_to_analysis(run)
     kept = 1.0 if t_s is None else math.prod(_kept(t_s, believed.of_node[node]) for node in believed.nodes)
@@ -169,11 +197,50 @@ def _steps(run: Run, result: LinkResult, believed: Believed) -> Iterator[Step]:
     yield from _read(stored, t_s or 0.0, result, believed)
 
 
-def _heralded(name: str, link: TwoPhoton, note: str) -> Step:
-    """Return what heralds of this link are: true pairs, two photons at one detector, and what dark counts make."""
-    found = two_photon_polarisation(link)
+def _one_photon_steps(link: TwoPhoton, bright_fraction: float) -> Iterator[Step]:
+    """Let in one by one what a herald of one photon suffers from; the photons' overlap is sqrt(V), of pure modes."""
+    alone = replace(link, visibility=1.0, dark_probability=0.0, phase_sigma_rad=0.0)
+    yield _heralded("both atoms bright", alone, f"bright fraction {bright_fraction:.4g}", bright_fraction)
+    alone = replace(alone, visibility=link.visibility)
+    yield _heralded("overlap of the photons", alone, f"believed visibility {link.visibility:.4g}", bright_fraction)
+    alone = replace(alone, phase_sigma_rad=link.phase_sigma_rad)
+    yield _heralded("optical phase", alone, _of_phase(link), bright_fraction)
+    yield _heralded("dark counts", link, f"{link.dark_probability:.3g} a gate and detector", bright_fraction)
+
+
+def _heralded(name: str, link: TwoPhoton, note: str, bright_fraction: float | None = None) -> Step:
+    """Return what heralds of this link are: true pairs, two photons at one detector, and what dark counts make; of one
+    photon, with its bright fraction: the two atoms differ with one bright, and agree with two or none.
+    """
+    if bright_fraction is not None:
+        one = _one_photon(link, bright_fraction)
+        share = {part: value / one.probability for part, value in one.parts.items()}
+        differ = share["one_bright"] + share["one_bright_dark"]
+        coherence = share["one_bright"] * math.sqrt(link.visibility) * _fringe(link)
+        return Step(name, coherence, 1 - 2 * differ, note)
+    found = barrett_kok(link)
     true, bunched = (found.parts[part] / found.probability for part in ("true", "bunched"))
-    return Step(name, true * link.visibility, bunched - true, note)
+    return Step(name, true * link.visibility * _fringe(link), bunched - true, note)
+
+
+def _one_photon(link: TwoPhoton, bright_fraction: float) -> HeraldPrediction:
+    """Return the closed form of one photon, for both ends alike."""
+    return one_photon(OnePhoton(math.sqrt(link.eta_a * link.eta_b), bright_fraction, link.dark_probability,
+                                link.visibility, math.sqrt(link.visibility), link.phase_sigma_rad))  # fmt: skip
+
+
+def _fringe(link: TwoPhoton) -> float:
+    """Return what the wandering of the optical phase leaves of a fringe."""
+    return math.exp(-0.5 * link.phase_sigma_rad**2)
+
+
+def _of_phase(link: TwoPhoton) -> str:
+    return f"believed walk: {link.phase_sigma_rad:.3g} rad since it was read, or between the rounds"
+
+
+def _phase_age_s(run: Run) -> float:
+    """Return the time that the optical phase had to walk: since it was read, or between two rounds; else 0."""
+    return float(run.datasets.get("link.t_phase_s", run.datasets.get("link.t_rounds_s", 0.0)))
 
 
 def _read(stored: Step, t_s: float, result: LinkResult, believed: Believed) -> Iterator[Step]:

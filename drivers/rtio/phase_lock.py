@@ -48,6 +48,7 @@ class PhaseLock(HasEnvironment):
         self.turns = 0.0
         self.phase_rad = 0.0
         self.last_mu = int64(-1)
+        self.probed_mu = int64(0)  # middle of the last reading
 
     def prepare(self) -> None:
         """Read the beliefs."""
@@ -77,6 +78,7 @@ class PhaseLock(HasEnvironment):
     def measure(self):
         """Count the calibration light at both outputs, at the present phase and a quarter of a turn later."""
         self.core.break_realtime()
+        start_mu = now_mu()
         for quarter in range(2):
             self.turn(self.turns + 0.25 * quarter)
             t_mu = now_mu()
@@ -85,6 +87,7 @@ class PhaseLock(HasEnvironment):
                 counter.gate_rising_mu(self.probe_mu)
             at_mu(t_mu)
             self.probe.pulse_mu(self.probe_mu)
+            self.probed_mu = (start_mu + now_mu()) >> 1
             delay(20 * us)
             self.clicks[2 * quarter] = 0
             self.clicks[2 * quarter + 1] = 0
@@ -112,6 +115,9 @@ class PhaseLock(HasEnvironment):
 
 class NoPhaseLock(HasEnvironment):
     """What a scheme has that does not know the phase."""
+
+    def build(self) -> None:
+        self.probed_mu = int64(0)
 
     @kernel
     def forget(self):

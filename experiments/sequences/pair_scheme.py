@@ -19,7 +19,7 @@ from numpy import int64
 from atomlink.at_port import belief
 from atomlink.errors import UsageError
 from drivers import parameters
-from drivers.rtio.attempt import AttemptTiming, believed_timing, two_rounds
+from drivers.rtio.attempt import AttemptTiming, TwoRoundTiming, believed_timing, two_rounds
 from experiments.sequences.nodes import Nodes
 
 
@@ -48,6 +48,11 @@ class PairScheme(HasEnvironment):
             node.excitation.amplitude *= partial_amplitude(self.bright_fraction, rate)
         self.mapping_mu = max(int64(node.qubit.mw_pi_mu) for node in self.nodes.nodes)
 
+    @property
+    def bright(self) -> float | None:
+        """Return the bright fraction of a scheme that has one."""
+        return float(self.bright_fraction) if self.name == "one_photon" else None
+
     def timing(self) -> AttemptTiming:
         """Return the timing of an attempt that the lab's beliefs ask for."""
         link = self.nodes.link
@@ -56,6 +61,19 @@ class PairScheme(HasEnvironment):
             return timing
         slack = parameters.duration_mu(self, link.of_station("t_software_slack_s")) if self.name == "barrett_kok" else 0
         return two_rounds(self, link, timing, int(slack))
+
+    def run_level(self, timing: AttemptTiming) -> dict[str, Any]:
+        """Return the datasets that say how a scheme other than the usual one was played."""
+        if self.name == "polarisation":
+            return {}
+        level: dict[str, Any] = {"link.scheme": self.name}
+        for key in ("phase_walk_rad2_s", "t_gate_s"):  # filed: the budget rests on them
+            parameters.get(self, self.nodes.link.of_station(key))
+        if isinstance(timing, TwoRoundTiming):
+            level["link.t_rounds_s"] = timing.second_mu * self.core.ref_period
+        else:
+            level["link.bright_fraction"] = float(self.bright_fraction)
+        return level
 
 
 def partial_amplitude(bright_fraction: float, transfer_rate: float) -> float:

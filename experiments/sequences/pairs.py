@@ -76,6 +76,8 @@ class Pairs(HasEnvironment):
         self.n_bits = len(self.herald.clicks_mu)
         self.two_rounds = self.herald.rounds == 2
         self.one_photon = self.herald.station.scheme == "one_photon"
+        self.phase_age_mu = int64(0)  # time from the last reading of the optical phase to a herald, summed
+        self.heralded = 0  # heralds of which it is the sum
         self.shots_taken = 0  # every one, invalid ones too: the place in the order
         self.wanted = 0  # pairs of this `take`
         self.pairs = 0  # so far
@@ -93,7 +95,8 @@ class Pairs(HasEnvironment):
         """Return after how many attempts without a herald an atom is likely to be gone, as the lab believes."""
         eta = [parameters.get(self, self.nodes.link.of_channel(end, "efficiency")) for end in range(2)]
         names = ("dark_rate_hz", "t_gate_s", "visibility")
-        p = budget.believed_probability(*eta, *(self.of_station(name) for name in names))
+        dark_hz, gate_s, visibility = (self.of_station(name) for name in names)
+        p = budget.believed_probability(eta[0], eta[1], dark_hz, gate_s, visibility, self.scheme.bright)
         if p >= 1:
             return 1
         return min(math.ceil(math.log(UNLIKELY_WAIT) / math.log1p(-p)), MOST_ATTEMPTS) if p > 0 else MOST_ATTEMPTS
@@ -121,7 +124,7 @@ class Pairs(HasEnvironment):
             "link.name": self.nodes.link.name,
             "link.station": self.nodes.link.station,
             "link.detectors": ",".join(self.herald.station.roles),
-            **({"link.scheme": self.scheme.name} if self.scheme.name != "polarisation" else {}),
+            **self.scheme.run_level(timing),
             "link.herald": self.herald.BACKEND,
             "link.feed_forward": self.feed_forward,
             "link.wait_s": self.wait,
@@ -141,7 +144,10 @@ class Pairs(HasEnvironment):
             return {}
         latency_mu = self.nodes.nodes[0].raman_b.latency_mu
         after_mu = self.wait_mu + self.scheme.mapping_mu + self.readout.t_phases_mu + latency_mu
-        return {"link.t_analysis_s": int(after_mu) * self.core.ref_period}
+        found = {"link.t_analysis_s": int(after_mu) * self.core.ref_period}
+        if self.one_photon and self.heralded:
+            found["link.t_phase_s"] = int(self.phase_age_mu) * self.core.ref_period / self.heralded
+        return found
 
     def open(self, veto: Veto) -> None:
         """Open what is watched, before `nodes.init` and the first `take`; `veto` is told the times that are spoiled."""
@@ -251,6 +257,8 @@ class Pairs(HasEnvironment):
             self.attempts += int64(self.herald.n_attempts)
             self.since_look += self.herald.n_attempts
         self.since_look = 0
+        self.phase_age_mu += self.herald.t_herald_mu - self.phase.probed_mu
+        self.heralded += 1
         self.read_out(setting, push_out)
         return -1
 
