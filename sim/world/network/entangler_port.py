@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from atomlink.signals import Cycle, CycleResult
-from sim.world.network.cycles import Outputs
+from sim.world.atoms.labels import ABSENT
+from sim.world.network.cycles import Outputs, schedule
+from sim.world.network.photon_port import PhotonPort
 from sim.world.network.schemes import stretch
 from sim.world.network.station import Station
 from sim.world.network.stretch import play
@@ -30,10 +32,19 @@ class Clock(Protocol):
 
 
 class EntanglerPort:
-    """The gateware of one station."""
+    """The gateware of one station; `ports`: all that its outputs are cabled to, whichever the switch leads here now."""
 
-    def __init__(self, clock: Clock, station: Station, outputs: Outputs) -> None:
-        self._clock, self.station, self.outputs = clock, station, outputs
+    def __init__(self, clock: Clock, station: Station, outputs: Outputs, ports: Sequence[PhotonPort] = ()) -> None:
+        self._clock, self.station, self.outputs, self._ports = clock, station, outputs, ports
+
+    def light_elsewhere(self, cycle: Cycle, cycles: int) -> None:
+        """Let the pumping light of so many cycles act on atoms at ports led elsewhere: it has the same cable."""
+        for port in self._ports:
+            if port not in self.station.ports and port.label != ABSENT:
+                seconds = cycles * sum(schedule(port, cycle, self.outputs).pump)
+                if seconds:
+                    beams = port.beams
+                    port.node.pump(port.site, seconds, beams["pumping"].available, beams["repump"].available)
 
     def run(self, t_start_mu: int, t_end_mu: int, cycle: Cycle) -> CycleResult:
         """Repeat a cycle between two times until a pattern matches."""
@@ -77,10 +88,14 @@ def run_together(clock: Clock, spans: Sequence[Span]) -> list[CycleResult]:
         clock.light_may_be_on()
         stretches = {port: stretch(port.station, results[port].t_end_mu, stop_mu[port], cycles[port], port.outputs)
                      for port in left}  # fmt: skip
+        stored = {port: port.station.stored_beside(cycles[port], port.outputs) for port in left}
         play(list(stretches.values()))
         for port, played in stretches.items():
             found, n = played.close(), results[port].cycles + played.done
             results[port] = found._replace(cycles=n, triggers=n)
+            port.light_elsewhere(cycles[port], played.done)
+            for qubit in stored[port]:
+                qubit.light(played.done)
         if any(results[port].pattern for port in left):
             return list(results.values())
 

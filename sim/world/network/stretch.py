@@ -38,7 +38,6 @@ class Stretch:
         self.done = 0
         self.herald: Candidates | None = None
         self._model, self._heating = station.model(cycle, outputs)
-        self._stored = station.stored_beside(cycle, outputs)
         self._event: _Event | None = None
 
     @property
@@ -74,8 +73,6 @@ class Stretch:
     def close(self) -> CycleResult:
         """Have done with it: what the detectors did is accounted for up to its end."""
         end_mu = self.start_mu + self.done * self.cycle.length_mu
-        for stored in self._stored:
-            stored.light(self.done)
         stamps = [-1] * max(4, len(self.station.counters))
         pattern = 0
         if self.herald is not None:
