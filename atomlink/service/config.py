@@ -23,7 +23,6 @@ class LabConfig:
     costs: str | None = None
     lab: str | None = None      # host:port of a lab that `atomlink lab` keeps
     hardware: bool = False
-    master: str | None = None   # host[:port] of ARTIQ's master, which then schedules
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -410,4 +409,14 @@ def test_a_configuration_is_read(tmp_path: Path) -> None:
     config = load(root / "service.toml", root)
     assert [lab.name for lab in config.labs] == ["one", "two"] and config.munge
     assert config.limits == replace(Limits(), requests_per_s=5) and config.labs[0].folder == root
-    assert time.time() > 0
+
+
+
+def test_each_line_of_the_threat_model_has_its_test() -> None:
+    root = Path(__file__).parents[2]
+    lines = [line for line in (root / "docs" / "threat-model.md").read_text().splitlines() if line.startswith("| ")][1:]
+    tests = "".join(path.read_text() for path in (root / "tests" / "unit").glob("test_service_*.py"))
+    assert len(lines) > 10
+    for line in lines:
+        name = line.rstrip(" |").rpartition("| ")[2].strip("`")
+        assert f"def {name}(" in tests, line

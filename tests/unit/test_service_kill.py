@@ -19,6 +19,7 @@ for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
 from atomlink.errors import LabError
 from atomlink.service.states import DONE, ERROR, FINAL
 from atomlink.service.store import Store
+from sim import cli
 
 
 def _workers(root: Path) -> list[int]:
@@ -83,6 +84,39 @@ def test_no_acknowledged_job_is_lost_and_none_runs_twice(tmp_path: Path, instant
     root = make_lab(tmp_path)
     acknowledged, store = _killed_at(root, instants, seed)
     _check(root, acknowledged, store)
+
+
+@pytest.mark.timeout(120)
+def test_the_commands_submit_list_show_and_fetch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_lab(tmp_path)
+    monkeypatch.chdir(root)
+    assert cli.main(["submit", "tick"]) == 2
+    assert "start it with `atomlink serve`" in capsys.readouterr().err
+    service = Process(root)
+    try:
+        assert cli.main(["submit", "tick", "mark=7", "scan=1,2,5", "--wait"]) == 0
+        assert "mark = 7.00 ± 0.50" in capsys.readouterr().out
+        assert cli.main(["submit", "tick", "mark=x", "-w"]) == 1
+        assert "job 2: ERROR: argument `mark`" in capsys.readouterr().out
+        assert cli.main(["retry", "2"]) == 0 and cli.main(["jobs", "--filter", "DONE"]) == 0
+        assert "experiments/tick.py mark=7" in capsys.readouterr().out
+        assert cli.main(["logs", "1"]) == 0 and "results:" in capsys.readouterr().out
+        assert cli.main(["result", "1", "-o", "copy.h5"]) == 0
+        assert (root / "copy.h5").read_bytes() == next(root.glob("results/*/*/*.h5")).read_bytes()
+        for words in (["cancel", "1"], ["result", "99"], ["submit", "tock"], ["submit", "tick", "mark"]):
+            assert cli.main(words) == 2
+            assert len(capsys.readouterr().err.splitlines()) == 1
+        assert cli.main(["serve", "backup", "copy.db"]) == 0
+        assert cli.main(["serve", "restore", "copy.db"]) == 2, "the service runs"
+    finally:
+        service.stop()
+    assert cli.main(["serve", "restore", "copy.db"]) == 0
+    assert Store(root / "service").job(1)["state"] == DONE  # type: ignore[index]
+    for words in (["serve", "--bind", "0.0.0.0"], ["serve", "--port", "x"], ["serve", "token", "a b"],
+                  ["serve", "restore", "device_db.py"], ["serve", "--config", "none.toml"]):  # fmt: skip
+        assert cli.main(words) == 2, words
 
 
 @pytest.mark.timeout(120)
