@@ -52,6 +52,7 @@ class PhotonCounter(HasEnvironment):
         self.amplitudes: list[float] = []  # of the excitation light, where it is not as believed
         self.keeping = False
         self.sure = False
+        self.check = CHECK_ATTEMPTS  # fewer where attempts take long: an atom that is gone is noticed at a look
         self.dropped = 0  # blocks in succession
         self.counts_before = [0] * self.herald.n_patterns  # this block
         self.done_before = int64(0)
@@ -81,7 +82,7 @@ class PhotonCounter(HasEnvironment):
                 raise DeviceError(self.nodes.no_atom_message())
             if reason == LOST:
                 raise DeviceError(
-                    f"An atom was lost in each of {MAX_DROPPED} blocks of {CHECK_ATTEMPTS} attempts in succession, "
+                    f"An atom was lost in each of {MAX_DROPPED} blocks of {self.check} attempts in succession, "
                     "must stay for a block: check trap depth, and pumping light, which heats."
                 )
             if reason == LOCK_LOST:
@@ -176,7 +177,7 @@ class PhotonCounter(HasEnvironment):
         self.nodes.cool()
         since_check = 0
         since_cooling = 0
-        while self.done < n and since_check < CHECK_ATTEMPTS:
+        while self.done < n and since_check < self.check:
             if since_cooling >= self.block:
                 self.nodes.recool()
                 since_cooling = 0

@@ -23,7 +23,10 @@ from drivers.rtio.attempt import Attempt, believed_timing
 from drivers.rtio.memory import Memory
 from drivers.rtio.stored_herald import StoredHeralder
 from experiments.sequences.nodes import Nodes
-from experiments.sequences.photons import PhotonCounter
+from experiments.sequences.photons import CHECK_ATTEMPTS, PhotonCounter
+
+BETWEEN_LOOKS_S = 20e-3  # of storing: long storage must not mean that the atom is gone unnoticed
+FEWEST = 20  # attempts between two looks
 
 
 class StoredPhotons(HasEnvironment):
@@ -36,6 +39,7 @@ class StoredPhotons(HasEnvironment):
 
     def build(self, storage_s: float | None = 5e-6) -> None:
         self.core = self.get_device("core")
+        self.sure = False
         network = topology(self)
         text = self.get_argument("memory", StringValue(""), "Memory", "Which memory; empty: the first of the lab.")
         if storage_s is not None:
@@ -120,6 +124,7 @@ class StoredPhotons(HasEnvironment):
         pass, and for noise; passing photons a quarter as often, noise half as often.
         """
         row: dict[str, Any] = {}
+        self.sure = True  # long storage loses atoms: blocks at whose end the atom is gone do not count
         for name, found in (
             ("clicks", lambda: self.stored(attempts, storage_s, off_s)),
             ("came", lambda: self.passing(max(1, attempts // 4))),
@@ -130,10 +135,12 @@ class StoredPhotons(HasEnvironment):
 
     def _count(self, attempts: int, *lit: str) -> list[int]:
         self.photons.excite(*lit)
-        self.photons.count(self.timing, self.heralder.singles, attempts)
+        storage_s = self.memory.storage_mu * self.core.ref_period if self.heralder.storing else 0.0
+        self.photons.check = max(FEWEST, min(CHECK_ATTEMPTS, int(BETWEEN_LOOKS_S / max(storage_s, 1e-9))))
+        self.photons.count(self.timing, self.heralder.singles, attempts, sure=self.sure)
         self.done = int(self.photons.done)
-        # Every pattern, those with two clicks, too, which do not end a block.
-        return [int(n) for n in self.heralder.pattern_counts]
+        # Every pattern, those with two clicks, too, which do not end a block; of a block that is dropped they remain.
+        return [int(n) for n in (self.photons.counts if self.sure else self.heralder.pattern_counts)]
 
     def init(self) -> None:
         """Initialise the nodes and the memory."""
