@@ -33,6 +33,7 @@ USAGE = """usage: atomlink COMMAND …
   calibrate [TARGET]       bring what is stale or drifted back, in the order of the calibration graph
   params [COMMAND …]       what a lab believes: list, get, set, log, diff, rollback, adopt
   draw [OUT.png]           the network of the lab, and what each link should give
+  new-lab SYSTEM.json ROLES.toml   a device_db.py from a Sinara system description and a table of roles
   lab                      keep one simulated lab alive for runs, and serve its instruments on loopback
   virtual-core             a core device that executes the kernels ARTIQ compiles, against the simulated lab
   serve                    take jobs for one or several labs, over HTTP on loopback
@@ -291,6 +292,19 @@ def _draw(words: list[str]) -> int:
     return 0
 
 
+def _new_lab(words: list[str]) -> int:
+    from sim.command.new_lab import new_lab
+
+    parser = OneLineParser(prog="atomlink new-lab", description="Write a device_db.py: rows of the boards that a "
+                           "Sinara description (M-Labs' JSON) has, under the names that a table of roles gives them.")
+    parser.add_argument("system", metavar="SYSTEM.json", type=Path, help="of the master, or of the only Kasli")
+    parser.add_argument("roles", metavar="ROLES.toml", type=Path, help="docs/your-lab.md has one")
+    parser.add_argument("--out", metavar="FILE", type=Path, default=Path("device_db.py"), help="default: device_db.py")
+    arguments = parser.parse_args(words)
+    print("\n".join(new_lab(arguments.system, arguments.roles, arguments.out)))
+    return 0
+
+
 def _calibrate(words: list[str]) -> int:
     parser = OneLineParser(prog="atomlink calibrate", description="Walk the calibration graph to TARGET: check what is "
                            "stale, diagnose upwards what fails, calibrate what has drifted.")
@@ -356,7 +370,8 @@ def _doctor(words: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "draw": _draw, "lab": _serve_lab,
+    "run": _run, "timeline": _timeline, "calibrate": _calibrate, "params": _params, "draw": _draw,
+    "new-lab": _new_lab, "lab": _serve_lab,
     "virtual-core": _virtual_core, "serve": _of_service("serve", "serve"),
     **{name: _of_service(name) for name in ("submit", "jobs", "cancel", "retry", "result", "logs")}, "runs": _runs,
     "report": _of_results("report"), "export": _of_results("export"), "recover": _of_results("recover"),

@@ -27,7 +27,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             file.write_text(with_tables(file.read_text(), tables))
         elif kind == "toml":
             (tmp_path / re.match(r"# (\w+\.toml)\n", block)[1]).write_text(block)  # type: ignore[index]
-        else:
+        elif kind == "sh":
             for line in block.splitlines():
                 words = shlex.split(line, comments=True)
                 assert words.pop(0) == "atomlink"
