@@ -62,6 +62,8 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("link.station", "str", (), "", '"midpoint"'),
     Dataset("link.detectors", "str", (), "", "comma-separated roles of the station's detectors, c_h, c_v, d_h, d_v"),
     _optional("link.t_phase_s", "float64", (), "s", "mean time from the last reading of the optical phase to a herald"),
+    _optional("link.phase_walk_rad2_s", "float64", (), "", "rad^2/s: what these readings say of the phase's walk"),
+    _optional("link.phase_readings", "int64", (), "", "corrections of the optical phase, but for first ones"),
     _optional("link.bright_fraction", "float64", (), "", "one photon: the chance that an attempt takes an atom along"),
     _optional("link.t_rounds_s", "float64", (), "s", "two rounds: from the first excitation to the second"),
     _optional("link.scheme", "str", (), "", "the heralding scheme, where it is not polarisation"),

@@ -18,7 +18,7 @@ from typing import Any
 from artiq.coredevice.core import Core
 from artiq.language.core import at_mu, delay, kernel, now_mu
 from artiq.language.environment import HasEnvironment
-from artiq.language.types import TBool, TFloat, TInt32, TList
+from artiq.language.types import TBool, TFloat, TInt32, TInt64, TList
 from artiq.language.units import us
 from numpy import int64
 
@@ -29,6 +29,7 @@ from atomlink.topology import StationSpec
 from drivers import parameters
 from drivers.rtio.beam import Beam
 
+FARTHEST_RAD2 = 0.7  # between two readings; beyond, some went round by more than half a turn
 FEWEST = 20  # clicks of one reading; with fewer there is no phase to speak of
 
 
@@ -49,6 +50,8 @@ class PhaseLock(HasEnvironment):
         self.phase_rad = 0.0
         self.last_mu = int64(-1)
         self.probed_mu = int64(0)  # middle of the last reading
+        self.before_mu = int64(0)  # of the one before
+        self.readings, self.squares, self.ages_mu = 0, 0.0, 0  # of all but first ones: number, phase^2 less noise, time
 
     def prepare(self) -> None:
         """Read the beliefs."""
@@ -69,7 +72,8 @@ class PhaseLock(HasEnvironment):
         if self.last_mu < 0 or t_mu - self.last_mu > self.period_mu:
             self.measure()
             # A kernel does not see what its RPCs write: the turns go there and back.
-            self.turns = self.corrected(self.turns, self.clicks, self.last_mu < 0)
+            age_mu = self.probed_mu - self.before_mu
+            self.turns = self.corrected(self.turns, self.clicks, age_mu, self.last_mu < 0)
             self.core.break_realtime()
             self.turn(self.turns)
             self.last_mu = now_mu()
@@ -78,6 +82,7 @@ class PhaseLock(HasEnvironment):
     def measure(self):
         """Count the calibration light at both outputs, at the present phase and a quarter of a turn later."""
         self.core.break_realtime()
+        self.before_mu = self.probed_mu
         start_mu = now_mu()
         for quarter in range(2):
             self.turn(self.turns + 0.25 * quarter)
@@ -101,7 +106,7 @@ class PhaseLock(HasEnvironment):
         self.beam.dds.set(self.beam.frequency, turns, self.beam.amplitude)
         delay(20 * us)
 
-    def corrected(self, turns: TFloat, clicks: TList(TInt32), first: TBool) -> TFloat:
+    def corrected(self, turns: TFloat, clicks: TList(TInt32), age_mu: TInt64, first: TBool) -> TFloat:
         """Return the turns to set from now on; the first time all of the phase is taken out, then `gain` of it."""
         c, d, c_later, d_later = (int(n) for n in clicks)
         if min(c + d, c_later + d_later) < FEWEST:
@@ -110,7 +115,20 @@ class PhaseLock(HasEnvironment):
                 f"the phase: look at the calibration light, or raise param.{self.station.name}.t_phase_probe_s."
             )
         self.phase_rad = math.atan2(-(c_later - d_later) / (c_later + d_later), (c - d) / (c + d))
+        if not first:
+            # The reading's own noise is in it, and that of the one before, which the correction put there.
+            noise = math.sin(self.phase_rad) ** 4 / (c + d) + math.cos(self.phase_rad) ** 4 / (c_later + d_later)
+            self.readings += 1
+            self.squares += self.phase_rad**2 - noise - 1 / (c_later + d_later)
+            self.ages_mu += int(age_mu)
         return (turns - (1.0 if first else self.gain) * self.phase_rad / (2 * math.pi)) % 1.0
+
+    def totals(self) -> dict[str, Any]:
+        """Return how fast the phase was seen to walk, where every correction took it all out and it went not far."""
+        if self.readings < 2 or self.gain != 1.0 or self.squares / self.readings > FARTHEST_RAD2:
+            return {}
+        return {"link.phase_readings": self.readings,
+                "link.phase_walk_rad2_s": self.squares / (self.ages_mu * self.core.ref_period)}  # fmt: skip
 
 
 class NoPhaseLock(HasEnvironment):
@@ -118,6 +136,10 @@ class NoPhaseLock(HasEnvironment):
 
     def build(self) -> None:
         self.probed_mu = int64(0)
+
+    def totals(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
 
     @kernel
     def forget(self):

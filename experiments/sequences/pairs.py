@@ -146,6 +146,7 @@ class Pairs(HasEnvironment):
         after_mu = self.wait_mu + self.scheme.mapping_mu + self.readout.t_phases_mu + latency_mu
         found = {"link.t_analysis_s": int(after_mu) * self.core.ref_period}
         if self.one_photon and self.heralded:
+            found |= self.phase.totals()
             found["link.t_phase_s"] = int(self.phase_age_mu) * self.core.ref_period / self.heralded
         return found
 

@@ -95,7 +95,6 @@ def test_rate_and_fidelity_are_those_of_the_closed_forms(scheme: str, k: int, ca
     # the error of F is that of a sum of three correlators, not below that of the expected state.
     error = max(fidelity.error, math.sqrt(3 / 16 * (1 - (2 * closed.fidelity - 1) ** 2) / 100))
     assert abs(fidelity.value - closed.fidelity) < 3 * error
-    print(scheme, case, result.probability, closed.probability, fidelity.value, error, closed.fidelity, t_s)
 
 
 def test_a_click_leaves_one_atom_bright(tmp_path: Path) -> None:
@@ -103,3 +102,23 @@ def test_a_click_leaves_one_atom_bright(tmp_path: Path) -> None:
     found, seen = photon(scenario(tmp_path, "one_photon", ONE[0]), "one_photon", 0.05)
     assert found.transferred == pytest.approx(0.05, abs=0.002) and 0 < seen < found.transferred
     assert np.abs(found.amplitude).max() > 0
+
+
+def test_the_readings_of_the_lock_tell_how_fast_the_phase_walks(tmp_path: Path) -> None:
+    """The lab's phase walks by 2 rad^2/s; n squares of a Gaussian have a relative error of sqrt(2/n)."""
+    file = str(write(tmp_path, "one_photon"))
+    words = ["n_pairs=120", 'settings="ZZ"', "calibration_fraction=0.0", "bright_fraction=0.2"]
+    code, said = command(tmp_path, "run", "experiments/link/remote_entanglement.py", "--scenario", file, "--seed", "3",
+                         *words)  # fmt: skip
+    assert code == 0, said
+    data = load(next(tmp_path.glob("results/**/*.h5"))).datasets
+    walk, n = float(data["link.phase_walk_rad2_s"]), int(data["link.phase_readings"])
+    assert n > 100 and abs(walk / 2.0 - 1) < 3 * math.sqrt(2 / n)
+
+
+def test_gateware_is_refused_where_its_gate_cannot_hold_two_rounds(tmp_path: Path) -> None:
+    file = str(write(tmp_path, "time_bin"))
+    code, said = command(tmp_path, "run", "experiments/link/remote_entanglement.py", "--scenario", file,
+                         'backend="entangler"')  # fmt: skip
+    assert code == 2 and len(said.strip().splitlines()) == 1 and "software" in said
+    assert not list(tmp_path.glob("results/**/*.h5"))

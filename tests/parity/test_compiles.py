@@ -60,3 +60,23 @@ def test_it_accepts_them_in_a_lab_of_two_ports_at_a_node_and_of_one_node(
     lacks = lab == "one node" or file.startswith("experiments/memory/")
     refused = "refused: This lab has no" in output or "refused: Heralding side by side" in output
     assert "bytes" in output or (lacks and refused)
+
+
+LAB_OF_A_SCHEME = """[lab.nodes]
+alice = 0x010000
+bob = 0x020000
+[lab.stations.hub]
+scheme = "{}"
+entangler = "entangler"
+inputs = {{a = ["alice.port"], b = ["bob.port"]}}
+detectors = {{c = "hub_c", d = "hub_d"}}
+"""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("scheme", "backend"), [("one_photon", "entangler"), ("one_photon", "software"),
+                                                 ("time_bin", "software"), ("barrett_kok", "software")])  # fmt: skip
+def test_it_accepts_the_kernels_of_every_heralding_scheme(scheme: str, backend: str, tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(LAB_OF_A_SCHEME.format(scheme))
+    words = [str(SCRIPT), "experiments/link/pair_phase.py", "PairPhase", f'backend="{backend}"']
+    assert "Pairs.take_shots" in real_artiq.run(words, tmp_path, ATOMLINK_ROWS_OF=str(tmp_path / "lab.toml"))
