@@ -52,12 +52,12 @@ class StorageLight:
         dt, truth = (stop_mu - start_mu) * 1e-9, self.truth
         away = 2 * math.pi * (self.transfer.tone.frequency_hz - truth.transfer_hz)
         phase = _phase_rad(self.transfer, truth.transfer_hz, start_mu)
-        pulse = raman(truth.transfer_rabi_rad_s * math.sqrt(power), away, -phase, dt)
+        rabi = truth.transfer_rabi_rad_s * math.sqrt(power)
         for site in sites:
             if self.register.label.item(site) in (QUBIT, F1):
                 # The |0> that comes precesses until the middle of the pulse, the one that goes from there on.
                 part = self.register.qubit(site, start_mu + round(dt * 5e8))
-                self._take(part, pulse)
+                self._take(part, raman(rabi * part.raman_scale, away, -phase, dt))
 
     def _take(self, part: Part, pulse: Complexes) -> None:
         moved, stayed = (pulse[0, 1], pulse[1, 1]) if part.stored else (pulse[1, 0], pulse[0, 0])

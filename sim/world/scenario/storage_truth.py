@@ -12,7 +12,8 @@ from sim.world.scenario.memory_truth import Memory
 class StorageTruth:
     """Storage in F = 1, m = 0 and F = 2, m = 0: its coherence, the light that takes |0> there (`transfer`) and the
     light that turns stored qubits (`clock`): Rabi frequencies at full power, tones at resonance; the clock light's
-    relative rms from shot to shot; photons of imaging light per second that an atom under hiding light scatters.
+    relative rms from shot to shot (the transfer light has the Raman light's); photons of imaging light per second that
+    an atom under hiding light scatters.
     """
 
     memory: Memory
