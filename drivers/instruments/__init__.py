@@ -11,7 +11,7 @@ from atomlink.errors import DeviceError
 
 from .instrument import Instrument
 
-BASES = ("instrument", "miniconf", "replies", "spcm_cards", "transport", "zeromq")
+BASES = ("instrument", "miniconf", "replies", "spcm_cards", "transport", "visa", "zeromq")
 
 
 def kinds() -> list[str]:
