@@ -33,6 +33,7 @@ STEPS: tuple[str, ...] = (
     CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE INDEX audit_of_object ON audit(object, id);
     """,
+    "CREATE INDEX sessions_of_user ON sessions(user);",
 )
 
 

@@ -176,7 +176,7 @@ class Store:
 
     def waiting_of(self, user: str) -> int:
         """Return how many jobs of a user wait."""
-        row = self._db.execute("SELECT COUNT(*) FROM jobs WHERE user = ? AND state = 'PENDING'", (user,)).fetchone()
+        row = self._db.execute("SELECT COALESCE(SUM(waiting), 0) FROM sessions WHERE user = ?", (user,)).fetchone()
         return int(row[0])
 
     def counts(self) -> dict[tuple[str, str], int]:
