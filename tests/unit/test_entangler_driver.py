@@ -214,7 +214,10 @@ def test_stop_after_the_end_returns_the_answer_that_waits(lab):
     assert lab.driver.stop_mu() == (start + 4 * 1224, 0b01)
 
 
-@pytest.mark.parametrize("arguments", [{"inputs": ["c_h"]}, {"inputs": DETECTORS, "reference_output": 7}])
+WRONG = [{"inputs": []}, {"inputs": [*DETECTORS, "e"]}, {"inputs": DETECTORS, "reference_output": 7}]
+
+
+@pytest.mark.parametrize("arguments", WRONG)
 def test_wrong_row_is_refused(lab, arguments):
     with pytest.raises(DeviceError, match="channel 9"):
         Entangler(lab, CHANNEL, **arguments)
