@@ -135,6 +135,8 @@ async def retry(call: Call) -> Response:
     found = own_job(call, call.request.path_params["id"])
     if found["state"] not in (ERROR, CANCELED):
         raise Problem(409, "conflict", f"job {found['id']} is {found['state']}", "retry what is ERROR or CANCELED")
+    if found["lab"] not in catalogues(call):
+        raise Problem(409, "no-lab", f"lab {found['lab']} is not served now", "submit it for another lab")
     session = own_session(call, None)
     new = put(call, session, found["lab"], found["kind"], json.loads(found["spec"]), found["priority"],
               retry_of=found["id"], shots=None)  # fmt: skip

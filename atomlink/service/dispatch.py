@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
+from atomlink.service.problems import Problem
 from atomlink.service.states import CANCELED, DONE, ERROR, PENDING, RUNNING
 from atomlink.service.store import Row, Store
 
@@ -57,7 +58,8 @@ class Dispatcher:
 
     def wake(self, lab: str) -> None:
         """Say that there is something to do for a lab."""
-        self._wake[lab].set()
+        if lab in self._wake:
+            self._wake[lab].set()
 
     def drain(self, lab: str, drained: bool) -> None:
         """Let a lab begin no more jobs, or let it begin them again; what runs goes on."""
@@ -67,6 +69,9 @@ class Dispatcher:
 
     def cancel(self, job: Row) -> Row:
         """Cancel a job that waits, ask one that runs to end; Problem where it has ended."""
+        if job["state"] == RUNNING and job["lab"] not in self.labs:
+            raise Problem(409, "no-lab", f"job {job['id']} runs on lab {job['lab']}, which is not served now",
+                          "serve it again, then cancel")  # fmt: skip
         if job["state"] == RUNNING:
             self.store.note(job["id"], cancel_requested=1)
             self.labs[job["lab"]].stop(job)

@@ -358,6 +358,22 @@ def test_health_metrics_and_description_need_no_token(tmp_path: Path) -> None:
     run(scene())
 
 
+def test_a_job_of_a_lab_that_is_no_longer_served_is_told_so(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            session = lab.store.open_session("ann")["id"]
+            for state in ("RUNNING", "ERROR"):
+                number = lab.store.submit(session, "ann", "gone", "experiment", {"file": "x"})["id"]
+                lab.store.move(number, "RUNNING")
+                if state != "RUNNING":
+                    lab.store.move(number, state)
+            for path in ("/v1/jobs/1/cancel", "/v1/jobs/2/retry"):
+                answer = await lab.ask("ann", "POST", path, {})
+                assert answer.status == 409 and "not served now" in answer.json["detail"]
+
+    run(scene())
+
+
 def test_a_log_is_never_taken_for_a_page(tmp_path: Path) -> None:
     async def scene() -> None:
         async with site(tmp_path) as lab:
