@@ -98,7 +98,9 @@ class SideBySide(HasEnvironment):
         self.links = tuple(links)
         self.n = len(self.links)
         stations = [network.station(link.station) for link in self.links]
-        backends = list(BACKENDS) if all(station.heralder for station in stations) else ["software"]
+        self.unserved = [station for station in stations if station.scheme != "polarisation"]
+        gateware = all(station.heralder for station in stations) and not self.unserved
+        backends = list(BACKENDS) if gateware else ["software"]
         self.backend = self.get_argument(
             "backend", EnumerationValue(backends, default=backends[0]), "Heralding",
             "entangler: gateware repeats the attempts; software: the kernel does, one link after the other.",
@@ -116,6 +118,11 @@ class SideBySide(HasEnvironment):
         """Read the beliefs and lay out every link's attempt; UsageError in a lab that has no such links."""
         if not self.links:
             chosen_links("", topology(self))
+        for station in self.unserved:
+            raise UsageError(
+                f"Station {station.name} heralds by {station.scheme!r}, but links that are counted together herald by "
+                "'polarisation' only: take pairs of it with RemoteEntanglement, or name other links."
+            )
         self.call_child_method("prepare")
         for link, heralder in zip(self.links, self.heralders, strict=True):
             heralder.setup(believed_timing(self, link), heralder.psi_plus + heralder.psi_minus)

@@ -75,7 +75,8 @@ REFUSED: dict[str, dict[str, str]] = {
     "two_detectors": NOT_THERE | OF_TWO_LINKS | dict.fromkeys(
         OF_POLARISATIONS[:2], "needs a station with polarising splitters and detectors c_h, c_v, d_h, d_v"),
     **dict.fromkeys(("one_photon", "time_bin", "barrett_kok"), NOT_THERE | OF_TWO_LINKS | dict.fromkeys(
-        OF_POLARISATIONS, "needs a station with polarising splitters")),
+        OF_POLARISATIONS, "needs a station with polarising splitters")
+        | {"network/link_rates": "links that are counted together herald by 'polarisation' only"}),
     "chain3": NOT_THERE,
     "star4": NOT_THERE | OF_TWO_LINKS,
     "solo": OF_TWO_LINKS | dict.fromkeys(OF_A_LINK, "This lab has no link")
