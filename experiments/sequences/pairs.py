@@ -12,7 +12,6 @@ keeps them one by one, `pair_counts.PairCounts` adds them up into a row of a sca
 two `take`.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +27,7 @@ from experiments.sequences import settings as axes
 from experiments.sequences.backend import ask_heralder
 from experiments.sequences.locks import Locks, Veto
 from experiments.sequences.nodes import Nodes
-from experiments.sequences.pair_arguments import MOST_ATTEMPTS, UNLIKELY_WAIT, ask_shots, ask_waiting
+from experiments.sequences.pair_arguments import ask_shots, ask_waiting, unlikely_wait
 from experiments.sequences.pair_scheme import PairScheme
 from experiments.sequences.readout import HALF_TURN_POW, Readout
 from experiments.sequences.settings import Setting
@@ -67,7 +66,7 @@ class Pairs(HasEnvironment):
             parameters.get(self, name)  # filed with the results: the report's budget rests on them
         self.herald.setup(self.scheme.timing(), self.herald.psi_plus + self.herald.psi_minus)
         self.block = int(parameters.get(self, link.of_station("n_recooling")))
-        self.look_after = self.check_attempts or self.unlikely_wait()
+        self.look_after = self.check_attempts or unlikely_wait(self, link, self.scheme.bright)
         self.set_wait(self.wait)
         self.phase_rad = parameters.get(self, link.of_pairs("phase_rad"))  # the pairs' own: turns the second axes
         self.kernel_feeds_forward = self.feed_forward == "kernel"
@@ -90,16 +89,6 @@ class Pairs(HasEnvironment):
         self.underflows = 0
         self.t_start_mu = int64(-1)
         self.limit_mu = int64(self.core.seconds_to_mu(LONGEST_S))
-
-    def unlikely_wait(self) -> int:
-        """Return after how many attempts without a herald an atom is likely to be gone, as the lab believes."""
-        eta = [parameters.get(self, self.nodes.link.of_channel(end, "efficiency")) for end in range(2)]
-        names = ("dark_rate_hz", "t_gate_s", "visibility")
-        dark_hz, gate_s, visibility = (self.of_station(name) for name in names)
-        p = budget.believed_probability(eta[0], eta[1], dark_hz, gate_s, visibility, self.scheme.bright)
-        if p >= 1:
-            return 1
-        return min(math.ceil(math.log(UNLIKELY_WAIT) / math.log1p(-p)), MOST_ATTEMPTS) if p > 0 else MOST_ATTEMPTS
 
     def setup(self, settings: tuple[Setting, ...]) -> None:
         """Choose the settings and lay out the order of the shots; after `prepare`."""

@@ -17,7 +17,7 @@ from atomlink.heralds import FOUR, heralds
 from atomlink.link_name import LinkName
 from drivers import parameters
 from experiments.sequences import print_summary
-from experiments.sequences.pairs import Pairs
+from experiments.sequences.pair_arguments import unlikely_wait
 
 P, SHARE, BLOCK = 0.436, 0.014, 1000  # true probability; share of shots that begin without an atom; attempts to a look
 
@@ -112,8 +112,7 @@ def test_atoms_are_looked_at_when_so_long_a_wait_has_become_improbable(
     beliefs = {"dark_rate_hz": 50.0, "t_gate_s": 0.9e-6, "visibility": 0.95}
     monkeypatch.setattr(parameters, "get", lambda _, name: beliefs.get(name.rpartition(".")[2], eta))
     link = LinkName.parse("n1-n2@hub")
-    of_station = beliefs.__getitem__
-    wait = Pairs.unlikely_wait(SimpleNamespace(nodes=SimpleNamespace(link=link), of_station=of_station))
+    wait = unlikely_wait(None, link, None)
     p = believed_probability(eta, eta, *beliefs.values())
     assert least <= wait <= most and (wait == 10**6 or (1 - p) ** wait <= 0.01 < (1 - p) ** (wait - 1))
 
