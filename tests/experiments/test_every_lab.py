@@ -81,7 +81,8 @@ REFUSED: dict[str, dict[str, str]] = {
     "star4": NOT_THERE | OF_TWO_LINKS,
     "solo": OF_TWO_LINKS | dict.fromkeys(OF_A_LINK, "This lab has no link")
     | dict.fromkeys(OF_A_MEMORY, "This lab has no memory")
-    | {"setup/detector_characterisation": "This lab has no station"},
+    | {"setup/detector_characterisation": "This lab has no station",
+       "atoms/register_ramsey": "has 1 x 4 sites from (0, 0) on, but the array 1 x 2"},
 }
 
 
