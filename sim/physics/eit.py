@@ -123,7 +123,7 @@ class Grid:
             out[done + 1 : done + length + 1] = _times(block.out_of_state, y) + _times(block.out_of_light, light)
             y = _times(block.through, y) + _times(block.of_light, light)
             done += length
-        return Coherences(y[:n], y[n:]), (out + inside) * root
+        return Coherences(y[:n], y[n:]), np.multiply(out + inside, root)  # the oldest stubs take `*` for real
 
     def _block(self, control: Control, step_s: float, length: int) -> _Block:
         """Return what so many steps at once do: to the state, and out of the cloud."""

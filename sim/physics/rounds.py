@@ -105,10 +105,10 @@ def _populations(psi: Complexes, sources: tuple[Source | None, Source | None]) -
     weights = (psi.real**2 + psi.imag**2).sum(axis=2)
     for axis, source in enumerate(sources):
         if source is None:
-            rest, bright = weights.sum(axis=axis), np.zeros(weights.shape[1 - axis])
+            bright = np.zeros(weights.shape[1 - axis])
         else:
-            bright = weights.take(2, axis=axis)
-            rest = weights.sum(axis=axis) - bright
+            bright = np.asarray(weights.take(2, axis=axis))
+        rest = np.asarray(weights.sum(axis=axis)) - bright
         weights = np.stack((rest, bright), axis=axis)
     return np.asarray(weights)
 
