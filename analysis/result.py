@@ -32,9 +32,9 @@ class Result:
     notes: tuple[str, ...] = ()
 
 
-def shares_by_node(run: Run, axis: str) -> dict[str, Points]:
-    """Return the share of atoms left against what was scanned, by node (`bright` of `n`)."""
-    return {node: shares(*columns(run, axis, ("bright", node), "n")) for node in run.nodes}
+def shares_by_node(run: Run, axis: str, left: str = "bright") -> dict[str, Points]:
+    """Return the share of atoms left against what was scanned, by node (column `left` of `n`)."""
+    return {node: shares(*columns(run, axis, (left, node), "n")) for node in run.nodes}
 
 
 def columns(run: Run, *names: str | tuple[str, str]) -> tuple[Any, ...]:

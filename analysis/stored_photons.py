@@ -6,14 +6,19 @@ in front of and behind the memory cancel. Noise and passing photons are pooled o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from analysis import fits
+from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial
 from analysis.load import Run
 from analysis.models import Model
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FEWEST = 5  # clicks of passing photons
 
@@ -60,3 +65,10 @@ def peak(run: Run, title: str, axis: str, model: Model, unit: str, belief: str) 
         estimates |= {belief: fit["centre"], "efficiency": efficiency(run, fit["amplitude"])}
         updates[f"param.{memory}.{belief}"] = fit["centre"]
     return Result(title, estimates=estimates, updates=updates, fits=found, refusals=refusals)
+
+
+def figure(run: Run, result: Result, axis: str, label: str, unit: str = "") -> Figure:
+    """Draw clicks per attempt against what was scanned with the fit."""
+    memory = memory_of(run)
+    series = {memory: (points(run, axis), result.fits.get(memory))}
+    return scan_figures.scan(run, series, label, "clicks per attempt", unit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis import scan_figures, stored_photons
+from analysis import stored_photons
 from analysis.load import Run
 from analysis.models import GAUSSIAN
 from analysis.result import Result
@@ -24,6 +24,4 @@ def analyse(run: Run) -> Result:
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw clicks per attempt against the setting with the fit."""
-    memory = stored_photons.memory_of(run)
-    series = {memory: (stored_photons.points(run, "f_control"), result.fits.get(memory))}
-    return scan_figures.scan(run, series, "frequency of the control AOM", "clicks per attempt", "Hz")
+    return stored_photons.figure(run, result, "f_control", "frequency of the control AOM", "Hz")

@@ -24,7 +24,7 @@ from analysis import bounded, fits, scan_figures
 from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import DECAY
-from analysis.result import Result, columns
+from analysis.result import Result, shares_by_node
 from atomlink.at_port import belief
 
 if TYPE_CHECKING:
@@ -34,15 +34,9 @@ REST_S = 1.7e-6  # of an attempt, besides pumping: way of the photon 0.55, gate 
 LONGEST = 8.0  # time constants; 3e-4 short of the end
 
 
-def points(run: Run) -> dict[str, fits.Points]:
-    """Return the share pumped against the length of the pumping light, by node."""
-    t, n = columns(run, "t_pump", "n")
-    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
-
-
 def analyse(run: Run) -> Result:
     """Return time constant and pumped share; a node whose fit is refused has none."""
-    found, refusals = fits.fit_each(DECAY, points(run), unit_x="s")
+    found, refusals = fits.fit_each(DECAY, shares_by_node(run, "t_pump"), unit_x="s")
     return Result(
         "Optical pumping",
         estimates={f"{node}.tau_s": fit["decay"] for node, fit in found.items()}
@@ -56,7 +50,7 @@ def analyse(run: Run) -> Result:
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw the pumped share against the length of the light."""
-    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    series = {node: (data, result.fits.get(node)) for node, data in shares_by_node(run, "t_pump").items()}
     return scan_figures.scan(run, series, "pumping light", "share pumped", "s")
 
 

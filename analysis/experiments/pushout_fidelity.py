@@ -16,7 +16,7 @@ from analysis import fits, scan_figures
 from analysis.estimates import Estimate, binomial
 from analysis.load import Run
 from analysis.models import DECAY
-from analysis.result import Result, columns
+from analysis.result import Result, shares_by_node
 from atomlink.at_port import belief
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ LONG = 100.0  # time constants that a scan must reach for the loss of F = 1 to b
 
 def points(run: Run, state: str) -> dict[str, fits.Points]:
     """Return the share of atoms left against the length of the light, by node; `state` is f1 or f2."""
-    t, n = columns(run, "t_pushout", "n")
-    return {node: fits.shares(t, columns(run, (state, node))[0], n) for node in run.nodes}
+    return shares_by_node(run, "t_pushout", state)
 
 
 def analyse(run: Run) -> Result:

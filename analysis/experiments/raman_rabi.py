@@ -13,22 +13,16 @@ from analysis import fits, scan_figures
 from analysis.estimates import half_period
 from analysis.load import Run
 from analysis.models import RABI
-from analysis.result import Result, columns
+from analysis.result import Result, shares_by_node
 from atomlink.at_port import belief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def points(run: Run) -> dict[str, fits.Points]:
-    """Return the share of atoms left against the pulse, by node."""
-    t, n = columns(run, "t_raman", "n")
-    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
-
-
 def analyse(run: Run) -> Result:
     """Return the pi times; a node whose fit is refused has none."""
-    found, refusals = fits.fit_each(RABI, points(run), unit_x="s")
+    found, refusals = fits.fit_each(RABI, shares_by_node(run, "t_raman"), unit_x="s")
     times = {node: half_period(fit["frequency"]) for node, fit in found.items()}
     return Result(
         "Raman Rabi oscillation",
@@ -42,5 +36,5 @@ def analyse(run: Run) -> Result:
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw the oscillations of both nodes."""
-    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    series = {node: (data, result.fits.get(node)) for node, data in shares_by_node(run, "t_raman").items()}
     return scan_figures.scan(run, series, "Raman pulse", "share of atoms left", "s")

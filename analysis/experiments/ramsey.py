@@ -17,7 +17,7 @@ from analysis import fits, scan_figures
 from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import RAMSEY
-from analysis.result import Result, columns
+from analysis.result import Result, columns, shares_by_node
 from atomlink.at_port import belief
 
 if TYPE_CHECKING:
@@ -27,15 +27,9 @@ DETERMINED = 0.1  # relative error up to which T2* becomes a belief
 HZ_PER_GAUSS = 1.40e6  # m = -1, +1 of F = 1 in Rb-87: 2 x 0.70 MHz/G (D. A. Steck, Rubidium 87 D Line Data)
 
 
-def points(run: Run) -> dict[str, fits.Points]:
-    """Return the share of atoms left against the wait, by node."""
-    t, n = columns(run, "t_wait", "n")
-    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
-
-
 def analyse(run: Run) -> Result:
     """Return precession frequency, field, and T2* where the scan is long enough to tell."""
-    found, refusals = fits.fit_each(RAMSEY, points(run), unit_x="s")
+    found, refusals = fits.fit_each(RAMSEY, shares_by_node(run, "t_wait"), unit_x="s")
     larmor = {node: _larmor(run, node, fit["frequency"]) for node, fit in found.items()}
     estimates = {f"{node}.f_larmor_hz": value for node, value in larmor.items()}
     for node, value in larmor.items():
@@ -58,7 +52,7 @@ def analyse(run: Run) -> Result:
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw the fringes of both nodes."""
-    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    series = {node: (data, result.fits.get(node)) for node, data in shares_by_node(run, "t_wait").items()}
     return scan_figures.scan(run, series, "wait between the pulses", "share of atoms left", "s")
 
 

@@ -19,7 +19,7 @@ from analysis import bounded, fits, scan_figures
 from analysis.estimates import Estimate
 from analysis.load import Run
 from analysis.models import Floats, Model, Start
-from analysis.result import Result, columns
+from analysis.result import Result, columns, shares_by_node
 from atomlink.at_port import belief
 
 if TYPE_CHECKING:
@@ -45,16 +45,10 @@ def _start(x: Floats, y: Floats, error: Floats) -> dict[str, Start]:
 ECHO = Model("spin echo", echo, _start, {"offset": "y", "amplitude": "y", "phase": "rad", "decay": "x"}, key="decay")
 
 
-def points(run: Run) -> dict[str, fits.Points]:
-    """Return the share of atoms left against the wait, by node."""
-    t, n = columns(run, "t_wait", "n")
-    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
-
-
 def analyse(run: Run) -> Result:
     """Return T2 of each node; a node whose fit is refused has none."""
     model = replace(ECHO, constants={"frequency": float(columns(run, "f_offset")[0])})
-    found, contrasts, refusals = _fit_each(model, points(run))
+    found, contrasts, refusals = _fit_each(model, shares_by_node(run, "t_wait"))
     times = {node: fit["decay"] for node, fit in found.items()}
     return Result(
         "Spin echo",
@@ -87,5 +81,5 @@ def _fit_each(model: Model, series: dict[str, fits.Points]) -> tuple[Fits, dict[
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw the fringes of both nodes."""
-    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    series = {node: (data, result.fits.get(node)) for node, data in shares_by_node(run, "t_wait").items()}
     return scan_figures.scan(run, series, "from the first pulse to the last", "share of atoms left", "s")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis import fits, scan_figures, stored_photons
+from analysis import fits, stored_photons
 from analysis.load import Run
 from analysis.models import GAUSSIAN_DECAY
 from analysis.result import Result
@@ -35,6 +35,4 @@ def analyse(run: Run) -> Result:
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw clicks per attempt against the storage time with the fit."""
-    memory = stored_photons.memory_of(run)
-    series = {memory: (stored_photons.points(run, "t_storage"), result.fits.get(memory))}
-    return scan_figures.scan(run, series, "storage time", "clicks per attempt", "s")
+    return stored_photons.figure(run, result, "t_storage", "storage time", "s")

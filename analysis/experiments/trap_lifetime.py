@@ -12,21 +12,16 @@ from typing import TYPE_CHECKING
 from analysis import fits, scan_figures
 from analysis.load import Run
 from analysis.models import DECAY
-from analysis.result import Result, columns
+from analysis.result import Result, shares_by_node
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def points(run: Run) -> dict[str, fits.Points]:
-    """Return the share of atoms left against the time in the dark, by node."""
-    t, n = columns(run, "t_hold", "n")
-    return {node: fits.shares(t, columns(run, ("bright", node))[0], n) for node in run.nodes}
-
-
 def analyse(run: Run) -> Result:
     """Return lifetime and share kept at once; a node whose fit is refused has none."""
-    found, refusals = fits.fit_each(DECAY, points(run), unit_x="s", fixed={"offset": 0.0}, relative_error=0.5)
+    points = shares_by_node(run, "t_hold")
+    found, refusals = fits.fit_each(DECAY, points, unit_x="s", fixed={"offset": 0.0}, relative_error=0.5)
     return Result(
         "Trap lifetime",
         estimates={f"{node}.t_lifetime_s": fit["decay"] for node, fit in found.items()}
@@ -38,5 +33,5 @@ def analyse(run: Run) -> Result:
 
 def figure(run: Run, result: Result) -> Figure:
     """Draw survival against time in the dark."""
-    series = {node: (data, result.fits.get(node)) for node, data in points(run).items()}
+    series = {node: (data, result.fits.get(node)) for node, data in shares_by_node(run, "t_hold").items()}
     return scan_figures.scan(run, series, "time in the dark", "share of atoms left", "s")

@@ -4,12 +4,11 @@ from typing import Any
 
 from artiq.experiment import EnvExperiment, RangeScan, Scannable
 
-from experiments.sequences.analyse_run import conclude
-from experiments.sequences.scan import Axis, Point, Scan
-from experiments.sequences.stored_photons import StoredPhotons
+from experiments.sequences.scan import Axis, Point
+from experiments.sequences.stored_scan import StoredScan
 
 
-class ControlDetuning(EnvExperiment):
+class ControlDetuning(StoredScan, EnvExperiment):
     """Control detuning
 
     control at frequency f: ( pump --[ excite ]--/photon/--[ control off ]--- t_storage ---[ read, gate ] ) x shots
@@ -18,32 +17,11 @@ class ControlDetuning(EnvExperiment):
     simulated_in = "memory"
 
     def build(self) -> None:
-        self.setattr_device("core")
-        self.setattr_device("scheduler")
-        self.store = StoredPhotons(self)
-        self.nodes = self.store.nodes
-        self.scan = Scan(
-            self,
-            (Axis("f_control", Scannable(RangeScan(74e6, 86e6, 9), unit="MHz", global_min=1e6, global_max=400e6),
-                  "Hz", "Frequency of the control light's AOM."),),
-            shares=("clicks", "n_clicks"),
-            shots=1500,
-        )  # fmt: skip
-
-    def prepare(self) -> None:
-        """Read the beliefs and lay out timing and points."""
-        self.call_child_method("prepare")
-        self.store.check([self.store.storage])
-
-    def run(self) -> None:
-        """Take every point; keep what there is when asked to stop."""
-        self.scan.run(self.measure, self.store.init, self.store.close, self.store.run_level())
+        axis = Axis("f_control", Scannable(RangeScan(74e6, 86e6, 9), unit="MHz", global_min=1e6, global_max=400e6),
+                    "Hz", "Frequency of the control light's AOM.")  # fmt: skip
+        self.build_scan(axis, shots=1500)
 
     def measure(self, point: Point) -> dict[str, Any]:
-        """Return clicks of stored and of passing photons, and of noise."""
+        """Return a point's row at its frequency."""
         self.store.control(point.f_control, self.store.memory.amplitude)
-        return self.store.row(self.scan.shots, self.store.storage)
-
-    def analyze(self) -> None:
-        """Fit the points; with `apply` they become what the lab believes."""
-        self.result = conclude(self, self.scan)
+        return super().measure(point)
