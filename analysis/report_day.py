@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from analysis import page
+from analysis import link, page, scan_figures
 from analysis.estimates import Estimate
-from analysis.figures import ACCENT, INK, PALE, canvas, styled
+from analysis.figures import canvas, colour, legend_above, styled
 from analysis.load import Run, load, whole_of
 from analysis.summary import found, said
 from atomlink.errors import DataError
@@ -72,12 +72,13 @@ def report_day(results: Path, day: date) -> Path:
         *(page.notice(text) for text in damaged),
         page.tiles(_tiles(rows, len(changes), len(damaged))),
         page.heading("Runs"),
-        page.table(("RID", "Started", "Experiment", "Complete", "Found"), [row.cells for row in rows]),
+        page.table(("RID", "Started", "Lab", "Experiment", "Complete", "Found"), [row.cells for row in rows]),
         page.small("A number leads to the run's page where `atomlink report RID` has made it, else to its file."),
         page.heading("Beliefs changed"),
-        page.table(("RID", "By", "Parameter", "Before", "After"),
-                   [(_rid(run), change.part or run.class_name, change.name, _value(change.before, change.unit),
-                     _value(change.after, change.unit)) for run, change in changes])
+        page.table(("RID", "Lab", "By", "Parameter", "Before", "After"),
+                   [(_rid(run), _lab(run), change.part or run.class_name, change.name,
+                     _value(change.before, change.unit), _value(change.after, change.unit))
+                    for run, change in changes])
         if changes else page.small("None."),
         page.small("What was set by hand or rolled back is in `atomlink params log`."),
     ]  # fmt: skip
@@ -92,10 +93,26 @@ def report_day(results: Path, day: date) -> Path:
 def _link_over_the_day(runs: list[Run]) -> list[str]:
     links = [run for run in runs if isinstance(run.datasets.get("link.attempts"), np.integer)
              and np.ndim(run.datasets.get("shots.pattern", 0)) == 1]  # fmt: skip
-    if len(links) < 2:
+    measured = [(run, probability) for run in links if (probability := _probability(run)) is not None]
+    if len(measured) < 2:
         return []
-    caption = "Herald probability of each link run, errors one standard deviation."
-    return [page.heading("Link over the day"), page.image(rates(links), caption)]
+    caption = "Herald probability of each link run with a herald, by lab and link; errors one standard deviation."
+    return [page.heading("Links over the day"), page.image(rates(measured), caption)]
+
+
+def _probability(run: Run) -> Estimate | None:
+    """Return the herald probability as the run's own page has it, None where nothing was heralded."""
+    try:
+        return link.analyse(run).probability
+    except DataError:
+        return None
+
+
+def _lab(run: Run) -> str:
+    """Return the lab of a run: hardware, or the scenario of a simulated one."""
+    target = run.text("run.target", "")
+    scenario = run.text("run.scenario", "")
+    return target if target != "simulation" else Path(scenario).name if scenario.endswith(".toml") else scenario
 
 
 def changes_of(run: Run) -> list[Change]:
@@ -116,21 +133,22 @@ def _value(value: float, unit: str) -> str:
     return Estimate(value, 0.0, unit=unit).quantity() if np.isfinite(value) else "not filed"
 
 
-def _with_atoms(run: Run) -> int:
-    """Return the attempts of a link run but those after which an atom was missing; files that do not tell: all."""
-    return int(run.datasets["link.attempts"]) - int(np.sum(run.datasets.get("shots.attempts_lost", 0)))
-
-
 @styled
-def rates(runs: list[Run]) -> Figure:
-    """Draw the herald probability of link runs against the time of day."""
-    figure, (axes,) = canvas(runs[-1], 9.6, 2.6)
-    heralds = np.array([len(run.datasets["shots.pattern"]) for run in runs])
-    attempts = np.array([max(_with_atoms(run), 1) for run in runs])
-    hours = np.array([(run.start_time - runs[0].start_time) / 3600 for run in runs])
-    axes.errorbar(hours, heralds / attempts, np.sqrt(heralds + 0.5) / attempts, fmt="o", ms=4, color=ACCENT, ecolor=INK)
-    axes.axhline(float(heralds.sum() / attempts.sum()), color=PALE, lw=0.8)
-    axes.set(xlabel="hours after the first link run", ylabel="herald probability", ylim=(0, None))
+def rates(measured: list[tuple[Run, Estimate]]) -> Figure:
+    """Draw the herald probability of link runs against the time of day: a colour for each link of each lab."""
+    first_s = measured[0][0].start_time
+    figure, (axes,) = canvas(measured[-1][0], 9.6, 2.9)
+    factor, unit = (1 / 3600, "hours") if measured[-1][0].start_time - first_s > 3600 else (1 / 60, "minutes")
+    series: dict[str, list[tuple[float, Estimate]]] = {}
+    for run, probability in measured:
+        at = (run.start_time - first_s) * factor
+        series.setdefault(f"{_lab(run)}: {run.link.name}", []).append((at, probability))
+    for k, (name, points) in enumerate(series.items()):
+        x, y, error = zip(*((at, each.value, each.error) for at, each in points), strict=True)
+        marker = scan_figures.MARKERS[k % len(scan_figures.MARKERS)]
+        axes.errorbar(x, y, error, fmt=marker, ms=4, color=colour(k), label=name)
+    axes.set(xlabel=f"{unit} after the first link run", ylabel="herald probability", ylim=(0, None))
+    legend_above(axes, 3)
     return figure
 
 
@@ -156,8 +174,8 @@ def _rid(run: Run) -> page.Link:
 def _row(run: Run) -> Row:
     """Return what is said of a run; one whose datasets make no sense is named, and does not cost the others' page."""
     try:
-        cells = (_rid(run), run.date.partition(" ")[2], run.class_name, said(run), found(run))
+        cells = (_rid(run), run.date.partition(" ")[2], _lab(run), run.class_name, said(run), found(run))
         return Row(run, cells, changes_of(run), said(run) == "yes")
     except Exception as error:  # noqa: BLE001 - a file that nobody has checked may hold anything
         odd = f"odd datasets ({type(error).__name__}: {error}), {run.integrity}"
-        return Row(run, (_rid(run), "", run.class_name, "not said", odd), [], False)
+        return Row(run, (_rid(run), "", "", run.class_name, "not said", odd), [], False)

@@ -42,6 +42,7 @@ class Progress:
         self._live = _live_bar(self._stream, total, label) if self._stream.isatty() else None
         self._period_s = PLAIN_PERIOD_S if self._live is None else LIVE_PERIOD_S
         self._start_s = self._shown_s = clock()
+        self._shown_done = -1  # none yet
         self._samples: list[tuple[float, int, int]] = []  # time, how many were done, how often that had risen
         self._steps = 0
         self._told = False  # the time left is known
@@ -70,7 +71,8 @@ class Progress:
         if self._closed:
             return
         self._closed = True
-        self._show(self._clock())
+        if self._live is not None or self._shown_done < self.total or self.done < self.total:
+            self._show(self._clock())
         if self._live is not None:
             self._live[0].stop()
 
@@ -112,6 +114,7 @@ class Progress:
         return 0.0, 0
 
     def _show(self, now_s: float) -> None:
+        self._shown_done = self.done
         if self._live is None:
             print(self.line(now_s), file=self._stream, flush=True)
             return

@@ -281,13 +281,17 @@ def _draw(words: list[str]) -> int:
     from sim.command.lab import find_lab
 
     artiq_runtime.install()
-    from sim.command.draw import draw
+    from sim.command.draw import FORMATS, draw
 
     if words and words[0] in ("-h", "--help", "help"):
         print("usage: atomlink draw [OUT.png] [--scenario NAME | --lab [HOST:PORT]]\n\n"
-              "Draw the lab's network and tell what each link should give by what that lab believes.")
+              "Draw the lab's network and tell what each link should give by what that lab believes, and last gave.")
         return 0
-    out = Path(words.pop(0)) if words and not words[0].startswith("-") else Path("network.png")
+    pictures = [word for word in words if not word.startswith("-") and Path(word).suffix in FORMATS]
+    out = Path(pictures[0] if pictures else "network.png")
+    words = [word for word in words if word not in pictures[:1]]
+    if words and not words[0].startswith("-"):
+        raise UsageError(f"figure `{words[0]}` must end with one of {', '.join(FORMATS)}")
     print("\n".join(draw(find_lab(Path.cwd()), out, words, LAB)))
     return 0
 

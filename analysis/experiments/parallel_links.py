@@ -35,9 +35,9 @@ class Counted:
 
     @property
     def rate(self) -> Estimate:
-        """Return heralds per second."""
+        """Return heralds per second of blocks of attempts, recooling and looks at the atoms included."""
         return Estimate(self.heralds / self.t_s, math.sqrt(self.heralds + 0.5) / self.t_s, self.heralds,
-                        "heralds in time of attempting", "Hz")  # fmt: skip
+                        "with recooling and looks, no loading", "Hz")  # fmt: skip
 
     @property
     def probability(self) -> Estimate:

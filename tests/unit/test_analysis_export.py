@@ -105,7 +105,7 @@ def test_a_run_without_a_table_is_refused(results: Path, tmp_path: Path) -> None
 def test_the_day_lists_every_run_what_it_found_and_what_it_changed(results: Path) -> None:
     text = report_day(results, DAY).read_text(encoding="utf-8")
     for word in ("RemoteEntanglement", "Ramsey", "param.alice.f_larmor_hz", "1.4e+06</td><td>1.41e+06",
-                 "Link over the day", "300 heralds; F 0."):  # fmt: skip
+                 "Links over the day", "300 heralds; F 0."):  # fmt: skip
         assert word in text
     with pytest.raises(DataError, match="no run of 2026-11-21"):
         report_day(results, date(2026, 11, 21))
