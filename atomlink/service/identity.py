@@ -5,7 +5,6 @@ decoding, and the service remembers what it has seen, in case munged has been re
 """
 
 import ctypes
-import ctypes.util
 import hashlib
 import os
 import pwd
@@ -13,11 +12,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
 
+from atomlink.errors import DataError
 from atomlink.service.config import Bearer
 from atomlink.service.problems import Problem
 from atomlink.service.store import Store
@@ -25,6 +26,7 @@ from atomlink.service.store import Store
 SCOPES = ("user", "operator", "admin")
 ISSUER = "atomlink"
 USER_NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+KEY = re.compile(r"[0-9A-Fa-f]{64}\n?")
 CREDENTIAL = re.compile(r"MUNGE:[A-Za-z0-9+/=]{16,4096}:")
 KEEP_S = 3600.0  # of credentials that were seen: MUNGE's own longest life
 UNKNOWN = {"WWW-Authenticate": "Bearer"}
@@ -99,13 +101,31 @@ def _identity(user: object, scope: object, via: str) -> Identity:
 
 
 def _key(path: Path) -> str:
+    """Return the key in a file, which is made where there is none; DataError where it is not one."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("ascii")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-    return path.read_text("ascii")
+        if not path.exists():
+            _make_key(path)
+        text = path.read_text("ascii", "replace")
+    except OSError as error:
+        raise DataError(f"The key `{path}` cannot be read or made ({error.strerror}): see to its folder.") from None
+    if not KEY.fullmatch(text):
+        raise DataError(f"The key `{path}` must be 64 hexadecimal digits, but is not: delete it, start the service "
+                        "again, and give everybody new tokens.")  # fmt: skip
+    return text.strip()
+
+
+def _make_key(path: Path) -> None:
+    """Make a key aside and give it its name when it is whole: half a key would be one that can be guessed."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first: its key is the one
+            os.link(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 Decode = Callable[[str], tuple[int, int]]  # a credential -> (munge's error, uid)
