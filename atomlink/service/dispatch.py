@@ -23,6 +23,8 @@ LOOK_S = 0.05    # between looks at a job that runs
 IDLE_S = 1.0     # between looks where nothing runs; a new job wakes it
 SYNC_S = 1.0     # between fsyncs of the database
 EXPIRE_S = 60.0  # between looks for idle sessions
+TRIES = 5        # to start a worker that ends before it touches the lab
+RETRY_S = 1.0    # between two of them
 
 
 class JobLab(Protocol):
@@ -79,22 +81,28 @@ class Dispatcher:
         return self.store.move(job["id"], CANCELED, ended_at=time.time(), error="cancelled before it began")
 
     async def run(self) -> None:
-        """Serve every lab until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for name in self.labs:
-                group.create_task(self._serve(name))
-            group.create_task(self._keep())
-            self.ready = True
+        """Serve every lab until cancelled; not `ready` any more when this ends, however it does."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in self.labs:
+                    group.create_task(self._serve(name))
+                group.create_task(self._keep())
+                self.ready = True
+        finally:
+            self.ready = False
 
     async def _keep(self) -> None:
         checked = time.monotonic()
         while True:
             await asyncio.sleep(SYNC_S)
-            await asyncio.to_thread(self.store.sync)
-            if time.monotonic() - checked > EXPIRE_S:
-                checked = time.monotonic()
-                for session in self.store.expire(self.session_idle_s):
-                    self.store.audit("service", "session-expired", f"session/{session}")
+            try:
+                await asyncio.to_thread(self.store.sync)
+                if time.monotonic() - checked > EXPIRE_S:
+                    checked = time.monotonic()
+                    for session in self.store.expire(self.session_idle_s):
+                        self.store.audit("service", "session-expired", f"session/{session}")
+            except Exception:  # a full disk: said, and tried again; the labs go on
+                logger.exception("the queue cannot be brought to the disk; trying again")
 
     async def _serve(self, name: str) -> None:
         lab = self.labs[name]
@@ -128,7 +136,7 @@ class Dispatcher:
             await asyncio.to_thread(lab.start, job)
         except OSError as error:
             logger.error("job %d cannot be started (%s): waiting for the lab", job["id"], error)
-            self.store.move(job["id"], PENDING, started_at=None)
+            self.store.move(job["id"], PENDING, started_at=None, attempt=chosen["attempt"])
             return False
         return True
 
@@ -142,19 +150,33 @@ class Dispatcher:
             return
         number = job["id"]
         if not ended["begun"]:
-            if job["cancel_requested"]:
-                self.store.move(number, CANCELED, ended_at=time.time(), error="cancelled before it began")
-            else:
-                self.store.audit("service", "not-begun", f"job/{number}", "its worker ended before it touched the lab; "
-                                 "it waits again")  # fmt: skip
-                self.store.move(number, PENDING, started_at=None)
+            await self._not_begun(job)
             return
         whole = ended["exit_code"] == 0 and (ended.get("complete", True) or not job["cancel_requested"])
         state = DONE if whole else CANCELED if job["cancel_requested"] else ERROR
         values = {"ended_at": ended.get("at") or time.time(), "rid": ended["rid"], "path": ended["path"],
                   "error": ended["error"]}  # fmt: skip
+        if ended.get("begun_at") is not None:  # earlier than we know where the queue is an older copy
+            values["started_at"] = min(job["started_at"], ended["begun_at"])
         if ended.get("results") is not None:
             values["results"] = json.dumps(ended["results"])
         if ended.get("shots") is not None:
             values["shots"] = ended["shots"]
         self.store.move(number, state, **values)
+
+    async def _not_begun(self, job: Row) -> None:
+        """Let a job whose worker ended before it touched the lab wait again, a few times."""
+        number, session = job["id"], self.store.session(job["session"])
+        if job["cancel_requested"]:
+            self.store.move(number, CANCELED, ended_at=time.time(), error="cancelled before it began")
+        elif session is not None and session["revoked_at"] is not None:
+            self.store.move(number, CANCELED, ended_at=time.time(), error="its session was ended before it began")
+            self.store.audit("service", "cancel", f"job/{number}", "its session was ended")
+        elif job["attempt"] >= TRIES:
+            self.store.move(number, ERROR, ended_at=time.time(), error=f"its worker ended {job['attempt']} times "
+                            "before it touched the lab: see its log")  # fmt: skip
+        else:
+            self.store.audit("service", "not-begun", f"job/{number}", "its worker ended before it touched the lab; it "
+                             "waits again")  # fmt: skip
+            self.store.move(number, PENDING, started_at=None)
+            await asyncio.sleep(RETRY_S)

@@ -139,6 +139,15 @@ def until(condition: Any, at_most_s: float = 60.0) -> Any:
     raise AssertionError("it did not come true in time")
 
 
+async def soon(condition: Any, at_most_s: float = 20.0) -> Any:
+    """Let a service in this process work until something is true, and return it."""
+    end = time.monotonic() + at_most_s
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not come true in time"
+        await asyncio.sleep(0.005)
+    return value
+
+
 def run(coroutine: Any) -> Any:
     """Run a coroutine."""
     return asyncio.run(coroutine)

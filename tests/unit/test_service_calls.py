@@ -3,89 +3,26 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from service_lab import Answer, ask, make_lab, run
+from service_lab import ask, make_lab, run
 
 for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
     pytest.importorskip(module, reason="the extra `service` is not installed")
 
+from service_site import JOB, site
+
 from atomlink.errors import DataError, UsageError
 from atomlink.service import app as application
-from atomlink.service.config import Config, LabConfig, Limits, load
+from atomlink.service.config import Limits, load
 from atomlink.service.identity import Tokens
 from atomlink.service.problems import Problem
 from atomlink.service.requests import Rates
 from atomlink.service.states import FINAL, QRMI, SLURM, TRANSITIONS
 from atomlink.service.steps import STEPS
 from atomlink.service.store import FILE, Store
-
-
-class Still:
-    """A lab that does nothing until told how a job ends."""
-
-    def __init__(self) -> None:
-        self.started: list[int] = []
-        self.ends: dict[int, dict[str, Any]] = {}
-
-    def start(self, job: Any) -> None:
-        self.started.append(job["id"])
-
-    def ended(self, job: Any) -> dict[str, Any] | None:
-        return self.ends.get(job["id"])
-
-    def rid(self, job: Any) -> int | None:
-        return 7
-
-    def stop(self, job: Any) -> None:
-        self.ends[job["id"]] = {"begun": True, "exit_code": 143, "rid": 7, "path": None, "error": "stopped"}
-
-    def log(self, job: Any, most: int) -> bytes:
-        return b"<script>alert(1)</script>"
-
-    def result(self, job: Any) -> dict[str, Any]:
-        return {"estimates": {}}
-
-
-class Site:
-    """A service with some users."""
-
-    def __init__(self, app: Any, labs: dict[str, Still]) -> None:
-        self.app, self.labs = app, labs
-        tokens: Tokens = app.state.service.tokens
-        self.tokens = {name: tokens.issue(name, scope, 60.0)
-                       for name, scope in (("ann", "user"), ("ben", "user"), ("oda", "operator"), ("ada", "admin"))}
-
-    async def ask(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        given = {key.replace("_", "-"): value for key, value in headers.items()}
-        return await ask(self.app, method, path, body, {"authorization": f"Bearer {self.tokens[who]}", **given})
-
-    @property
-    def store(self) -> Store:
-        store: Store = self.app.state.service.store
-        return store
-
-
-@asynccontextmanager
-async def site(folder: Path, limits: Limits | None = None, labs: int = 1) -> AsyncIterator[Site]:
-    root = make_lab(folder) if not (folder / "lab").exists() else folder / "lab"
-    still = {f"lab{n}": Still() for n in range(labs)}
-    before, application.make_lab = application.make_lab, lambda config, _: still[config.name]  # type: ignore[assignment]
-    try:
-        configured = tuple(LabConfig(name, root) for name in still)
-        made = application.make(Config(configured, limits or Limits(requests_per_s=1e6, burst=10**6)), folder / "state")
-    finally:
-        application.make_lab = before
-    async with made.router.lifespan_context(made):
-        yield Site(made, still)
-
-
-JOB = {"experiment": "tick", "arguments": {"mark": 3}}
 
 
 def test_a_job_goes_from_submit_to_result(tmp_path: Path) -> None:
