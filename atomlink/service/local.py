@@ -21,6 +21,11 @@ from atomlink.service.worker import BEGUN, JOB, LOCK, LOG, OUTCOME, read_rid
 INSIST_S = (0.0, 30.0, 60.0)  # after a cancel: ask (SIGTERM), ask again, kill
 
 
+def highest_number(folder: Path) -> int:
+    """Return the highest number of a job that has a folder in this one, 0 where there is none."""
+    return max((int(place.name) for place in folder.glob("*") if place.name.isdecimal()), default=0)
+
+
 class LocalLab:
     """A lab whose jobs are processes of this machine."""
 
@@ -31,12 +36,26 @@ class LocalLab:
 
     def place(self, job: Row) -> Path:
         """Return the folder of a job."""
-        return self.folder / f"{job['id']:09}"
+        return self._place(job["id"])
+
+    def _place(self, number: int) -> Path:
+        return self.folder / f"{number:09}"
+
+    def _lives(self, number: int) -> bool:
+        """Say whether a job's worker lives: by the process that we made, or by the lock that it holds."""
+        child = self._children.get(number)
+        return self._held(self._place(number)) if child is None else child.poll() is None
 
     def start(self, job: Row) -> None:
-        """Start a job's worker; it holds the lock before it exists."""
+        """Start a job's worker; it holds the lock before it exists.
+
+        A job that has begun before is left as it is, for `ended` to find what became of it: the queue may be an older
+        copy, in which it still waits.
+        """
         place = self.place(job)
         place.mkdir(parents=True, exist_ok=True)
+        if (place / BEGUN).exists():
+            return
         write_whole(place / JOB, json.dumps(self.spec(job)).encode())
         lock = os.open(place / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         try:
@@ -60,8 +79,7 @@ class LocalLab:
     def ended(self, job: Row) -> dict[str, Any] | None:
         """Return how a job ended, None while it runs; `{"begun": False}` where its worker never came to it."""
         place = self.place(job)
-        child = self._children.get(job["id"])
-        if child is not None and child.poll() is None or child is None and self._held(place):
+        if self._lives(job["id"]):
             self._insist(job["id"])
             return None
         self._asked.pop(job["id"], None)
@@ -70,13 +88,13 @@ class LocalLab:
             self._children.pop(job["id"], None)
             return {"begun": False}
         if outcome is None:
-            with open(place / LOCK, "rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with open(place / LOCK, "ab") as lock:  # made where somebody has removed it
+                fcntl.flock(lock, fcntl.LOCK_SH)  # shared, so that nobody takes it for the worker's own
                 self._spawn(place, ["recover"], ()).wait()
             outcome = self._outcome(place) or {"exit_code": None, "path": None, "error": "its worker was killed, and "
                                                "its journal cannot be read: see its log"}  # fmt: skip
         self._children.pop(job["id"], None)
-        return {"begun": True, "rid": read_rid(place), **outcome}
+        return {"begun": True, "begun_at": self._begun(job["id"]).get("at"), "rid": read_rid(place), **outcome}
 
     def rid(self, job: Row) -> int | None:
         """Return the number of the job's run, None while it has none."""
@@ -103,19 +121,23 @@ class LocalLab:
     def _insist(self, number: int) -> None:
         since, times = self._asked.get(number, (0.0, len(INSIST_S)))
         if times < len(INSIST_S) and time.monotonic() - since >= INSIST_S[times]:
-            pid = self._pid(number)
-            if pid is None:
-                return  # not begun: it is asked at the next look
+            pid = self._begun(number).get("pid")
+            if pid is None or not self._lives(number):
+                return  # not begun: it is asked at the next look; ended: its number may be another process's by now
             self._asked[number] = since, times + 1
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL if times == len(INSIST_S) - 1 else signal.SIGTERM)
 
-    def _pid(self, number: int) -> int | None:
-        """Return the process of a worker that has begun; its lock is held, so the number is still its own."""
+    def _begun(self, number: int) -> dict[str, Any]:
+        """Return what a worker wrote down when it began: its process `pid`, which is its own while it lives, and `at`.
+
+        Empty where it has not begun.
+        """
         try:
-            return int(json.loads((self.folder / f"{number:09}" / BEGUN).read_text())["pid"])
-        except (OSError, ValueError, KeyError):
-            return None
+            begun = json.loads((self._place(number) / BEGUN).read_text())
+            return {"pid": int(begun["pid"]), "at": float(begun["at"])}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
 
     def _spawn(self, place: Path, words: list[str], keep: tuple[int, ...]) -> subprocess.Popen[bytes]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ATOMLINK_")}
