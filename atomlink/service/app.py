@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -15,17 +14,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from atomlink.errors import UsageError
 from atomlink.service import api, warden
 from atomlink.service.config import Config, LabConfig
 from atomlink.service.dispatch import Dispatcher, JobLab
 from atomlink.service.experiments import Catalogue
 from atomlink.service.identity import Munge, Tokens
-from atomlink.service.local import LocalLab
+from atomlink.service.local import LocalLab, highest_number
 from atomlink.service.metrics import Metrics
 from atomlink.service.problems import Problem
 from atomlink.service.requests import Rates, Service, as_response, endpoint
-from atomlink.service.store import Store
+from atomlink.service.store import Store, only_one
 
 
 def make_lab(config: LabConfig, folder: Path) -> JobLab:
@@ -35,8 +33,14 @@ def make_lab(config: LabConfig, folder: Path) -> JobLab:
 
 def make(config: Config, folder: Path) -> Starlette:
     """Return the application of a service whose state is in a folder; UsageError where another has it."""
-    store = Store(folder)
-    lock = _only_one(folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = only_one(folder)  # first: the database of a service that runs is not to be upgraded
+    try:
+        store = Store(folder)
+        store.number_above(highest_number(folder / "jobs"))
+    except BaseException:
+        os.close(lock)
+        raise
     labs = {lab.name: make_lab(lab, folder / "jobs") for lab in config.labs}
     limits = config.limits
     service = Service(
@@ -53,10 +57,12 @@ def make(config: Config, folder: Path) -> Starlette:
         finally:
             service.stopping = True
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            store.close()
-            os.close(lock)
+            try:
+                with suppress(asyncio.CancelledError):
+                    await task
+            finally:
+                store.close()
+                os.close(lock)
 
     calls = (*api.ROUTES, *warden.ROUTES)
     routes = [StarletteRoute(each.path, endpoint(service, each.handler, each.scope, each.body is not None),
@@ -73,13 +79,3 @@ async def _routing(_request: Request, error: Exception) -> Response:
     if status == 405:
         return as_response(Problem(405, "method", "this path has no such method", "see /openapi.json"))
     return as_response(Problem(status, "not-found", "there is no such path", "see /openapi.json"))
-
-
-def _only_one(folder: Path) -> int:
-    lock = os.open(folder / "service.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise UsageError(f"another service runs with the folder {folder}: stop it, or name another --state") from None
-    return lock

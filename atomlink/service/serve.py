@@ -3,16 +3,14 @@
 import argparse
 import ipaddress
 import os
-import shutil
 import signal
 import socket
-import sqlite3
 import sys
 from pathlib import Path
 
 from atomlink.errors import UsageError
-from atomlink.files import replacing, write_whole
-from atomlink.service import client
+from atomlink.files import write_whole
+from atomlink.service import client, copies
 from atomlink.service.config import Config, LabConfig, load
 from sim.command.lab import find_lab
 from sim.command.words import OneLineParser, traceback_option
@@ -146,16 +144,7 @@ def _backup(words: list[str]) -> int:
     parser = _parser("serve backup", "Write a copy of the queue's database, while the service runs or not.")
     parser.add_argument("file", metavar="FILE", type=Path)
     args = parser.parse_args(words)
-    from atomlink.service.store import FILE, Store
-
-    if not (_state(args) / FILE).is_file():
-        raise UsageError(f"{_state(args)} has no {FILE}: name the folder of a service with --state")
-    with replacing(args.file) as temporary:
-        store = Store(_state(args))
-        try:
-            store.backup(temporary)
-        finally:
-            store.close()
+    copies.backup(_state(args), args.file)
     print(f"backup: {args.file}; the results are in the labs' folders `results`, and are not in it")
     return 0
 
@@ -164,23 +153,7 @@ def _restore(words: list[str]) -> int:
     parser = _parser("serve restore", "Put a copy of the queue's database in its place; the service must be stopped.")
     parser.add_argument("file", metavar="FILE", type=Path)
     args = parser.parse_args(words)
-    from atomlink.service.app import _only_one
-    from atomlink.service.store import FILE, Store
-
-    state = _state(args)
-    try:
-        with sqlite3.connect(f"file:{args.file}?mode=ro", uri=True) as copy:
-            copy.execute("SELECT COUNT(*) FROM jobs")
-    except sqlite3.Error as error:
-        raise UsageError(f"{args.file} is no backup of a service ({error}): name one") from None
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(_only_one(state))
-    with replacing(state / FILE) as temporary:
-        shutil.copyfile(args.file, temporary)
-        for suffix in ("-wal", "-shm"):
-            (state / (FILE + suffix)).unlink(missing_ok=True)
-    Store(state).close()
-    print(f"restored: {state / FILE}")
+    print(f"restored: {copies.restore(_state(args), args.file)}")
     return 0
 
 

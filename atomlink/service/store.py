@@ -7,6 +7,7 @@ can lose the last second.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from atomlink.errors import DataError
+from atomlink.errors import DataError, UsageError
 from atomlink.service.problems import Problem
 from atomlink.service.states import CANCELED, FINAL, PENDING, RUNNING, may_follow
 from atomlink.service.steps import upgrade
@@ -86,6 +87,15 @@ class Store:
     def _row(self, query: str, values: tuple[Any, ...] = ()) -> Row | None:
         row = self._db.execute(query, values).fetchone()
         return None if row is None else dict(row)
+
+    def number_above(self, least: int) -> None:
+        """Give the next job a higher number than `least`: a folder of that number may be another job's."""
+        with self._change() as db:
+            (known,) = db.execute("SELECT COALESCE(MAX(seq), -1) FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
+            if known < 0:
+                db.execute("INSERT INTO sqlite_sequence VALUES ('jobs', ?)", (least,))
+            elif known < least:
+                db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'jobs'", (least,))
 
     # Sessions
 
@@ -266,8 +276,13 @@ class Store:
         cursor = self._db.execute("INSERT INTO credentials VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, now))
         return cursor.rowcount == 1
 
-    def backup(self, path: Path) -> None:
-        """Write a copy of the database, consistent while the service runs."""
-        with sqlite3.connect(path) as copy:
-            self._db.backup(copy)
-        copy.close()
+
+def only_one(folder: Path) -> int:
+    """Take the lock of a service's folder and return its descriptor; UsageError where a service has it."""
+    lock = os.open(folder / "service.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise UsageError(f"another service runs with the folder {folder}: stop it, or name another --state") from None
+    return lock
