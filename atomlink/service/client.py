@@ -1,6 +1,7 @@
 """The commands submit, jobs, cancel, retry, result and logs: they need nothing beyond Python's own library.
 
 Where the service is and who asks: `--url` and ATOMLINK_TOKEN; else what a service of this lab has left in its folder.
+The token goes to that address and nowhere else: through no proxy, and to no place that an answer points to.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import json
 import os
 import sys
 import time
+import unicodedata
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -22,6 +24,14 @@ PORT = 8290
 ADDRESS = "address"  # file in the service's folder: URL and token, a line each
 PATIENCE_S = 30.0
 LOOK_S = 0.5
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # classes of Unicode that steer a terminal, or reorder what it shows
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follow no redirection: the token would go along, to whomever."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Say that there is no request to follow it."""
 
 
 class Client:
@@ -31,11 +41,15 @@ class Client:
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
             raise UsageError(f"the service is {url!r}, must be a URL: http://127.0.0.1:{PORT}")
         self.url, self._token = url.rstrip("/"), token
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay).open
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Make a call and return its answer; UsageError with problem and remedy where it is refused."""
         text = self.text(method, path, body)
-        return json.loads(text) if text else None
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            raise DeviceError(f"what is at {self.url} answers no JSON: is it an atomlink service?") from None
 
     def text(self, method: str, path: str, body: Any = None) -> bytes:
         """Make a call and return its answer as it came."""
@@ -43,7 +57,7 @@ class Client:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            with self._open(request, timeout=PATIENCE_S) as answer:
                 return bytes(answer.read())
         except HTTPError as error:
             raise UsageError(_said(error)) from None
@@ -54,11 +68,24 @@ class Client:
 
 
 def _said(error: HTTPError) -> str:
+    if 300 <= error.code < 400:
+        place = visible(error.headers.get("Location", "elsewhere"))
+        return f"the service points to {place}, where the token is not sent: name the service itself with --url"
     try:
         problem = json.loads(error.read())
-        return f"{problem['detail']}: {problem['remedy']}"
-    except (ValueError, KeyError, TypeError):
-        return f"the service answers {error.code} {error.reason}"
+        return visible(f"{problem['detail']}: {problem['remedy']}")
+    except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
+        return visible(f"the service answers {error.code} {error.reason}: is it an atomlink service?")
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Return text from elsewhere as a terminal may have it: what would steer it is written out, `keep` is left."""
+    return "".join(each if each in keep or unicodedata.category(each) not in HIDDEN else ascii(each)[1:-1]
+                   for each in text)  # fmt: skip
+
+
+def _say(text: str) -> None:
+    print(visible(text))
 
 
 def connect(args: argparse.Namespace) -> Client:
@@ -113,7 +140,7 @@ def submit(words: list[str]) -> int:
             "seed": args.seed, "priority": args.priority}  # fmt: skip
     service = connect(args)
     job = service.call("POST", "/v1/jobs", {key: value for key, value in body.items() if value is not None})
-    print(f"job {job['id']}: {job['state']}")
+    _say(f"job {job['id']}: {job['state']}")
     return wait(service, job["id"]) if args.wait else 0
 
 
@@ -128,9 +155,9 @@ def wait(service: Client, number: int) -> int:
 
 def _show(found: dict[str, Any]) -> int:
     run = "" if found["rid"] is None else f", run {found['rid']}"
-    print(f"job {found['id']}: {found['state']}{run}" + (f": {found['error']}" if found["error"] else ""))
+    _say(f"job {found['id']}: {found['state']}{run}" + (f": {found['error']}" if found["error"] else ""))
     for name, each in found["estimates"].items():
-        print(f"  {name} = {each['text']}")
+        _say(f"  {name} = {each['text']}")
     return 0 if found["state"] == "DONE" else 1
 
 
@@ -147,8 +174,8 @@ def jobs(words: list[str]) -> int:
         rid = "-" if job["rid"] is None else job["rid"]
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job["created_at"]))
         line = f"{job['id']:>6}  {job['state']:<8}  run {rid!s:<6} {when}  {job['user']}  {job['lab']}  {job['file']}"
-        line += f" {given}"
-        print(line.rstrip() if len(line) < 160 else f"{line[:159]}…")
+        line = visible(f"{line} {given}".rstrip())
+        print(line if len(line) < 160 else f"{line[:159]}…")
     if not listed:
         print("no jobs")
     return 0
@@ -168,7 +195,7 @@ def cancel(words: list[str]) -> int:
     """Carry out `atomlink cancel`."""
     args, service = _numbered(words, "cancel", "Cancel a job; one that runs is asked to end and keeps its data.")
     job = service.call("POST", f"/v1/jobs/{args.job}/cancel", {})
-    print(f"job {job['id']}: " + ("asked to end" if job["state"] == "RUNNING" else job["state"]))
+    _say(f"job {job['id']}: " + ("asked to end" if job["state"] == "RUNNING" else job["state"]))
     return 0
 
 
@@ -176,7 +203,7 @@ def retry(words: list[str]) -> int:
     """Carry out `atomlink retry`."""
     args, service = _numbered(words, "retry", "Put a job that failed or was cancelled into the queue again.")
     job = service.call("POST", f"/v1/jobs/{args.job}/retry", {})
-    print(f"job {job['id']}: {job['state']} (again what job {args.job} was)")
+    _say(f"job {job['id']}: {job['state']} (again what job {args.job} was)")
     return 0
 
 
@@ -198,5 +225,6 @@ def result(words: list[str]) -> int:
 def logs(words: list[str]) -> int:
     """Carry out `atomlink logs`."""
     args, service = _numbered(words, "logs", "Print what a job printed.")
-    sys.stdout.write(service.text("GET", f"/v1/jobs/{args.job}/log").decode("utf-8", "replace"))
+    text = service.text("GET", f"/v1/jobs/{args.job}/log").decode("utf-8", "replace")
+    sys.stdout.write(visible(text.replace("\r\n", "\n").replace("\r", "\n"), keep="\n\t"))
     return 0

@@ -105,7 +105,7 @@ def endpoint(service: Service, handler: Handler, scope: str | None, has_body: bo
                                            "nothing can be written down now, so nothing is taken",
                                            "free the disk" if full else "try again"))  # fmt: skip
         except Exception:  # anything: the others are still served
-            logger.exception("%s %s failed", request.method, request.url.path)
+            logger.exception("%s %s failed", brief(request.method), brief(request.url.path))
             response = as_response(Problem(500, "internal", "the service failed", "see its log; it is a fault of ours"))
         service.metrics.request(request.method, response.status_code, time.perf_counter() - began)
         return response
