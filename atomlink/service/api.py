@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 import atomlink
 from atomlink.errors import brief
@@ -17,7 +20,7 @@ from atomlink.service import experiments, openapi
 from atomlink.service.experiments import Catalogue, check_parts, wanted
 from atomlink.service.identity import SCOPES
 from atomlink.service.problems import Problem, bad_request, not_found
-from atomlink.service.requests import Call, Handler, Json, number_in, own_job
+from atomlink.service.requests import Call, Handler, Json, Service, number_in, own_job
 from atomlink.service.states import CANCELED, ERROR, FINAL, TRANSITIONS
 from atomlink.service.store import Row
 
@@ -145,10 +148,20 @@ async def retry(call: Call) -> Response:
 
 async def log(call: Call) -> Response:
     """Return the end of what a job printed, as plain text."""
-    found = own_job(call, call.request.path_params["id"])
+    text = await log_of(call, own_job(call, call.request.path_params["id"]))
+    return Response(text, media_type=_TEXT, headers={"X-Content-Type-Options": "nosniff"})
+
+
+async def log_of(call: Call, found: Row) -> str:
+    """Return the end of what a job printed."""
+    return (await _printed(call, found, None))[1].decode("utf-8", "replace")
+
+
+async def _printed(call: Call, found: Row, since: int | None) -> tuple[int, bytes]:
     lab = call.service.dispatcher.labs.get(found["lab"])
-    text = b"" if lab is None else await asyncio.to_thread(lab.log, found, call.service.config.limits.log_bytes)
-    return Response(text.decode("utf-8", "replace"), media_type=_TEXT, headers={"X-Content-Type-Options": "nosniff"})
+    if lab is None:
+        return since or 0, b""
+    return await asyncio.to_thread(lab.log, found, call.service.config.limits.log_bytes, since)
 
 
 async def result(call: Call) -> Response:
@@ -182,39 +195,53 @@ def _must_have_ended(found: Row) -> None:
 
 
 async def events(call: Call) -> Response:
-    """Stream a job as server-sent events until it has ended: `state`, `log`, `live` (datasets of the running run)."""
+    """Stream a job as server-sent events until it has ended: `state`, `log` (its end, then all that comes)."""
     found = own_job(call, call.request.path_params["id"])
-    if call.service.streams >= call.service.config.limits.streams:
-        raise Problem(429, "too-many-streams", "too many streams are open", "close one, or ask again and again instead")
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(_stream(call, found["id"]), media_type="text/event-stream", headers=headers)
+    who, service, limits = call.who.user, call.service, call.service.config.limits
+    if service.streams[who] >= limits.streams_per_user or service.streams.total() >= limits.streams:
+        raise Problem(429, "too-many-streams", f"{who} has {service.streams[who]} streams open, all "
+                      f"{service.streams.total()}", f"{limits.streams_per_user} each and {limits.streams} together are "
+                      "the most: close one, or ask again and again instead", {"Retry-After": "10"})  # fmt: skip
+    return _Events(service, who, _stream(call, found["id"]))
+
+
+class _Events(StreamingResponse):
+    """A stream of a user, counted from when it is answered until it ends, however it does."""
+
+    def __init__(self, service: Service, who: str, content: AsyncIterator[str]) -> None:
+        super().__init__(content, media_type="text/event-stream",
+                         headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})  # fmt: skip
+        self._service, self._who = service, who
+        service.streams[who] += 1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._service.streams[self._who] -= 1
+            self._service.streams += Counter()  # forgets who has none
 
 
 async def _stream(call: Call, number: int) -> AsyncIterator[str]:
-    service, sent, state, live = call.service, 0, None, None
-    service.streams += 1
-    try:
-        until = time.monotonic() + STREAM_END_S
-        while time.monotonic() < until and not service.stopping:
-            now = call.store.job(number)
-            assert now is not None
-            lab = service.dispatcher.labs.get(now["lab"])
-            text = b"" if lab is None else await asyncio.to_thread(lab.log, now, service.config.limits.log_bytes)
-            if len(text) > sent:
-                yield _event("log", text[sent:].decode("utf-8", "replace"))
-                sent = len(text)
-            newest = getattr(lab, "live", lambda _job: None)(now)
-            if newest is not None and newest != live:
-                live = newest
-                yield _event("live", newest)
-            if (changed := shown(now)) != state:
-                state = changed
-                yield _event("state", changed)
-            if now["state"] in FINAL:
-                return
-            await asyncio.sleep(STREAM_S)
-    finally:
-        service.streams -= 1
+    service, since, state = call.service, None, None
+    letters = codecs.getincrementaldecoder("utf-8")("replace")  # a letter may be cut between two looks
+    until = time.monotonic() + STREAM_END_S
+    while time.monotonic() < until and not service.stopping:
+        now = call.store.job(number)
+        assert now is not None
+        at, printed = await _printed(call, now, since)
+        since = at + len(printed)
+        if text := letters.decode(printed):
+            yield _event("log", text)
+        if (changed := shown(now)) != state:
+            state = changed
+            yield _event("state", changed)
+        if len(printed) >= service.config.limits.log_bytes:
+            continue  # there is more
+        if now["state"] in FINAL:
+            return
+        await asyncio.sleep(STREAM_S)
 
 
 def _event(name: str, data: Any) -> str:
@@ -337,7 +364,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/jobs/{id}/log", log, "user", "What it printed", answer="text/plain"),
     Route("GET", "/v1/jobs/{id}/result", result, "user", "What it found"),
     Route("GET", "/v1/jobs/{id}/file", file, "user", "Its results file", answer="application/x-hdf5"),
-    Route("GET", "/v1/jobs/{id}/events", events, "user", "Its states, log and live datasets",
+    Route("GET", "/v1/jobs/{id}/events", events, "user", "Its states and log",
           answer="text/event-stream"),
     Route("GET", "/v1/experiments", list_experiments, "user", "The experiments of the labs"),
     Route("GET", "/v1/labs", labs, "user", "The labs"),

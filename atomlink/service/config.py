@@ -33,8 +33,9 @@ class Limits:
     requests_per_s: float = 200.0
     burst: int = 400
     queue_per_user: int = 1_000
-    streams: int = 50
-    log_bytes: int = 1_000_000   # of a job's log that are sent
+    streams: int = 50            # open at a time
+    streams_per_user: int = 10
+    log_bytes: int = 1_000_000   # of a job's log that are sent: its end
     session_idle_s: float = 86_400.0
 
 

@@ -42,8 +42,8 @@ class JobLab(Protocol):
     def stop(self, job: Row) -> None:
         """Ask a job that runs to end."""
 
-    def log(self, job: Row, most: int) -> bytes:
-        """Return the end of what it printed."""
+    def log(self, job: Row, most: int, since: int | None = None) -> tuple[int, bytes]:
+        """Return at most so many bytes of what it printed, from `since` on (None: the last), and where they begin."""
 
     def result(self, job: Row) -> dict[str, Any]:
         """Return what it found."""

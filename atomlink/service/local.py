@@ -105,14 +105,15 @@ class LocalLab:
         self._asked.setdefault(job["id"], (time.monotonic(), 0))
         self._insist(job["id"])
 
-    def log(self, job: Row, most: int) -> bytes:
-        """Return the end of what a job printed."""
+    def log(self, job: Row, most: int, since: int | None = None) -> tuple[int, bytes]:
+        """Return at most so many bytes of a job's log, from `since` on (None: the last), and where they begin."""
         try:
             with open(self.place(job) / LOG, "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - most))
-                return file.read(most)
+                start = max(0, os.fstat(file.fileno()).st_size - most) if since is None else since
+                file.seek(start)
+                return start, file.read(most)
         except OSError:
-            return b""
+            return since or 0, b""
 
     def result(self, job: Row) -> dict[str, Any]:
         """Return what a job that has ended found."""

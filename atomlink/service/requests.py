@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,9 +38,8 @@ class Service:
     munge: Munge | None
     metrics: Metrics
     rates: Rates
-    streams: int = 0
+    streams: Counter[str] = field(default_factory=Counter)  # open ones, by user
     stopping: bool = False
-    started_at: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True)

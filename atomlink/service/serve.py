@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 from atomlink.errors import UsageError
 from atomlink.files import write_whole
@@ -48,8 +49,14 @@ def serve(words: list[str]) -> int:
     print(f"service: http://{args.bind}:{port}, labs {labs}, state in {state}, pid {os.getpid()}; Ctrl-C stops it\n"
           "jobs: atomlink submit EXPERIMENT [ARG=VALUE …]; atomlink jobs", flush=True)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises it again once it has closed
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False,
-                                           timeout_graceful_shutdown=5, ws="none", h11_max_incomplete_event_size=32768))
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.service.stopping = True  # streams end now: uvicorn waits for them
+            super().handle_exit(sig, frame)
+
+    server = Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+                                   timeout_graceful_shutdown=5, ws="none", h11_max_incomplete_event_size=32768))
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:

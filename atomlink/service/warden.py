@@ -141,10 +141,7 @@ async def cancel(call: Call) -> Response:
 
 async def logs(call: Call) -> Response:
     """Return what a job printed."""
-    row = own_job(call, call.request.path_params["id"])
-    lab = call.service.dispatcher.labs.get(row["lab"])
-    text = b"" if lab is None else lab.log(row, call.service.config.limits.log_bytes)
-    return Json({"logs": text.decode("utf-8", "replace")})
+    return Json({"logs": await api.log_of(call, own_job(call, call.request.path_params["id"]))})
 
 
 async def status(call: Call) -> Response:

@@ -1,11 +1,13 @@
 """kill -9 of service and workers: every acknowledged job ends in exactly one final state, and none is run twice."""
 
+import http.client
 import json
 import os
 import random
 import signal
 import sqlite3
 import time
+import urllib.parse
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -127,7 +129,15 @@ def test_a_running_job_is_taken_up_by_the_next_service_and_cancelled_by_it(tmp_p
     body = {"experiment": "tick", "arguments": {"t_sleep": "60 s"}}
     number = service.client().call("POST", "/v1/jobs", body)["id"]
     until(lambda: (root / "marks").exists())
+    stream = http.client.HTTPConnection(urllib.parse.urlsplit(service.url).netloc)
+    stream.request("GET", f"/v1/jobs/{number}/events", headers={"Authorization": f"Bearer {service.token}"})
+    answer = stream.getresponse()
+    assert answer.readline() == b"event: state\n"
+    began = time.monotonic()
     assert "goes on" in service.stop()
+    assert time.monotonic() - began < 3.0, "an open stream holds the service up"
+    assert answer.read().endswith(b"\n\n")
+    stream.close()
     service = Process(root)
     assert service.client().call("GET", f"/v1/jobs/{number}")["state"] == "RUNNING"
     service.client().call("POST", f"/v1/jobs/{number}/cancel", {})
