@@ -242,7 +242,7 @@ def _virtual_core(words: list[str]) -> int:
         facts = facts_of(lab, os.environ)
         # The rows as the real lab has them.
         with variables({"ATOMLINK_TARGET": "hardware", "ATOMLINK_ROWS_OF": str(facts["scenario"])}):
-            return serve(args.bind, args.port, lab, facts)
+            return serve(args, lab, facts)
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 `device_db.py` describes the hardware and ends in `sim.target.apply(device_db)`. In simulation `core` becomes the
 simulated core and instruments are opened over their twins; the controllers that connect to the core device (its log,
-MonInj, analyzer) are left out, so that nothing acts on the real one; ARTIQ's devices that have no model get stand-ins,
-which refuse once they are used; every other row stays as the real lab has it. ARTIQ's own commands have no flags for a
-scenario or a seed, so these reach the core through the environment.
+MonInj, analyzer) are left out, so that nothing acts on the real one, or get the virtual core's address; ARTIQ's
+devices that have no model get stand-ins, which refuse once they are used; every other row stays as the real lab has it.
+ARTIQ's own commands have no flags for a scenario or a seed, so these reach the core through the environment.
 """
 
 import os
@@ -38,18 +38,21 @@ CORE_CONTROLLERS = {
 def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
     """Replace the `core` row by the simulated core, unless `ATOMLINK_TARGET` says `hardware`.
 
-    With `virtual` it stays ARTIQ's, which compiles kernels, and gets the address of the virtual core.
+    With `virtual` it stays ARTIQ's, which compiles kernels, and gets the address of the virtual core, and so do its
+    controllers.
     """
     environment = os.environ if environment is None else environment
     which = target(environment)
     if which == "hardware":
         return
-    _refuse_core_tools(sys.argv)
-    lab = environment.get("ATOMLINK_LAB", "")
-    core = _virtual_core(device_db, environment) if which == "virtual" else _simulated_core(device_db, environment, lab)
+    if which == "simulation":
+        _refuse_core_tools(sys.argv)
     from sim.gateware.build import inert
     from sim.gateware.row import resolved
 
+    lab = environment.get("ATOMLINK_LAB", "")
+    core = _virtual_core(device_db, environment) if which == "virtual" else _simulated_core(device_db, environment, lab)
+    real = str(device_db[resolved(device_db, "core")]["arguments"].get("host", ""))
     device_db.update(inert(device_db, resolved(device_db, "core")))
     _put_core(device_db, core)
     for name, instrument in device_db.items():
@@ -58,7 +61,10 @@ def apply(device_db: MutableMapping[str, Any], environment: Mapping[str, str] | 
                 device_db[name] = _at_a_lab(instrument)
             else:
                 device_db[name] = _in_process(name, instrument) if which == "simulation" else _nowhere(name, instrument)
-    _leave_out(device_db, [name for name, other in device_db.items() if _asks_the_core(name, other)])
+    if which == "virtual":
+        _move_controllers(device_db, real, core["arguments"]["host"])
+    else:
+        _leave_out(device_db, [name for name, row in device_db.items() if _asks_the_core(name, row)])
 
 
 def _simulated_core(device_db: Mapping[str, Any], environment: Mapping[str, str], lab: str) -> dict[str, Any]:
@@ -86,7 +92,6 @@ def _virtual_core(device_db: Mapping[str, Any], environment: Mapping[str, str]) 
     row = device_db[resolved(device_db, "core")]
     host = _value("ATOMLINK_CORE", environment)
     arguments = {**row["arguments"], "host": host}
-    arguments.pop("analyzer_proxy", None)
     return {**row, "arguments": arguments, "simulated": of_core(environment)}
 
 
@@ -116,6 +121,27 @@ def _put_core(device_db: MutableMapping[str, Any], core: dict[str, Any]) -> None
     name: Any = "core"
     while isinstance(name, str):
         device_db[name], name = (core if name == "core" else "core"), device_db[name]
+
+
+def _move_controllers(device_db: MutableMapping[str, Any], real: str, host: str) -> None:
+    """Let the controllers of the core device at the address `real` ask the virtual core at `host` instead.
+
+    Those that cannot be told so are left out. With `--no-localhost-bind` a proxy does not want the virtual core's port.
+    """
+    left = []
+    for name, row in list(device_db.items()):
+        if not _asks_the_core(name, row):
+            continue
+        words = str(row.get("command", "")).split(" ")
+        if real in words:
+            moved = [host if word == real else word for word in words]
+            device_db[name] = {**row, "command": " ".join([*moved, "--no-localhost-bind"])}
+        else:
+            left.append(name)
+    _leave_out(device_db, left)
+    arguments = device_db["core"]["arguments"]
+    if arguments.get("analyzer_proxy") not in device_db:
+        arguments.pop("analyzer_proxy", None)
 
 
 def _leave_out(device_db: MutableMapping[str, Any], names: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
@@ -30,26 +31,26 @@ class _Rows:
         return self._rows
 
 
-def serve(bind: str, port: int, lab: str, facts: dict[str, Any]) -> int:
+def serve(args: argparse.Namespace, lab: str, facts: dict[str, Any]) -> int:
     """Serve until stopped; return the exit code. The environment names the hardware, whose rows are wanted.
 
-    `lab` is HOST:PORT of one that `atomlink lab` keeps, empty for one of this process's own; `facts` its scenario, seed
-    and costs.
+    `args` are those of `words.virtual_core_parser`; `lab` is HOST:PORT of one that `atomlink lab` keeps, empty for one
+    of this process's own; `facts` its scenario, seed and costs.
     """
-    device = device_of(Path.cwd(), facts, lab)
+    device = device_of(Path.cwd(), facts, lab, args.configuration)
     if not lab:
         _ = device.core.world  # a scenario that is not valid is refused now, not at the first kernel
-    return _until_signal(Server(device, bind, port), facts, lab)
+    return _until_signal(Server(device, args.bind, args.port), facts, lab)
 
 
-def device_of(folder: Path, facts: dict[str, Any], lab: str = "") -> Device:
-    """Return the virtual core of the lab whose files are in or above a folder."""
+def device_of(folder: Path, facts: dict[str, Any], lab: str = "", configuration: Path | None = None) -> Device:
+    """Return the virtual core of the lab whose files are in or above a folder; `configuration` as for `Device`."""
     require_unicorn()
     rows = load_device_db(find_lab(folder)).get_device_db()
     rows.update(inert(rows, resolved(rows, "core")))
     stated = rows[resolved(rows, "core")]["arguments"]
     clock = {name: stated[name] for name in ("ref_period", "ref_multiplier") if name in stated}
-    return Device(lambda: Core(_Rows(rows), **clock, **facts, lab=lab), facts)
+    return Device(lambda: Core(_Rows(rows), **clock, **facts, lab=lab), facts, configuration)
 
 
 def _until_signal(server: Server, facts: dict[str, Any], lab: str) -> int:
@@ -57,10 +58,15 @@ def _until_signal(server: Server, facts: dict[str, Any], lab: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s:%(name)s:%(message)s")
+    terminal = logging.getLogger().handlers[0]
+    terminal.setLevel(logging.WARNING)
+    server.device.log.terminal = terminal
     server.start()
     which = f"in the lab at {lab}" if lab else f"scenario {facts['scenario']}, seed {facts['seed']}"
     print(f"virtual core: {which}, costs {facts['costs']}, pid {os.getpid()}; Ctrl-C stops it")
-    print(f"kernels: {server.host}:{server.port} (cortexa9, rv32g)  set ATOMLINK_TARGET=virtual for ARTIQ", flush=True)
+    print(f"kernels: {server.host}:{server.port} (cortexa9, rv32g)  set ATOMLINK_TARGET=virtual for ARTIQ")
+    others = (f"{what} {server.ports[what].port}" for what in ("management", "analyzer", "moninj"))
+    print(f"beside it: {', '.join(others)}", flush=True)
     over.wait()
     server.close()
     print("virtual core stopped; shutters closed")

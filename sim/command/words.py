@@ -57,6 +57,9 @@ def virtual_core_parser() -> argparse.ArgumentParser:
     parser.add_argument("--lab", metavar="HOST:PORT", nargs="?", const=LAB, help="act on the lab that `atomlink lab` "
                         f"keeps (default {LAB})")
     parser.add_argument("--bind", metavar="HOST", default=CORE, help=f"loopback address (default: {CORE})")
-    parser.add_argument("--port", metavar="N", type=int, default=1381, help="port (default: 1381, which ARTIQ expects)")
+    parser.add_argument("--port", metavar="N", type=int, default=1381, help="port for kernels (default: 1381, which "
+                        "ARTIQ expects); management has N - 1, the analyzer N + 1, MonInj N + 2")
+    parser.add_argument("--configuration", metavar="FILE", type=Path, help="file that keeps what `artiq_coremgmt "
+                        "config` writes, start-up and idle kernels too (default: nothing is kept)")
     traceback_option(parser)
     return parser

@@ -54,6 +54,10 @@ class Dds:
         """Take the reference clock that the CPLD hands on."""
         raise NotImplementedError
 
+    def monitored(self) -> int:
+        """Return the frequency word in effect, its highest 32 bits: what the core device's monitor shows."""
+        return self._word >> (self.accumulator_bits - 32)
+
     def phase_turns(self, t_mu: int) -> float:
         """Return the phase of the output at `t_mu`, 0 to 1."""
         return (self._accumulated(t_mu) / (1 << self.accumulator_bits) + self._offset_turns) % 1.0

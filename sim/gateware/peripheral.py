@@ -73,6 +73,20 @@ class Peripheral:
     def poll(self, t_mu: int) -> None:
         """Bring the input FIFO up to date to `t_mu` (inclusive)."""
 
+    def probe(self, number: int) -> int:
+        """Return what the core device's monitor reads at a probe; 0 where there is none."""
+        return 0
+
+    def injected(self, number: int) -> int:
+        """Return an override as the injector holds it; 0 where there is none."""
+        return 0
+
+    def inject(self, t_mu: int, number: int, value: int) -> None:
+        """Set an override; nothing happens where there is none, as in the gateware."""
+
+    def power_up(self, t_mu: int) -> None:
+        """Return to the state in which the core device's gateware starts; chips on the card keep theirs."""
+
     def settle(self, counter_mu: int) -> None:
         """Drop what arrived up to the counter beyond the FIFO's depth: nobody had read it in time."""
         fifo = self.fifo

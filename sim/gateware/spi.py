@@ -2,11 +2,12 @@
 
 Register 1 is the configuration (flags in bits 0-7, length - 1 in 8-12, divider - 2 in 16-23, chip select in 24-31),
 register 0 the data: writing starts a transfer of (length + 1) * divider + 1 coarse clocks. Chips act when chip
-select is released, at its end.
+select is released, at its end. A bus has no probes of its own: cards put theirs there (tuning words, DAC codes).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from atomlink.errors import DeviceError
@@ -39,6 +40,7 @@ class SpiBus(Peripheral):
         super().__init__()
         self.chips: dict[int, tuple[SpiChip, ...]] = {}
         self.unmodelled: DeviceError | None = None
+        self.probes: dict[int, Callable[[], int]] = {}
         self.lost = 0  # events that met a busy bus
         self._flags, self._length, self._divider, self._select = OFFLINE | END, 1, 2, 0
         self._end_mu: int | None = None
@@ -52,6 +54,10 @@ class SpiBus(Peripheral):
     def attach(self, select: int, chip: SpiChip) -> None:
         """Let chip-select word `select` reach `chip`, beside those that it reaches already."""
         self.chips[select] = (*self.chips.get(select, ()), chip)
+
+    def probe(self, number: int) -> int:
+        """Return what the card's monitor knows."""
+        return self.probes[number]() if number in self.probes else 0
 
     def write(self, t_mu: int, address: int, data: int) -> None:
         """Write the configuration or start a transfer; a busy bus loses the event, as in the gateware."""

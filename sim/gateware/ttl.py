@@ -1,7 +1,8 @@
 """TTL channels: output levels, gated inputs with time stamps, level samples, clock generators.
 
 Registers: 0 level, 1 output enable, 2 edge sensitivity (bit 0 rising, bit 1 falling), 3 sample and set the
-sensitivity. Source: ARTIQ 8, gateware TTL PHY.
+sensitivity. Probes: 0 level at the pad, 1 output enable. Overrides: 0 they hold, 1 level, 2 output enable; while they
+hold, writes are kept for afterwards. Source: ARTIQ 8, gateware TTL PHY.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from sim.gateware.peripheral import ClicksPort, LevelPort, Peripheral
 from sim.gateware.row import Row
 
 FALLING = 2
+HOLD, LEVEL, OUTPUT_ENABLE = 0, 1, 2  # overrides
 # An unbounded wait at an open gate looks for edges this far at a time.
 SLICE_MU = 1_000_000
 
@@ -22,13 +24,45 @@ class Ttl(Peripheral):
 
     def __init__(self, port: LevelPort) -> None:
         super().__init__()
-        self.level = 0
+        self.level = 0  # as written
         # A spare channel leads nowhere, and need not be told every level.
         self._wires: list[Callable[[int, int], None]] = [] if getattr(port, "spare", False) else [port]
+        self._told = self._wires  # by writes: nobody while an override holds
+        self._overrides = [0, 0]
+
+    @property
+    def pad(self) -> int:
+        """The level that the channel drives."""
+        return self._overrides[LEVEL] if self._overrides[HOLD] else self.level
 
     def wire(self, listener: Callable[[int, int], None]) -> None:
         """Call `listener(t_mu, level)` at every change of level."""
         self._wires.append(listener)
+
+    def probe(self, number: int) -> int:
+        """Return the level, as the monitor sees it."""
+        return self.pad if number == 0 else 0
+
+    def injected(self, number: int) -> int:
+        """Return an override."""
+        return self._overrides[number] if number < len(self._overrides) else 0
+
+    def inject(self, t_mu: int, number: int, value: int) -> None:
+        """Set an override."""
+        if number >= len(self._overrides):
+            return
+        before = self.pad
+        self._overrides[number] = value & 1
+        self._told = [] if self._overrides[HOLD] else self._wires
+        if self.pad != before:
+            for listener in self._wires:
+                listener(t_mu, self.pad)
+
+    def power_up(self, t_mu: int) -> None:
+        """Let go of overrides and go low."""
+        for number in range(len(self._overrides)):
+            self.inject(t_mu, number, 0)
+        self.write(t_mu, 0, 0)
 
     def writer(self, address: int) -> Callable[[int, int, int], None]:
         """Return what takes the writes of one register: nobody listens to a spare channel."""
@@ -42,7 +76,7 @@ class Ttl(Peripheral):
         level = data & 1
         if level != self.level:
             self.level = level
-            for listener in self._wires:
+            for listener in self._told:
                 listener(t_mu, level)
 
 
@@ -58,6 +92,8 @@ class TtlInOut(Ttl):
         super().__init__(self._pad)
         self._row = row
         self._output_enable = False
+        self._driven = 0
+        self._overrides = [0, 0, 0]
         self._level_port: LevelPort | None = None
         self._clicks: ClicksPort | None = None
         self._sensitivity = 0
@@ -78,7 +114,7 @@ class TtlInOut(Ttl):
         elif address == 3:
             # A click is shorter than a sample's chance to see it: an input reads low.
             self._set_sensitivity(t_mu, address, data)
-            self.fifo.append((t_mu, self.level if self._output_enable else 0))
+            self.fifo.append((t_mu, self.probe(0)))
         else:
             raise DeviceError(f"TTL `{self._row.key}`: register {address} does not exist; it must be 0 to 3")
 
@@ -129,15 +165,42 @@ class TtlInOut(Ttl):
             self._clicks = self._row.world.clicks(self._row.key)
         return self._clicks
 
+    @property
+    def _drives(self) -> bool:
+        return bool(self._overrides[OUTPUT_ENABLE]) if self._overrides[HOLD] else self._output_enable
+
+    def probe(self, number: int) -> int:
+        """Return the level at the pad, or whether the channel drives it. An input's click is shorter than a look."""
+        if number == 0:
+            return self.pad if self._drives else 0
+        return int(self._drives) if number == 1 else 0
+
+    def inject(self, t_mu: int, number: int, value: int) -> None:
+        """Set an override."""
+        super().inject(t_mu, number, value)
+        self._drive(t_mu)
+
+    def power_up(self, t_mu: int) -> None:
+        """Let go of overrides and be an input, its gate shut."""
+        super().power_up(t_mu)
+        self._enable_output(t_mu, False)
+        self._set_sensitivity(t_mu, 2, 0)
+
     def _enable_output(self, t_mu: int, enable: bool) -> None:
-        if enable and self._level_port is None:
-            self._level_port = self._row.world.output(self._row.key, "level")
-        was, self._output_enable = self._output_enable, enable
-        if enable != was and self.level and self._level_port is not None:
-            self._level_port(t_mu, int(enable))
+        self._output_enable = enable
+        self._drive(t_mu)
 
     def _pad(self, t_mu: int, level: int) -> None:
-        if self._output_enable and self._level_port is not None:
+        self._drive(t_mu)
+
+    def _drive(self, t_mu: int) -> None:
+        """Tell the world the level that the channel drives, where it does; an input drives nothing, which is low."""
+        drives = self._drives
+        if drives and self._level_port is None:
+            self._level_port = self._row.world.output(self._row.key, "level")
+        level = self.pad if drives else 0
+        if level != self._driven and self._level_port is not None:
+            self._driven = level
             self._level_port(t_mu, level)
 
 

@@ -79,6 +79,7 @@ class UrukulCpld:
             self._ttl_switches[channel] = switch
         self._bus.attach(chip_select, dds)
         self._bus.attach(SELECT_ALL_DDS, dds)
+        self._bus.probes[channel] = dds.monitored
         dds.attenuation_db = self._attenuators.attenuation_db(channel)
         dds.set_reference(0, self._refclk_hz / dividers[0])
 
@@ -86,7 +87,7 @@ class UrukulCpld:
         """Return the status register."""
         switches = self._config & 0xF
         for channel, ttl in self._ttl_switches.items():
-            switches |= ttl.level << channel
+            switches |= ttl.pad << channel
         locks = sum(dds.locked << channel for channel, dds in self._dds.items())
         return PROTOCOL_REVISION << 16 | locks << 8 | switches
 

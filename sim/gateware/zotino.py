@@ -33,11 +33,13 @@ class Ad5372:
         self.gain = [FULL_GAIN] * CHANNELS
         self.control = 0
         self.ofs = [POWER_UP_OFS, POWER_UP_OFS]
+        self.monitored = [0] * CHANNELS  # as the core device's monitor saw data go by; nothing was before the first
         self.transparent = False  # LDAC is low
         self.cleared = False  # CLR is low
         self._v_ref = v_ref
         self._ports = ports
         self._loaded = [POWER_UP_DATA] * CHANNELS
+        self._seen = [0] * CHANNELS
         self._volts = [0.0] * CHANNELS
         self._word = 0
         self._answer = 0
@@ -57,6 +59,8 @@ class Ad5372:
         elif 8 <= address < 8 + CHANNELS:
             registers = {1: self.gain, 2: self.offset, 3: self.data}[mode]
             registers[address - 8] = value
+            if mode == 3:
+                self._seen[address - 8] = value
             if self.transparent:
                 self.load(t_mu)
 
@@ -73,6 +77,7 @@ class Ad5372:
 
     def load(self, t_mu: int) -> None:
         """Bring the written codes to the outputs."""
+        self.monitored[:] = self._seen
         for channel in range(CHANNELS):
             code = self.data[channel] * (self.gain[channel] + 1) // 65536 + self.offset[channel] - NO_OFFSET
             self._loaded[channel] = min(max(code, 0), 0xFFFF)  # the chip saturates
@@ -117,6 +122,8 @@ def _zotino(row: Row) -> Ad5372:
             line.wire(listener)
     bus.attach(SELECT_DAC, dac)
     bus.attach(SELECT_LEDS, ShiftRegister(8))
+    for channel in range(CHANNELS):
+        bus.probes[channel] = lambda channel=channel: dac.monitored[channel]  # type: ignore[misc]
     return dac
 
 

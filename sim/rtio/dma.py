@@ -26,6 +26,11 @@ class Dma:
         self._recording: str | None = None
         self._next = 64
 
+    @property
+    def recording(self) -> bool:
+        """Whether output events go into a trace."""
+        return self._recording is not None
+
     def record_start(self, name: str) -> None:
         """Send output events into a new trace from now on."""
         if self._recording is not None:

@@ -90,12 +90,17 @@ class Engine:
 
     def __init__(self, bus: Bus, ref_period: float) -> None:
         self.bus, self.ref_period = bus, ref_period
-        self.dma, self.cache, self.i2c = Dma(bus), Cache(), I2c(bus)
+        self.i2c = I2c(bus)
+        self.forget()
         self._programs: dict[Any, Compiled] = {}
         self._running: Compiled | None = None
         self._failed: Exception | None = None  # what an asynchronous RPC raised
         self._charging = False
         self.fast = isinstance(bus, Bus)  # a bus of somebody else's knows neither bursts nor counting
+
+    def forget(self) -> None:
+        """Have no DMA traces and an empty cache, as when the core device starts."""
+        self.dma, self.cache = Dma(self.bus), Cache()
 
     # Running
 

@@ -60,7 +60,8 @@ class Cpu:
         self.memory = memory
         self.calls: Sequence[Callable[[], None]] = ()
         self.n_calls = 0  # system calls so far
-        self._stopped = False
+        self._stopped = self._attention = False
+        self.give_way: Callable[[], None] = lambda: None
         self._uc, self._registers, self._pc = self._make()
         self._keep = (ctypes.c_char * 1).from_buffer(memory.buffer)
 
@@ -87,8 +88,8 @@ class Cpu:
         self._uc.hook_add(self._unicorn.UC_HOOK_CODE, self._hook, None, TRAMPOLINES, trampoline(len(calls)) - 1)
 
     def _hook(self, _uc: Any, address: int, _size: int, _data: Any) -> None:
-        if self._stopped:
-            raise Stopped
+        if self._attention:
+            self._attend()
         self.n_calls += 1
         self.calls[(address - TRAMPOLINES) >> 2]()
 
@@ -102,17 +103,35 @@ class Cpu:
         """Call a function without arguments, and return when it does."""
         self.put(self.SP, STACK_TOP)
         self.put(self.RA, until)
-        try:
-            self._uc.emu_start(address, until)
-        except self._unicorn.UcError as error:
-            where = f"at {self._uc.reg_read(self._pc):#010x}, stack pointer {self.get(self.SP):#010x}"
-            raise GuestFault(f"the kernel crashed {where}: {error}") from None
+        while True:
+            try:
+                self._uc.emu_start(address, until)
+            except self._unicorn.UcError as error:
+                where = f"at {self._uc.reg_read(self._pc):#010x}, stack pointer {self.get(self.SP):#010x}"
+                raise GuestFault(f"the kernel crashed {where}: {error}") from None
+            if self._attention:
+                self._attend()
+            address = int(self._uc.reg_read(self._pc))
+            if address == until:
+                return
+
+    def _attend(self) -> None:
+        """Do what another thread asked for: end, or give way."""
+        if self._stopped:
+            raise Stopped
+        self._attention = False
+        self.give_way()
         if self._stopped:
             raise Stopped
 
     def stop(self) -> None:
         """End the kernel, from another thread; it cannot go on after that."""
         self._stopped = True
+        self.pause()
+
+    def pause(self) -> None:
+        """Let the kernel call `give_way` soon, from another thread."""
+        self._attention = True
         uc = self._uc  # it may be closed meanwhile
         if uc is not None:
             uc.emu_stop()

@@ -30,6 +30,19 @@ class Uncaught(Exception):  # noqa: N818 - it carries the kernel's own
         super().__init__("uncaught exception in a kernel")
         self.report = report
 
+    @property
+    def text(self) -> str:
+        """Names and messages of what was in flight, as far as the firmware has them: what its log says."""
+        report = self.report
+        (n,), at, said = struct.unpack_from("<I", report), 4, []
+        for _ in range(n):
+            (identity,) = struct.unpack_from("<I", report, at)
+            message, at = _text_at(report, at + 4)
+            _, at = _text_at(report, at + 24)  # after the parameters, the file
+            _, at = _text_at(report, at + 8)  # after line and column, the function
+            said.append(f"{NAMES[identity] if identity < len(NAMES) else f'exception {identity}'}({message})")
+        return ", ".join(said)
+
 
 @dataclass
 class _InFlight:
@@ -149,3 +162,11 @@ def _string(memory: Memory, address: int) -> bytes:
     if length == HOST_STRING:
         return struct.pack("<II", HOST_STRING, pointer)
     return struct.pack("<I", length) + memory.read(pointer, length)
+
+
+def _text_at(report: bytes, at: int) -> tuple[str, int]:
+    """Return a string of a report, empty where the host keeps it, and where it ends."""
+    (length,) = struct.unpack_from("<I", report, at)
+    if length == HOST_STRING:
+        return "", at + 8
+    return report[at + 4 : at + 4 + length].decode(errors="replace"), at + 4 + length

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 from sim.rtio.engine import Engine
 
 from . import elf, rpc
+from .analyzer import Analyzer
 from .cortexa9 import CortexA9
 from .cpu import Cpu, trampoline
 from .exceptions import Exceptions
-from .memory import GUARD, NOW, SENTINEL, GuestFault, Memory
+from .memory import GUARD, NOW, PAYLOAD, SENTINEL, GuestFault, Memory
 from .rv32g import Rv32g
 from .services import Services
 
@@ -36,15 +37,16 @@ class Host(Protocol):
 class Kernel:
     """A kernel library in a processor of its own, the one that it is for. LoadError says what is wrong with it.
 
-    Close it when it has run.
+    Close it when it has run. `pace` is called after every system call on the bus.
     """
 
-    def __init__(self, engine: Engine, host: Host, library: bytes) -> None:
+    def __init__(self, engine: Engine, host: Host, library: bytes, analyzer: Analyzer,
+                 pace: Callable[[], None] | None = None) -> None:  # fmt: skip
         self._engine, self._bus, self._host = engine, engine.bus, host
         make = PROCESSORS[elf.processor(library)]
         self._memory = Memory()
         self.cpu = make(self._memory)
-        self._services = Services(self.cpu, engine)
+        self._services = Services(self.cpu, engine, analyzer, pace)
         self._answer: rpc.Allocation | None = None
         try:
             self._load(library)
@@ -80,6 +82,11 @@ class Kernel:
     def failure(self, message: str) -> bytes:
         """Return what the host gets where the kernel ends for a reason that is not its own."""
         return self._services.aborted(message).report
+
+    @property
+    def memory_in_use(self) -> int:
+        """Bytes that the library and what the firmware keeps for it take."""
+        return self._library.symbols["_sstack_guard"] - PAYLOAD + self._memory.kept
 
     def close(self) -> None:
         """Give processor and memory back."""

@@ -36,6 +36,11 @@ class Memory:
         self.buffer = mmap.mmap(-1, END - BASE)
         self._arena = ARENA
 
+    @property
+    def kept(self) -> int:
+        """Bytes that were allocated."""
+        return self._arena - ARENA
+
     def close(self) -> None:
         """Give the memory back."""
         self.buffer.close()

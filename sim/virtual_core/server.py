@@ -1,96 +1,77 @@
-"""Serve a virtual core on loopback: a thread for each client, and one that looks whether a kernel's is still there."""
+"""Serve a virtual core on loopback: its four ports, and a thread that looks whether a kernel's client is still there.
+
+The ports are those of a core device: management 1380, kernels 1381, analyzer 1382, MonInj 1383.
+"""
 
 from __future__ import annotations
 
-import ipaddress
-import logging
-import os
 import socket
 import threading
+from collections.abc import Callable
 
-from atomlink.errors import UsageError
-
+from .analyzer import Dump
 from .device import Device
+from .management import Management
+from .moninj import MonInj
+from .port import Client, Port, check_address
 from .session import Session
 
-logger = logging.getLogger(__name__)
 _LOOK_S = 0.2  # how often
-_MOST_CLIENTS = 16
-_CLOSING_S = 10.0  # for clients' threads to end
+MANAGEMENT, ANALYZER, MONINJ = -1, 1, 2  # where these ports are, counted from that for kernels
 
 
 class Server:
-    """Listen at `host`, an address of this machine alone; port 0 takes any free one."""
+    """Listen at `host`, for kernels at `port` and for the rest beside it; port 0 takes any free ones."""
 
     def __init__(self, device: Device, host: str, port: int) -> None:
-        _check(host, port)
+        check_address(host, port)
         self.device, self.host = device, host
-        try:
-            self._socket = socket.create_server((host, port), reuse_port=False)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise UsageError(f"the virtual core cannot listen at {host}:{port} ({reason}): another may be running; "
-                             "stop it, or choose another loopback address with --bind") from None  # fmt: skip
-        self.port = int(self._socket.getsockname()[1])
-        self._clients: dict[Session, tuple[threading.Thread, socket.socket]] = {}
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._accept, self._look)]
+        self._look_out = threading.Thread(target=self._look, daemon=True)
+        makers: dict[str, tuple[int, Callable[[socket.socket, str], Client]]] = {
+            "session": (0, lambda connection, who: Session(connection, device, who)),
+            "management": (MANAGEMENT, lambda connection, who: Management(connection, self, who)),
+            "analyzer": (ANALYZER, lambda connection, who: Dump(connection, device, who)),
+            "moninj": (MONINJ, lambda connection, who: MonInj(connection, device, who)),
+        }
+        self.ports: dict[str, Port] = {}
+        try:
+            for what, (beside, make) in makers.items():
+                self.ports[what] = Port(host, port and port + beside, what, make)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def port(self) -> int:
+        """The port for kernels."""
+        return self.ports["session"].port
 
     def start(self) -> None:
-        """Begin to serve, in threads."""
-        for thread in self._threads:
-            thread.start()
+        """Begin to serve, in threads; the start-up kernel comes first."""
+        self.device.log.attach()
+        self.device.boot()
+        self._look_out.start()
+        for port in self.ports.values():
+            port.start()
 
     def close(self) -> None:
         """Hang up on everybody; the kernel that runs is broken off, so the shutters close."""
         self._over.set()
-        self._socket.close()
-        for session, (_, connection) in list(self._clients.items()):
-            session.stop()
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                logger.debug("%s has gone already", session.who)
-        for thread, _ in list(self._clients.values()):
-            thread.join(_CLOSING_S)
+        for port in self.ports.values():
+            port.close()
+        self.device.shut_down()
+        self.device.log.detach()
 
-    def _accept(self) -> None:
-        while not self._over.is_set():
-            try:
-                connection, address = self._socket.accept()
-            except OSError:
-                return
-            if len(self._clients) >= _MOST_CLIENTS:
-                logger.warning("client %s:%d is refused: there are %d already", *address[:2], _MOST_CLIENTS)
-                connection.close()
-                continue
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            session = Session(connection, self.device, f"client {address[0]}:{address[1]}")
-            thread = threading.Thread(target=self._serve, args=(session,), daemon=True)
-            self._clients[session] = thread, connection
-            thread.start()
-
-    def _serve(self, session: Session) -> None:
-        try:
-            session.serve()
-        finally:
-            self._clients.pop(session, None)
+    def reboot(self, asked_by: Management) -> None:
+        """Hang up on everybody else and start the device again."""
+        for port in self.ports.values():
+            port.hang_up(but=asked_by)
+        self.device.reboot()
 
     def _look(self) -> None:
         """Stop a kernel whose client has hung up: nobody would ever read what it does."""
         while not self._over.wait(_LOOK_S):
-            session = self.device.holder
-            if session is not None and session.running and session.hung_up():
-                session.stop()
-
-
-def _check(host: str, port: int) -> None:
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise UsageError(f"--bind is {host!r}, must be a loopback address such as 127.0.0.1: the protocol of a core "
-                         "device knows no password")  # fmt: skip
-    if not 0 <= port < 65536:
-        raise UsageError(f"--port is {port}, must be 0 (any) to 65535")
+            holder = self.device.holder
+            if holder is not None and holder.running and holder.hung_up():
+                holder.stop()

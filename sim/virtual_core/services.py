@@ -18,33 +18,38 @@ from artiq.coredevice.exceptions import (
     RTIODestinationUnreachable,
     RTIOOverflow,
     RTIOUnderflow,
+    SPIError,
 )
 
 from atomlink.errors import LabError
 from sim.rtio.engine import Engine
 
+from .analyzer import EXCEPTION, INPUT, OUTPUT, OVERFLOW, UNDERFLOW, Analyzer
 from .cortexa9 import CortexA9
 from .cpu import Cpu
-from .exceptions import IDS, Exceptions, Uncaught
+from .exceptions import IDS, NAMES, Exceptions, Uncaught
 from .memory import PAYLOAD, STACK_TOP
 from .numeric import functions, run_time
 
 _log = logging.getLogger("core_log")
-_RAISED = (CacheError, DMAError, I2CError, RTIODestinationUnreachable, RTIOOverflow, RTIOUnderflow)
-_NOT_MODELLED = ("subkernel_load_run", "subkernel_send_message", "subkernel_await_message", "subkernel_await_finish",
-                 "spi_set_config", "spi_write", "spi_read", "test_exception_id_sync")  # fmt: skip
+_RAISED = (CacheError, DMAError, I2CError, RTIODestinationUnreachable, RTIOOverflow, RTIOUnderflow, SPIError)
+_NOT_MODELLED = ("subkernel_load_run", "subkernel_send_message", "subkernel_await_message", "subkernel_await_finish")
 _POLLS = 2  # readings of the counter from one place, with nothing between, after which it is a loop that waits
 _FRAME = 256  # bytes of its stack in which such a loop may keep what it waits for
 _LONGEST_MU = 1 << 43  # it waits less than two hours
+_SLICE_MU = 20_000_000  # of its wait, where it takes real time
 
 Call = Callable[[], None]
 
 
 class Services:
-    """System calls of one kernel, which run on `cpu` and act on `engine`."""
+    """System calls of one kernel, which run on `cpu`, act on `engine`, and are seen by `analyzer`. `pace` comes after
+    each of them that acts on the bus.
+    """
 
-    def __init__(self, cpu: Cpu, engine: Engine) -> None:
+    def __init__(self, cpu: Cpu, engine: Engine, analyzer: Analyzer, pace: Call | None = None) -> None:
         self._cpu, self._memory, self._engine, self._bus = cpu, cpu.memory, engine, engine.bus
+        self._analyzer, self._pace = analyzer, pace
         self.exceptions: Exceptions | None = None  # there are none before the library is loaded
         self._polled = (0, 0, 0)  # how the counter was read last: return address, stack pointer, number of the call
         self._polls = 0
@@ -57,16 +62,16 @@ class Services:
         on_bus: dict[str, tuple[str, Callable[..., Any]]] = {
             "rtio_init": (":", bus.reset),
             "rtio_get_destination_status": ("b:i", engine.destination_is_up),
-            "rtio_output": (":ii", bus.output),
-            "rtio_output_wide": (":il", bus.output_wide),
-            "rtio_input_timestamp": ("I:Ii", bus.input_timestamp),
-            "rtio_input_data": ("i:i", bus.input_data),
+            "rtio_output": (":ii", self._seen(bus.output)),
+            "rtio_output_wide": (":il", self._seen(bus.output_wide)),
+            "rtio_input_timestamp": ("I:Ii", lambda timeout_mu, channel: self._input(timeout_mu, channel)[0]),
+            "rtio_input_data": ("i:i", lambda channel: self._input(-1, channel)[1]),
             "rtio_input_timestamped_data": (":uIi", self._timestamped_data),
             "dma_record_start": (":s", engine.dma.record_start),
             "dma_record_stop": (":Ib", engine.dma.record_stop),
             "dma_erase": (":s", engine.dma.erase),
             "dma_retrieve": (":us", self._dma_retrieve),
-            "dma_playback": (":Iib", engine.dma.playback),
+            "dma_playback": (":Iib", self._dma_playback),
             "cache_get": ("u:s", self._cache_get),
             "cache_put": (":sl", engine.cache.put),
             "i2c_start": (":i", engine.i2c.start),
@@ -75,6 +80,9 @@ class Services:
             "i2c_write": ("b:ii", engine.i2c.write),
             "i2c_read": ("i:ib", engine.i2c.read),
             "i2c_switch_select": (":iii", engine.i2c.switch_select),
+            "spi_set_config": (":iiiii", _no_spi),
+            "spi_write": (":ii", _no_spi),
+            "spi_read": ("i:i", _no_spi),
         }
         made = {name: self._on_bus(*described) for name, described in on_bus.items()}
         made |= {name: self._computed(*described) for name, described in functions().items()}
@@ -86,6 +94,7 @@ class Services:
             "rtio_log": self._log_to_rtio,
             "core_log": lambda: _log.info("%s", self._formatted().rstrip("\n")),
             "memcpy": self._move, "memmove": self._move, "memset": self._fill, "memcmp": self._compare,
+            "test_exception_id_sync": self._raise_by_number,
             "__artiq_personality": self._refused("__artiq_personality"),
         }  # fmt: skip
 
@@ -120,7 +129,7 @@ class Services:
 
     def _on_bus(self, signature: str, function: Callable[..., Any]) -> Call:
         result, _, given = signature.partition(":")
-        cpu, bus = self._cpu, self._bus
+        cpu, bus, pace = self._cpu, self._bus, self._pace
 
         def call() -> None:
             bus.now = cpu.now
@@ -134,6 +143,8 @@ class Services:
             else:
                 if result:
                     cpu.result(result, value)
+            if pace is not None:
+                pace()
 
         return call
 
@@ -164,8 +175,51 @@ class Services:
                 params[1] = bus.now
             if isinstance(error, RTIOUnderflow):
                 params[2] = bus.now - bus.counter
+            if not isinstance(error, RTIODestinationUnreachable):
+                which = UNDERFLOW if isinstance(error, RTIOUnderflow) else OVERFLOW
+                self._analyzer.note(EXCEPTION, params[0] << 8, 0, bus.counter, which)
         message = str(error).replace("{", "{{").replace("}", "}}")  # the host formats it
         self.exceptions.raise_new(IDS[type(error).__name__], message, params)
+
+    def _raise_by_number(self) -> None:
+        """Raise the exception with a number, so that host and device can be held against each other."""
+        assert self.exceptions is not None
+        (identity,) = self._cpu.arguments("i")
+        known = 0 <= identity < len(NAMES)
+        self.exceptions.raise_new(identity, NAMES[identity] if known else "unallocated internal exception id",
+                                  function="test_exception_id_sync")  # fmt: skip
+
+    # RTIO, as the analyzer sees it
+
+    def _seen(self, submit: Callable[[int, Any], None]) -> Callable[[int, Any], None]:
+        bus, dma, note = self._bus, self._engine.dma, self._analyzer.note
+
+        def output(target: int, data: Any) -> None:
+            if not dma.recording:
+                note(OUTPUT, target, bus.now, bus.counter, data)
+            submit(target, data)
+
+        return output
+
+    def _input(self, timeout_mu: int, channel: int) -> tuple[int, int]:
+        t_mu, data = self._bus.input_timestamped_data(timeout_mu, channel)
+        if t_mu >= 0:
+            self._analyzer.note(INPUT, channel << 8, t_mu, self._bus.counter, data)
+        return t_mu, data
+
+    def _dma_playback(self, timestamp_mu: int, pointer: int, uses_ddma: bool) -> None:
+        bus, note, before = self._bus, self._analyzer.note, self._bus.on_event
+
+        def see(t_mu: int, target: int, data: Any) -> None:
+            note(OUTPUT, target, t_mu, bus.counter, data)
+            if before is not None:
+                before(t_mu, target, data)
+
+        bus.on_event = see
+        try:
+            self._engine.dma.playback(timestamp_mu, pointer, uses_ddma)
+        finally:
+            bus.on_event = before
 
     # Time
 
@@ -181,12 +235,16 @@ class Services:
         self._polled, self._polls = place, self._polls + 1 if again else 1
         if self._polls > _POLLS:
             self._wait()
+            if self._pace is not None:
+                self._pace()
         cpu.result("I", bus.counter)
 
     def _wait(self) -> None:
         bus = self._bus
         step = bus.costs.poll_mu
         wanted = min((t for t in self._awaited() if t > bus.counter), default=None)
+        if wanted is not None and self._pace is not None:
+            wanted = min(wanted, bus.counter + _SLICE_MU)
         if wanted is None:
             bus.wait_until(bus.counter + (step or bus.ref_multiplier))
         elif step:
@@ -209,7 +267,7 @@ class Services:
     # Those that return more than a register
 
     def _timestamped_data(self, result: int, timeout_mu: int, channel: int) -> None:
-        t_mu, data = self._bus.input_timestamped_data(timeout_mu, channel)
+        t_mu, data = self._input(timeout_mu, channel)
         self._put_long(result, t_mu)
         self._memory.put_word(result + 8, data)
 
@@ -263,6 +321,7 @@ class Services:
         for message in whole:
             channel, _, text = message.partition("\x1e")
             self._engine.rtio_log(channel, text)
+            self._analyzer.log(self._cpu.now, self._bus.counter, f"{message}\x1d".encode())
 
     def _formatted(self) -> str:
         """Return a text as printf does, from what ARTIQ's compiler asks of it."""
@@ -290,3 +349,8 @@ class Services:
         while self._memory.read(end, 1) != b"\0":
             end += 1
         return self._memory.read(address, end - address).decode(errors="replace")
+
+
+def _no_spi(*_arguments: int) -> int:
+    """Refuse the CPU's own SPI as the firmware of Kasli and Kasli-SoC does, which have none."""
+    raise SPIError("SPI bus could not be accessed")

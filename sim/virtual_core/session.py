@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 import socket
 import struct
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from atomlink.errors import DeviceError, LabError
+from atomlink.errors import LabError
 
-from .cpu import Stopped
 from .elf import LoadError
 from .exceptions import Uncaught
 from .identity import MAGIC, SYNC
 from .kernel import Kernel
 from .memory import GuestFault
+from .stream import ProtocolError, Stream, packed
 
 if TYPE_CHECKING:
     from .device import Device
@@ -27,50 +28,37 @@ logger = logging.getLogger(__name__)
 _SYSTEM_INFO, _LOAD, _RUN, _RPC_REPLY, _RPC_EXCEPTION, _SUBKERNEL = 3, 5, 6, 7, 8, 9  # from the host
 _INFO, _LOADED, _LOAD_FAILED, _FINISHED, _STARTUP_FAILED, _EXCEPTION, _CALL = 2, 5, 6, 7, 8, 9, 10  # to the host
 _ERRORS = {"collision": 1, "busy error": 2, "sequence error": 4}
-_LONGEST = 64 << 20
 _GATHERED = 1 << 16
-
-
-class HungUp(Exception):  # noqa: N818 - no error: clients come and go
-    """The client has closed the connection."""
-
-
-class ProtocolError(DeviceError):
-    """The client sent what is no message of the protocol, or not one that has its place here."""
 
 
 class Session:
     """A connection. `who` names its client in messages."""
 
     def __init__(self, connection: socket.socket, device: Device, who: str) -> None:
-        self._socket, self._device, self.who = connection, device, who
-        self._in, self._out = bytearray(), bytearray()
+        self._stream, self._device, self.who = Stream(connection, self._away), device, who
+        self.read = self._stream.read
         self.kernel: Kernel | None = None
         self.running = False
 
     def serve(self) -> None:
-        """Serve the client until it hangs up; never raises what it did wrong."""
-        try:
-            self._greet()
-            while True:
-                self._one()
-        except (HungUp, Stopped, OSError):
-            pass
-        except LabError as error:
-            logger.warning("%s is disconnected: %s", self.who, error)
-        finally:
-            self._socket.close()
-            self._drop_kernel()
-            self._device.leave(self, safely=not self.running)
+        """Serve the client until it hangs up, or is told what it did wrong."""
+        self._stream.expect(MAGIC, "kernels")
+        self._stream.send(b"e")
+        while True:
+            self._one()
+
+    def over(self) -> None:
+        """Let go of its kernel and of the core."""
+        self._drop_kernel()
+        self._device.leave(self, safely=not self.running)
 
     def hung_up(self) -> bool:
-        """Say whether the client has gone, without taking anything from what it has sent."""
-        try:
-            return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        """Say whether the client has gone."""
+        return self._stream.hung_up()
+
+    def _away(self) -> AbstractContextManager[None]:
+        """Others may have the lab while a kernel waits for its host."""
+        return self._device.turns.away() if self.running else nullcontext()
 
     def stop(self) -> None:
         """End the kernel that runs, from another thread."""
@@ -80,27 +68,20 @@ class Session:
 
     # Messages
 
-    def _greet(self) -> None:
-        greeting = self.read(len(MAGIC))
-        if greeting != MAGIC:
-            raise ProtocolError(f"it greeted with {greeting!r}, must be {MAGIC!r}: this is the port for kernels")
-        self._out += b"e"
-        self._flush()
-
     def _one(self) -> None:
         """Carry out the next message."""
         kind = self._next()
         if kind == _SYSTEM_INFO:
-            self._send(_INFO, b"AROR" + _string(self._device.ident) + bytes([self._device.finished_cleanly]))
+            self._send(_INFO, b"AROR" + packed(self._device.ident.encode()) + bytes([self._device.finished_cleanly]))
         elif kind == _LOAD:
-            self._load(self._bytes())
+            self._load(self._stream.field())
         elif kind == _RUN:
             self._run()
         elif kind == _SUBKERNEL:
             self.read(5)
-            self._bytes()
-            self._send(_LOAD_FAILED, _string("subkernels are not modelled by the virtual core: satellites have no CPU "
-                                             "in the twin; make it a @kernel"))  # fmt: skip
+            self._stream.field()
+            self._send(_LOAD_FAILED, packed(b"subkernels are not modelled by the virtual core: satellites have no CPU "
+                                            b"in the twin; make it a @kernel"))  # fmt: skip
         else:
             raise ProtocolError(f"it sent a message of type {kind}, which has no place here")
 
@@ -113,9 +94,9 @@ class Session:
     def _load(self, library: bytes) -> None:
         self._drop_kernel()
         try:
-            self.kernel = Kernel(self._device.take(self), self, library)
+            self.kernel = Kernel(self._device.take(self), self, library, self._device.analyzer)
         except (LabError, LoadError) as error:
-            self._send(_LOAD_FAILED, _string(str(error)))
+            self._send(_LOAD_FAILED, packed(str(error).encode()))
             return
         self._send(_LOADED)
 
@@ -123,9 +104,10 @@ class Session:
         if self.kernel is None:
             self._send(_STARTUP_FAILED)
             return
-        self.running, report = True, None
+        report = None
         try:
-            with self._device.serving() as engine:
+            with self._device.serving(self.kernel) as engine:
+                self.running = True
                 try:
                     self.kernel.run()
                 except Uncaught as uncaught:
@@ -135,13 +117,14 @@ class Session:
                 engine.bus.note_busy()
                 errors = sum(_ERRORS[kind] for kind, n in engine.bus.errors.items() if n)
                 engine.bus.errors = dict.fromkeys(engine.bus.errors, 0)
+                self.running = False
         except GuestFault as fault:
             raise ProtocolError(str(fault)) from None
         except ProtocolError:
             raise
         except LabError as error:  # the lab refuses, or is lost: the client hears of it as of an exception
-            report, errors = self.kernel.failure(str(error)), 0
-        self.running, self._device.finished_cleanly = False, True
+            report, errors, self.running = self.kernel.failure(str(error)), 0, False
+        self._device.finished_cleanly = True
         self._drop_kernel()
         if report is None:
             self._send(_FINISHED, bytes([errors]))
@@ -157,48 +140,19 @@ class Session:
 
     def call(self, message: bytes, asynchronous: bool) -> None:
         """Send the request for a remote procedure call."""
-        self._out += SYNC + bytes([_CALL, asynchronous]) + message
-        if not asynchronous or len(self._out) > _GATHERED:
-            self._flush()
+        self._stream.out += SYNC + bytes([_CALL, asynchronous]) + message
+        if asynchronous and len(self._stream.out) > _GATHERED:
+            self._stream.flush()
 
     def answer(self) -> tuple[str, None] | tuple[None, tuple[Any, ...]]:
         """Wait for the answer: the tag of a value that follows, or what `Exceptions.raise_new` takes."""
         kind = self._next()
         if kind == _RPC_REPLY:
-            return self._bytes().decode("latin-1"), None
+            return self._stream.field().decode("latin-1"), None
         if kind == _RPC_EXCEPTION:
             name, message, *params, file, line, column, function = struct.unpack("<IIqqqIiiI", self.read(48))
             return None, (name, message, params, file, line, column, function)
         raise ProtocolError(f"it sent a message of type {kind} while a kernel waits for the answer to an RPC")
 
-    # Bytes
-
-    def read(self, size: int) -> bytes:
-        """Return the next bytes that the client sends; HungUp where it has gone."""
-        while len(self._in) < size:
-            more = self._socket.recv(max(65536, size - len(self._in)))
-            if not more:
-                raise HungUp
-            self._in += more
-        taken = bytes(self._in[:size])
-        del self._in[:size]
-        return taken
-
-    def _bytes(self) -> bytes:
-        (length,) = struct.unpack("<I", self.read(4))
-        if length > _LONGEST:
-            raise ProtocolError(f"it announced {length} bytes, must be at most {_LONGEST}")
-        return self.read(length)
-
     def _send(self, kind: int, fields: bytes = b"") -> None:
-        self._out += SYNC + bytes([kind]) + fields
-        self._flush()
-
-    def _flush(self) -> None:
-        self._socket.sendall(self._out)
-        self._out.clear()
-
-
-def _string(text: str) -> bytes:
-    raw = text.encode()
-    return struct.pack("<I", len(raw)) + raw
+        self._stream.send(SYNC + bytes([kind]) + fields)

@@ -122,3 +122,65 @@ def test_counter_saturates_at_the_width_of_its_register():
     counter.write(0, 0, 9)
     counter.write(100, 0, 4)
     assert counter.fifo[0][1] == 15
+
+
+# What the core device's monitor sees, and what its injector holds
+
+
+def test_an_override_holds_against_later_writes_and_gives_way_to_the_last_of_them():
+    world, _, _, out = lab()
+    written = out.writer(0)  # as the bus keeps it
+    out.inject(10, 1, 1)
+    assert out.probe(0) == 0  # a level alone holds nothing
+    out.inject(20, 0, 1)
+    written(30, 0, 1)
+    written(40, 0, 0)
+    assert (out.probe(0), out.injected(0), out.injected(1)) == (1, 1, 1)
+    out.inject(50, 1, 0)
+    written(60, 0, 1)
+    assert out.probe(0) == 0
+    out.inject(70, 0, 0)
+    written(80, 0, 0)
+    assert world.signals["out", "level"] == [(20, 1), (50, 0), (70, 1), (80, 0)]
+
+
+def test_an_input_is_an_output_as_long_as_an_override_says_so():
+    world, det, _, _ = lab()
+    det.write(5, 0, 1)
+    assert (det.probe(0), det.probe(1)) == (0, 0)
+    det.inject(10, 1, 1)
+    det.inject(20, 2, 1)
+    det.inject(30, 0, 1)
+    assert (det.probe(0), det.probe(1)) == (1, 1)
+    det.write(40, 1, 1)
+    det.inject(50, 2, 0)
+    assert (det.probe(0), det.probe(1)) == (0, 0)
+    det.inject(60, 0, 0)
+    assert world.signals["det", "level"] == [(30, 1), (50, 0), (60, 1)]
+
+
+def test_there_is_no_override_beyond_those_of_the_gateware():
+    world, det, counter, out = lab()
+    for peripheral in (det, counter, out):
+        for number in (3, 7, 255):
+            peripheral.inject(10, number, 1)
+            assert (peripheral.injected(number), peripheral.probe(number)) == (0, 0)
+    assert out.injected(2) == 0
+    assert not world.signals
+
+
+def test_power_up_lets_go_of_overrides_and_goes_low():
+    world, det, _, out = lab(150)
+    out.inject(1, 1, 1)
+    out.inject(2, 0, 1)
+    out.write(3, 0, 1)
+    det.write(3, 1, 1)
+    det.write(4, 0, 1)
+    det.write(100, 2, 1)
+    for peripheral in (det, out):
+        peripheral.power_up(120)
+        peripheral.poll(200)
+        assert (peripheral.probe(0), peripheral.probe(1), peripheral.injected(0)) == (0, 0, 0)
+    assert world.signals["out", "level"] == [(2, 1), (120, 0)]
+    assert world.signals["det", "level"] == [(4, 1), (120, 0)]
+    assert not det.fifo

@@ -190,3 +190,21 @@ def test_phase_stays_exact_over_a_year():
     t1_mu = hand.update()
     start = int(hand.tones()[-2][1].phase_turns * 2**32)
     assert hand.tones()[-1][1].phase_turns == (start + 0x12345677 * (t1_mu - t0_mu)) % 2**32 / 2**32
+
+
+def test_the_monitor_shows_the_tuning_word_once_it_is_in_effect():
+    hand = UrukulHand()
+    hand.start()
+    hand.profile(4, 0x1234_5678, 0, 0x3FFF)
+    assert hand.bus.probe(0) == 0
+    hand.update()
+    assert (hand.bus.probe(0), hand.bus.probe(1), hand.bus.probe(9)) == (0x1234_5678, 0, 0)
+
+
+def test_an_overridden_switch_is_what_the_status_tells():
+    hand = UrukulHand()
+    switch = hand.gateware.channels[3]
+    switch.inject(0, 1, 1)
+    switch.inject(0, 0, 1)
+    assert hand.ask(1, 24) & 0xF == 1
+    assert hand.world.signals["sw0", "level"] == [(0, 1)]

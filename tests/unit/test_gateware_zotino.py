@@ -104,3 +104,11 @@ def test_fastino_codes_are_volts_and_hold_waits_for_update():
     assert world.signals["fast/1", "voltage"] == []
     card.write(400, 0x20, 1 << 1)
     assert world.signals["fast/1", "voltage"] == [(400, -10.0)]
+
+
+def test_the_monitor_shows_the_data_that_were_loaded_and_nothing_before_the_first():
+    hand = ZotinoHand()
+    hand.code(3, 0xABCD)
+    assert [hand.bus.probe(channel) for channel in (3, 4)] == [0, 0]
+    hand.load()
+    assert [hand.bus.probe(channel) for channel in (3, 4, 32)] == [0xABCD, 0, 0]

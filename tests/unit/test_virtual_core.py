@@ -18,6 +18,7 @@ from atomlink.errors import DeviceError, UsageError
 from sim import target
 from sim.rtio.core import Core
 from sim.virtual_core import rpc
+from sim.virtual_core.analyzer import Analyzer
 from sim.virtual_core.device import Device
 from sim.virtual_core.ehabi import FLOATS, EhabiFrame, EhabiUnwinder
 from sim.virtual_core.elf import LoadError, load
@@ -340,7 +341,8 @@ def test_damaged_libraries_do_not_upset_the_emulator(lab: Lab) -> None:
     whole, host = pulse(1, 1000).library(), Session.__new__(Session)
     for at in range(0, len(whole), 7):
         try:
-            Kernel(lab.core.engine, host, whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :]).close()
+            Kernel(lab.core.engine, host, whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :],
+                   Analyzer()).close()
         except DeviceError as refusal:
             assert "\n" not in str(refusal)
 
@@ -523,15 +525,18 @@ def test_the_target_virtual_changes_the_address_of_the_core_alone(monkeypatch: p
     row = {"type": "local", "module": "artiq.coredevice.core", "class": "Core", "arguments": {
         "host": "192.168.1.75", "ref_period": 1e-9, "target": "cortexa9"}}  # fmt: skip
     instrument = {"type": "controller", "host": "::1", "port": 3300, "command": "x", "driver": "websq", "device": "y"}
-    log = {"type": "controller", "host": "::1", "port": 1068, "command": "aqctl_corelog 192.168.1.75"}
+    log = {"type": "controller", "host": "::1", "port": 1068, "command": "aqctl_corelog -p {port} 192.168.1.75"}
+    elsewhere = {**log, "command": "aqctl_corelog -p {port} 192.168.1.76"}
     ttl = {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLOut", "arguments": {"channel": 1}}
-    rows: dict[str, Any] = {"core": row, "snspd": instrument, "core_log": log, "ttl": ttl}
+    rows: dict[str, Any] = {"core": row, "snspd": instrument, "core_log": log, "other_log": elsewhere,
+                            "ttl": ttl}  # fmt: skip
     monkeypatch.setattr("sim.target.of_core", lambda _environment: FACTS)
     target.apply(rows, {"ATOMLINK_TARGET": "virtual", "ATOMLINK_CORE": "127.0.0.9"})
     arguments = {"host": "127.0.0.9", "ref_period": 1e-9, "target": "cortexa9"}
     assert rows["core"] == {**row, "arguments": arguments, "simulated": FACTS}
     assert rows["ttl"] == ttl
-    assert "core_log" not in rows
+    assert rows["core_log"] == {**log, "command": "aqctl_corelog -p {port} 127.0.0.9 --no-localhost-bind"}
+    assert "other_log" not in rows  # it asks nobody that is simulated
     assert "it needs a lab" in rows["snspd"]["arguments"]["why"]
 
 
