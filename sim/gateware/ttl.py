@@ -60,9 +60,9 @@ class Ttl(Peripheral):
 
     def power_up(self, t_mu: int) -> None:
         """Let go of overrides and go low."""
+        self.write(t_mu, 0, 0)
         for number in range(len(self._overrides)):
             self.inject(t_mu, number, 0)
-        self.write(t_mu, 0, 0)
 
     def writer(self, address: int) -> Callable[[int, int, int], None]:
         """Return what takes the writes of one register: nobody listens to a spare channel."""

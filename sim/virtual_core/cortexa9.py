@@ -11,6 +11,7 @@ from typing import Any
 
 from .cpu import Cpu, double, signed
 from .ehabi import FLOATS, EhabiUnwinder
+from .memory import CALLED
 
 _COPROCESSORS_ON, _FPU_ON = 0xF << 20, 1 << 30
 
@@ -19,7 +20,8 @@ class CortexA9(Cpu):
     """Integer registers r0 … r14; d0 … d31 are FLOATS and up in what unwinds."""
 
     name = "cortexa9"
-    RETURN = 0xE12FFF1E  # bx lr
+    RETURN = (0xE3A0C400 | CALLED >> 24, 0xE38CC800 | CALLED >> 16 & 0xFF, 0xE58CC000 | CALLED & 0xFFF,
+              0xE12FFF1E)  # mov ip, orr ip, str ip, bx lr  # fmt: skip
     SP, RA, FIRST = 13, 14, 0
     CALLEE_SAVED = tuple(range(4, 12))
 
@@ -34,6 +36,10 @@ class CortexA9(Cpu):
         self._now = 0
         names = [getattr(const, f"UC_ARM_REG_R{i}") for i in range(13)] + [const.UC_ARM_REG_SP, const.UC_ARM_REG_LR]
         return uc, names, const.UC_ARM_REG_PC
+
+    def jump_instruction(self, distance: int) -> int:
+        """Return `b`."""
+        return 0xEA000000 | distance - 8 >> 2 & 0xFFFFFF
 
     def unwinder(self, frames: tuple[int, int]) -> EhabiUnwinder:
         """Return what unwinds by `.ARM.exidx`."""

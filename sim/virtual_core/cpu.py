@@ -1,7 +1,9 @@
 """The emulated processor, by Unicorn: an optional dependency under GPLv2 that is imported here alone.
 
 A system call is a call of an address among the trampolines; a hook on that range carries it out in Python before the
-return instruction that stands there. `rv32g` and `cortexa9` say what registers and arguments are.
+jump that stands there, to the common return. Another thread may stop the emulation at that jump, before the hook or
+after it: the word at CALLED says which. The hook sets it, the return clears it. `rv32g` and `cortexa9` say what
+registers and arguments are.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from typing import Any, ClassVar, Protocol
 
 from atomlink.errors import UsageError
 
-from .memory import BASE, END, STACK_TOP, TRAMPOLINES, GuestFault, Memory
+from .memory import BASE, CALLED, END, RETURN, STACK_TOP, TRAMPOLINES, GuestFault, Memory
+
+_FLAG = CALLED - BASE
 
 
 class Stopped(Exception):  # noqa: N818 - no error: somebody wanted it
@@ -49,7 +53,7 @@ class Cpu:
     """One processor with its memory. `calls` are what the trampolines do, in order."""
 
     name: ClassVar[str]
-    RETURN: ClassVar[int]  # the instruction
+    RETURN: ClassVar[tuple[int, ...]]  # instructions that clear CALLED, by any word but 1, and return
     SP: ClassVar[int]
     RA: ClassVar[int]
     FIRST: ClassVar[int]  # register of the first argument, and of the result
@@ -69,6 +73,10 @@ class Cpu:
         """Return an emulator with its floating point on, the emulator's names of integer registers, and of the PC."""
         raise NotImplementedError
 
+    def jump_instruction(self, distance: int) -> int:
+        """Return the instruction that jumps by a number of bytes."""
+        raise NotImplementedError
+
     def unwinder(self, frames: tuple[int, int]) -> Unwinder:
         """Return what unwinds the stack, by address and size of a library's table of frames."""
         raise NotImplementedError
@@ -84,13 +92,16 @@ class Cpu:
         """Make trampolines of these calls; their addresses are `trampoline(i)`."""
         self.calls = calls
         for i in range(len(calls)):
-            self.memory.put_word(trampoline(i), self.RETURN)
+            self.memory.put_word(trampoline(i), self.jump_instruction(RETURN - trampoline(i)))
+        for i, instruction in enumerate(self.RETURN):
+            self.memory.put_word(RETURN + 4 * i, instruction)
         self._uc.hook_add(self._unicorn.UC_HOOK_CODE, self._hook, None, TRAMPOLINES, trampoline(len(calls)) - 1)
 
     def _hook(self, _uc: Any, address: int, _size: int, _data: Any) -> None:
         if self._attention:
             self._attend()
         self.n_calls += 1
+        self.memory.buffer[_FLAG] = 1
         self.calls[(address - TRAMPOLINES) >> 2]()
 
     def map(self, hole: int, size: int) -> None:
@@ -114,6 +125,8 @@ class Cpu:
             address = int(self._uc.reg_read(self._pc))
             if address == until:
                 return
+            if TRAMPOLINES <= address < trampoline(len(self.calls)) and self.memory.buffer[_FLAG] == 1:
+                address = RETURN
 
     def _attend(self) -> None:
         """Do what another thread asked for: end, or give way."""
@@ -148,6 +161,7 @@ class Cpu:
 
     def jump(self, address: int) -> None:
         """Go on at an address, when the system call that runs is over."""
+        self.memory.buffer[_FLAG] = 0
         self._uc.reg_write(self._pc, address)
 
     def restore(self, register: int, value: int) -> None:

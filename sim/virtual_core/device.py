@@ -27,9 +27,11 @@ from .identity import ident
 from .kernel import Kernel
 from .memory import BASE, END
 from .moninj import Place
+from .stream import HungUp
 from .turns import Turns, nobody
 
 logger = logging.getLogger(__name__)
+_LOOK_S = 0.2  # how often whoever waits for a start-up kernel is looked after
 
 
 class Holder(Protocol):
@@ -72,18 +74,25 @@ class Device:
         return 0 if self._core is None else self._core.bus.counter
 
     def take(self, holder: Holder) -> Engine:
-        """Give a client the core, until it leaves; DeviceError where another has it. An idle kernel is interrupted."""
+        """Give a client the core, until it leaves; DeviceError where another has it. An idle kernel is interrupted, the
+        end of a start-up kernel is waited for.
+        """
         while True:
             with self._lock:
                 before = self._holder
+                if self._over:
+                    raise DeviceError("the core device restarts at present; try again")
                 if before in (None, holder):
                     self._holder = holder
                     break
             assert before is not None
-            if not _is_idle(before):
+            if not isinstance(before, FlashKernel):
                 raise DeviceError(f"the core device is in use by {before.who}; one client at a time runs kernels:"
                                   " wait until it has closed its connection, or stop it")  # fmt: skip
-            before.stop()
+            if _is_idle(before):
+                before.stop()
+            elif not before.over(_LOOK_S) and holder.hung_up():
+                raise HungUp
         with self.turns.turn():
             return self.core.engine
 
@@ -135,6 +144,16 @@ class Device:
             self._core = None
         else:
             Service(core.world, str(self._facts["scenario"])).close_shutters()
+            attempt("shutters' channels", lambda: self._shut(core))
+
+    def _shut(self, core: Core) -> None:
+        """Let the channels of shutters know that these are closed, or the next kernel could not open them. An override
+        that holds one open is let go of.
+        """
+        bus, shutters = core.bus, {f"{node}_shutter" for node in core.world.nodes}
+        for channel, name in bus.gateware.names.items():
+            if name in shutters:
+                bus.gateware.channels[channel].power_up(bus.counter)
 
     # Start and end
 

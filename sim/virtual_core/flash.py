@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 import logging
+import threading
 from pathlib import Path
 
 from atomlink.errors import DataError, UsageError
@@ -22,7 +23,7 @@ class Flash:
     """Values by key. `path` is a JSON file of them in base64; it is written whole at each change."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+        self._path, self._lock = path, threading.Lock()
         self._values: dict[str, bytes] = {}
         if path is not None and path.exists():
             self._values = _read(path)
@@ -33,18 +34,22 @@ class Flash:
 
     def put(self, key: str, value: bytes) -> bool:
         """Keep a value; False where there is no room for it."""
-        values = {**self._values, key: value}
-        if sum(len(name) + len(held) for name, held in values.items()) > _MOST_BYTES:
-            return False
-        return self._keep(values)
+        with self._lock:
+            values = {**self._values, key: value}
+            if sum(len(name) + len(held) for name, held in values.items()) > _MOST_BYTES:
+                logger.error("configuration: no room for `%s`, %d bytes; remove another key first", key, len(value))
+                return False
+            return self._keep(values)
 
     def remove(self, key: str) -> bool:
         """Remove a value, if there is one."""
-        return self._keep({name: value for name, value in self._values.items() if name != key})
+        with self._lock:
+            return self._keep({name: value for name, value in self._values.items() if name != key})
 
     def erase(self) -> bool:
         """Remove all values."""
-        return self._keep({})
+        with self._lock:
+            return self._keep({})
 
     def _keep(self, values: dict[str, bytes]) -> bool:
         if self._path is not None:

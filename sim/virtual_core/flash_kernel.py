@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .device import Device
 
 logger = logging.getLogger(f"{__package__}.session")
-_CLOSING_S = 10.0
+_AGAIN_S = 0.05  # it is stopped again: it may just have begun
 
 
 class FlashKernel:
@@ -44,11 +44,16 @@ class FlashKernel:
     def stop(self) -> None:
         """Interrupt it, from another thread, and wait until it has left."""
         self._stopping.set()
-        kernel = self._kernel
-        if kernel is not None:
-            kernel.cpu.stop()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(_CLOSING_S)
+        while self._thread.is_alive():
+            kernel = self._kernel
+            if kernel is not None:
+                kernel.cpu.stop()
+            self._thread.join(_AGAIN_S)
+
+    def over(self, patience_s: float) -> bool:
+        """Wait for its end; say whether it came in time."""
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
 
     def hung_up(self) -> bool:
         """It has no client."""

@@ -1,7 +1,8 @@
 """The memory of the emulated core device: one block of RAM that Python and the processor share.
 
-Layout: trampolines of the system calls, the timeline cursor, slots of exceptions, room for what the firmware hands to
-kernels, then the kernel's library and, from the top down, its stack. The two ends are ARTIQ's (firmware, ksupport).
+Layout: trampolines of the system calls and their return, the timeline cursor, slots of exceptions, room for what the
+firmware hands to kernels, then the kernel's library and, from the top down, its stack. The two ends are ARTIQ's
+(firmware, ksupport).
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from atomlink.errors import DeviceError
 
 BASE = 0x45000000
 TRAMPOLINES = BASE
+RETURN = BASE + 0x8000  # of the system calls
 SENTINEL = BASE + 0xF000  # where the kernel's entry returns to
 NOW = BASE + 0x10000  # high word; the low one follows at the distance that the target has
+CALLED = NOW + 0x10  # 1 from a system call to its return; not on a page of instructions
 EXCEPTIONS = BASE + 0x11000
 ARENA = BASE + 0x20000
 PAYLOAD = 0x45060000

@@ -1,7 +1,8 @@
 """MonInj: look at levels, tuning words and DAC codes, and override levels.
 
 A client names the probes and overrides that it watches; it is told their values at first and when they have changed,
-looked at five times a second. An override holds, whoever goes away, until it is taken back or the device starts again.
+looked at five times a second. An override holds, whoever goes away, until it is taken back, the device starts again, or
+shutters are closed because a kernel was broken off.
 Source: ARTIQ 8 firmware, moninj.
 """
 

@@ -7,7 +7,9 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from atomlink.errors import LabError, UsageError
@@ -18,6 +20,7 @@ from .stream import HungUp
 logger = logging.getLogger(__name__)
 _MOST_CLIENTS = 16
 _CLOSING_S = 10.0  # for clients' threads to end
+_AGAIN_S = 0.05  # what runs is stopped again: it may just have begun
 
 
 class Client(Protocol):
@@ -47,6 +50,7 @@ class Port:
             raise UsageError(f"the virtual core cannot listen at {host}:{port} ({reason}): another may be running; "
                              "stop it, or choose another loopback address with --bind") from None  # fmt: skip
         self.port = int(self._socket.getsockname()[1])
+        self._over = False
         self._clients: dict[Client, tuple[threading.Thread, socket.socket]] = {}
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -56,7 +60,12 @@ class Port:
 
     def close(self) -> None:
         """Stop listening, and hang up on everybody."""
+        self._over = True
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who waits for the next client
         self._socket.close()
+        if self._thread.is_alive():
+            self._thread.join(_CLOSING_S)
         self.hang_up()
 
     def hang_up(self, but: Client | None = None) -> None:
@@ -68,15 +77,21 @@ class Port:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 logger.debug("%s has gone already", client.who)
-        for _, thread, _ in leaving:
-            thread.join(_CLOSING_S)
+        until_s = time.monotonic() + _CLOSING_S
+        for client, thread, _ in leaving:
+            while thread.is_alive() and time.monotonic() < until_s:
+                client.stop()
+                thread.join(_AGAIN_S)
 
     def _accept(self) -> None:
-        while True:
+        while not self._over:
             try:
                 connection, address = self._socket.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if not self._over:
+                    logger.error("port %d: no client can be taken at present: %s", self.port, error)
+                    time.sleep(_AGAIN_S)
+                continue
             if len(self._clients) >= _MOST_CLIENTS:
                 logger.warning("client %s:%d is refused: there are %d already", *address[:2], _MOST_CLIENTS)
                 connection.close()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .cpu import Cpu, double, signed
-from .memory import NOW, Memory
+from .memory import CALLED, NOW, Memory
 from .unwind import DwarfUnwinder
 
 _FPU_ON = 0x6000  # mstatus.FS
@@ -17,7 +17,7 @@ class Rv32g(Cpu):
     """Integer registers x0 … x31; f0 … f31 are 32 and up in what unwinds."""
 
     name = "rv32g"
-    RETURN = 0x00008067
+    RETURN = (CALLED >> 12 << 12 | 5 << 7 | 0x37, CALLED % 4096 << 7 | 5 << 15 | 0x2023, 0x00008067)  # lui, sw x0, ret
     SP, RA, FIRST = 2, 1, 10
     CALLEE_SAVED = (8, 9, *range(18, 28))
 
@@ -28,6 +28,11 @@ class Rv32g(Cpu):
         uc.reg_write(const.UC_RISCV_REG_MSTATUS, uc.reg_read(const.UC_RISCV_REG_MSTATUS) | _FPU_ON)
         self._f = const.UC_RISCV_REG_F0
         return uc, range(const.UC_RISCV_REG_X0, const.UC_RISCV_REG_X0 + 32), const.UC_RISCV_REG_PC
+
+    def jump_instruction(self, distance: int) -> int:
+        """Return `j`."""
+        d = distance
+        return (d >> 20 & 1) << 31 | (d >> 1 & 0x3FF) << 21 | (d >> 11 & 1) << 20 | (d >> 12 & 0xFF) << 12 | 0x6F
 
     def unwinder(self, frames: tuple[int, int]) -> DwarfUnwinder:
         """Return what unwinds by `.eh_frame`."""

@@ -26,7 +26,7 @@ class Server:
     def __init__(self, device: Device, host: str, port: int) -> None:
         check_address(host, port)
         self.device, self.host = device, host
-        self._over = threading.Event()
+        self._over, self._rebooting = threading.Event(), threading.Lock()
         self._look_out = threading.Thread(target=self._look, daemon=True)
         makers: dict[str, tuple[int, Callable[[socket.socket, str], Client]]] = {
             "session": (0, lambda connection, who: Session(connection, device, who)),
@@ -58,16 +58,21 @@ class Server:
     def close(self) -> None:
         """Hang up on everybody; the kernel that runs is broken off, so the shutters close."""
         self._over.set()
+        self.device.shut_down()
         for port in self.ports.values():
             port.close()
-        self.device.shut_down()
         self.device.log.detach()
 
     def reboot(self, asked_by: Management) -> None:
-        """Hang up on everybody else and start the device again."""
-        for port in self.ports.values():
-            port.hang_up(but=asked_by)
-        self.device.reboot()
+        """Hang up on everybody else and start the device again; nothing where that happens already."""
+        if self._rebooting.acquire(blocking=False):
+            try:
+                self.device.shut_down()
+                for port in self.ports.values():
+                    port.hang_up(but=asked_by)
+                self.device.reboot()
+            finally:
+                self._rebooting.release()
 
     def _look(self) -> None:
         """Stop a kernel whose client has hung up: nobody would ever read what it does."""

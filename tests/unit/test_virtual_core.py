@@ -11,8 +11,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from rtio_lab import Gateware
 from virtual_elf import A0, A1, A2, SP, T0, Assembler, asking, endless, pulse
+from virtual_lab import CALL, EXCEPTION, FACTS, FINISHED, STARTUP_FAILED, SYNC, Client, Lab, emulated
 
 from atomlink.errors import DeviceError, UsageError
 from sim import target
@@ -28,97 +28,6 @@ from sim.virtual_core.memory import ARENA, PAYLOAD, GuestFault, Memory
 from sim.virtual_core.numeric import functions, run_time
 from sim.virtual_core.server import Server
 from sim.virtual_core.session import Session
-
-try:
-    import unicorn  # noqa: F401 - whether it is there is the question
-except ImportError:
-    HAS_UNICORN = False
-else:
-    HAS_UNICORN = True
-emulated = pytest.mark.skipif(not HAS_UNICORN, reason="needs unicorn: pip install 'atomlink[virtual-core]'")
-
-FACTS = {"scenario": "default", "seed": 3, "costs": "ideal"}
-SYNC = b"\x5a\x5a\x5a\x5a"
-LOADED, FAILED, FINISHED, STARTUP_FAILED, EXCEPTION, CALL = 5, 6, 7, 8, 9, 10
-
-
-class World:
-    """What the device asks of a world when a kernel was broken off."""
-
-    now_mu = 0
-    nodes = ("alice", "bob")
-
-    def __init__(self) -> None:
-        self.levels: list[tuple[str, int]] = []
-
-    def reach(self, t_mu: int) -> None:
-        self.now_mu = t_mu
-
-    advance = reach
-
-    def forget(self, _what: str) -> None:
-        pass
-
-    def output(self, port: str, _kind: str) -> Any:
-        return lambda _t_mu, value: self.levels.append((port, value))
-
-
-class Lab:
-    """A virtual core over channels that note what happens to them."""
-
-    def __init__(self) -> None:
-        self.gateware: Any = Gateware()
-        self.gateware.world = self.world = World()
-        self.core = Core(None, gateware=self.gateware, costs="ideal")
-        self.server = Server(Device(lambda: self.core, FACTS), "127.0.0.1", 0)
-        self.server.start()
-
-    def seen(self, channel: int) -> list[tuple[int, int, Any]]:
-        return list(self.gateware.channels[channel].seen)
-
-    def closed(self) -> bool:
-        """Wait until the shutters have been closed."""
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and len(self.world.levels) < 2:
-            time.sleep(0.01)
-        return {("alice_shutter", 0), ("bob_shutter", 0)} <= set(self.world.levels)
-
-
-class Client:
-    """A client of the session protocol, written for these tests."""
-
-    def __init__(self, server: Server, greeting: bytes = b"ARTIQ coredev\n") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port), 10)
-        self.socket.sendall(greeting)
-        self.stream = self.socket.makefile("rb")
-
-    def close(self) -> None:
-        self.stream.close()
-        self.socket.close()
-
-    def tell(self, kind: int, fields: bytes = b"") -> None:
-        self.socket.sendall(SYNC + bytes([kind]) + fields)
-
-    def word(self) -> int:
-        return int(struct.unpack("<I", self.stream.read(4))[0])
-
-    def text(self) -> str:
-        return self.stream.read(self.word()).decode()
-
-    def kind(self) -> int:
-        assert self.stream.read(4) == SYNC
-        return self.stream.read(1)[0]
-
-    def load(self, library: bytes) -> str:
-        """Load a library; return why not, empty where it did."""
-        self.tell(5, struct.pack("<I", len(library)) + library)
-        return "" if self.kind() == LOADED else self.text()
-
-    def run(self, library: bytes) -> int:
-        """Run a library; return the kind of the first message that comes."""
-        assert self.load(library) == ""
-        self.tell(6)
-        return self.kind()
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ class Assembler:
     def addi(self, rd: int, rs: int, value: int) -> None:
         self.words.append((value & 0xFFF) << 20 | rs << 15 | rd << 7 | 0x13)
 
+    def add(self, rd: int, one: int, other: int) -> None:
+        self.words.append(other << 20 | one << 15 | rd << 7 | 0x33)
+
     def li(self, rd: int, value: int) -> None:
         """Load a 32-bit constant."""
         self.words.append((value + 0x800 & 0xFFFFF000) | rd << 7 | 0x37)
@@ -170,4 +173,38 @@ def endless() -> Assembler:
     """Return a kernel that never ends and calls nothing."""
     asm = Assembler()
     asm.loop()
+    return asm
+
+
+def saying(text: bytes) -> Assembler:
+    """Return a kernel that writes a text into the core device's log."""
+    asm = Assembler()
+    at = asm.keep(text + b"\0")
+    asm.enter()
+    asm.address(A0, at)
+    asm.call("core_log")
+    asm.leave()
+    return asm
+
+
+def blinking(channel: int, input_channel: int, period_mu: int) -> Assembler:
+    """Return a kernel that submits an event now and then, for ever; in between it waits for an input that never comes.
+    """
+    asm = Assembler()
+    asm.enter()
+    start = len(asm.words)
+    asm.call("rtio_get_counter")
+    asm.li(T0, period_mu)
+    asm.add(A0, A0, T0)
+    asm.li(A2, input_channel)
+    asm.call("rtio_input_timestamp")
+    asm.call("rtio_get_counter")
+    asm.addi(A0, A0, 1000)
+    asm.imported(T0, "now")
+    asm.store(A1, T0, 0)
+    asm.store(A0, T0, 8)
+    asm.li(A0, channel << 8)
+    asm.li(A1, 1)
+    asm.call("rtio_output")
+    asm.branch_if_not_zero(SP, len(asm.words) - start)
     return asm
