@@ -19,13 +19,13 @@ A row gets the name that drivers and twin look for ("north_dds_cooling", "midpoi
 from __future__ import annotations
 
 import pprint
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from atomlink.errors import UsageError
 from atomlink.files import replacing
+from atomlink.from_tables import read_toml
 from atomlink.topology import Topology
 from sim.command import sinara
 
@@ -62,12 +62,7 @@ def new_lab(system: Path, roles: Path, out: Path) -> list[str]:
 
 def rows(system: Path, roles: Path) -> dict[str, Any]:
     """Return the rows of the lab; UsageError names the role, the row and the remedy."""
-    try:
-        table = tomllib.loads(roles.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{roles} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise UsageError(f"{roles} is no valid TOML: {error}.") from None
+    table = read_toml(roles)
     _known(table, ("satellites", "nodes", "stations", "switches"), str(roles))
     primary = sinara.read(system)
     satellites = {_destination(key): sinara.read(roles.parent / file)

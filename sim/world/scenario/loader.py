@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 import typing
 from pathlib import Path
 from typing import Any
 
 from atomlink.at_port import PORT_ROLES
 from atomlink.errors import ScenarioError, UsageError, brief
+from atomlink.from_tables import read_toml
 from atomlink.heralds import FOUR
 from atomlink.lab_tables import read as read_tables
 from atomlink.memory_spec import MemorySpec
@@ -81,12 +81,7 @@ def _read(name_or_path: str) -> tuple[Path, dict[str, Any]]:
             f"Scenario {name_or_path!r} does not exist; it must be one of {', '.join(scenario_names())} "
             "or the path of a TOML file" + (f"; did you mean {near[0]!r}?" if near else ".")
         )
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # TOML's and UTF-8's own errors are ValueErrors, as are long integers
-        raise ScenarioError(f"Scenario {path} is no valid TOML: {error}.") from None
-    except OSError as error:
-        raise ScenarioError(f"Scenario {path} cannot be read: {error.strerror}.") from None
+    table = read_toml(path, ScenarioError, f"Scenario {path}")
     check_nesting(table)
     base = table.pop("extends", None)
     if base is not None and base not in scenario_names():
