@@ -36,18 +36,10 @@ def make(config: Config, folder: Path) -> Starlette:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = only_one(folder)  # first: the database of a service that runs is not to be upgraded
     try:
-        store = Store(folder)
-        store.number_above(highest_number(folder / "jobs"))
+        service = _service(config, folder)
     except BaseException:
         os.close(lock)
         raise
-    labs = {lab.name: make_lab(lab, folder / "jobs") for lab in config.labs}
-    limits = config.limits
-    service = Service(
-        config, store, Dispatcher(store, labs, limits.session_idle_s), Tokens(folder, config.bearer),
-        Munge(store, config.munge_admins) if config.munge else None, Metrics(store, tuple(labs)),
-        Rates(limits.requests_per_s, limits.burst),
-    )  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -61,7 +53,7 @@ def make(config: Config, folder: Path) -> Starlette:
                 with suppress(asyncio.CancelledError):
                     await task
             finally:
-                store.close()
+                service.store.close()
                 os.close(lock)
 
     calls = (*api.ROUTES, *warden.ROUTES)
@@ -72,6 +64,19 @@ def make(config: Config, folder: Path) -> Starlette:
     app.state.service, app.state.calls = service, calls
     app.state.catalogues = {lab.name: Catalogue(lab) for lab in config.labs}
     return app
+
+
+def _service(config: Config, folder: Path) -> Service:
+    tokens = Tokens(folder, config.bearer)
+    store = Store(folder)
+    store.number_above(highest_number(folder / "jobs"))
+    labs = {lab.name: make_lab(lab, folder / "jobs") for lab in config.labs}
+    limits = config.limits
+    return Service(
+        config, store, Dispatcher(store, labs, limits.session_idle_s), tokens,
+        Munge(store, config.munge.admins) if config.munge else None, Metrics(store, tuple(labs)),
+        Rates(limits.requests_per_s, limits.burst),
+    )  # fmt: skip
 
 
 async def _routing(_request: Request, error: Exception) -> Response:

@@ -17,6 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from atomlink.errors import DataError
 from atomlink.service.config import Bearer
@@ -59,7 +64,7 @@ class Tokens:
     def __init__(self, folder: Path, bearer: Bearer | None = None) -> None:
         self._key = _key(folder / "token.key")
         self._bearer = bearer
-        self._public = None if bearer is None else bearer.public_key.read_text("utf-8")
+        self._public = None if bearer is None else _public_key(bearer.public_key)
 
     def issue(self, user: str, scope: str, valid_s: float) -> str:
         """Return a token."""
@@ -112,6 +117,20 @@ def _key(path: Path) -> str:
         raise DataError(f"The key `{path}` must be 64 hexadecimal digits, but is not: delete it, start the service "
                         "again, and give everybody new tokens.")  # fmt: skip
     return text.strip()
+
+
+def _public_key(path: Path) -> RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey:
+    """Return the key of an identity provider; DataError where the file has none that could have signed a token."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"The public key `{path}` cannot be read ({error.strerror}): correct `public_key`.") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise DataError(f"The public key `{path}` must be one in PEM (-----BEGIN PUBLIC KEY-----), but is not: get it "
+                        "from the identity provider.") from None  # fmt: skip
+    if not isinstance(key, RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey):
+        raise DataError(f"The public key `{path}` is {type(key).__name__}, but must be for RS256, ES256 or EdDSA.")
+    return key
 
 
 def _make_key(path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -32,8 +33,7 @@ def serve(words: list[str]) -> int:
     parser.add_argument("--scenario", metavar="NAME", help="simulated lab, where no file names labs")
     parser.add_argument("--seed", metavar="N", type=int, help="seed of every job (default: the job's number)")
     args = parser.parse_args(words)
-    config, state = _config(args), _state(args)
-    _check(args, config)
+    config, state = _listening(_config(args), args.bind, args.port), _state(args)
     try:
         import uvicorn
 
@@ -46,7 +46,7 @@ def serve(words: list[str]) -> int:
     port = listener.getsockname()[1]
     _write_address(state, args.bind, port, app.state.service.tokens)
     labs = ", ".join(lab.name for lab in config.labs)
-    print(f"service: http://{args.bind}:{port}, labs {labs}, state in {state}, pid {os.getpid()}; Ctrl-C stops it\n"
+    print(f"service: {_url(args.bind, port)}, labs {labs}, state in {state}, pid {os.getpid()}; Ctrl-C stops it\n"
           "jobs: atomlink submit EXPERIMENT [ARG=VALUE …]; atomlink jobs", flush=True)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises it again once it has closed
 
@@ -92,16 +92,23 @@ def _config(args: argparse.Namespace) -> Config:
     return Config((LabConfig("default", here, scenario=chosen, seed=args.seed),))
 
 
-def _check(args: argparse.Namespace, config: Config) -> None:
+def _listening(config: Config, host: str, port: int) -> Config:
+    """Return a configuration that knows the address it is to listen at; UsageError where that may not be."""
     try:
-        address = ipaddress.ip_address(args.bind)
+        address = ipaddress.ip_address(host)
     except ValueError:
-        raise UsageError(f"--bind is {args.bind!r}, must be an address: 127.0.0.1 for this machine alone") from None
+        raise UsageError(f"--bind is {host!r}, must be an address: 127.0.0.1 for this machine alone") from None
     if not address.is_loopback and not config.hosts:
-        raise UsageError(f"--bind is {args.bind}, which others reach: give this machine's names as `hosts` in the file "
-                         "of --config, and put it behind TLS (docs/service.md)")  # fmt: skip
-    if not 0 <= args.port < 65536:
-        raise UsageError(f"--port is {args.port}, must be 0 (any) to 65535")
+        raise UsageError(f"--bind is {host}, which others reach: give this machine's names as `hosts` in the file of "
+                         "--config, and put it behind TLS (docs/service.md)")  # fmt: skip
+    if not 0 <= port < 65536:
+        raise UsageError(f"--port is {port}, must be 0 (any) to 65535")
+    return replace(config, hosts=(*config.hosts, _reached(host)))
+
+
+def _reached(host: str) -> str:
+    """Return the address at which this machine reaches a service that listens at `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -118,6 +125,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _url(host: str, port: int) -> str:
+    reached = _reached(host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
 def _write_address(state: Path, host: str, port: int, tokens: object) -> None:
     """Write where the service is, with an administrator's token, for the commands of whoever started it."""
     import getpass
@@ -126,8 +138,7 @@ def _write_address(state: Path, host: str, port: int, tokens: object) -> None:
 
     assert isinstance(tokens, Tokens)
     token = tokens.issue(getpass.getuser(), "admin", 366 * 86400.0)
-    shown = f"[{host}]" if ":" in host else {"0.0.0.0": "127.0.0.1"}.get(host, host)
-    write_whole(state / client.ADDRESS, f"http://{shown}:{port}\n{token}\n".encode())
+    write_whole(state / client.ADDRESS, f"{_url(host, port)}\n{token}\n".encode())
     (state / client.ADDRESS).chmod(0o600)
 
 

@@ -3,11 +3,10 @@
 import asyncio
 import json
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from service_lab import ask, make_lab, run
+from service_lab import ask, run
 
 for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
     pytest.importorskip(module, reason="the extra `service` is not installed")
@@ -16,7 +15,7 @@ from service_site import JOB, site
 
 from atomlink.errors import DataError, UsageError
 from atomlink.service import app as application
-from atomlink.service.config import Limits, load
+from atomlink.service.config import Limits
 from atomlink.service.identity import Tokens
 from atomlink.service.problems import Problem
 from atomlink.service.requests import Rates
@@ -340,29 +339,6 @@ def test_a_bucket_fills_with_time() -> None:
         rates.take("ann")
     now[0] = 0.6
     rates.take("ann")
-
-
-@pytest.mark.parametrize(("text", "words"), [
-    ("[labs.a]\nfoldr = '.'", "unknown key `foldr`"), ("[labs.'a b']\n", "a lab is called `a b`"),
-    ("[limits]\nburst = 'x'", "must be int"), ("labs = 3", "must be a table"),
-    ("[labs.a]\nfolder = 'no'", "device_db.py"),
-    ("[labs.a]\nseed = true", "must be int"), ("[bearer]\nissuer = 'x'", "missing"), ("x = ", "is not TOML"),
-])  # fmt: skip
-def test_a_configuration_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
-    root = make_lab(tmp_path)
-    (root / "service.toml").write_text(text)
-    with pytest.raises(UsageError, match=words.replace("[", r"\[")):
-        load(root / "service.toml", root)
-
-
-def test_a_configuration_is_read(tmp_path: Path) -> None:
-    root = make_lab(tmp_path)
-    (root / "service.toml").write_text("hosts = ['qpu.site']\n[labs.one]\nscenario = 'bright'\n[labs.two]\nseed = 3\n"
-                                       "[limits]\nrequests_per_s = 5\n[munge]\n")  # fmt: skip
-    config = load(root / "service.toml", root)
-    assert [lab.name for lab in config.labs] == ["one", "two"] and config.munge
-    assert config.limits == replace(Limits(), requests_per_s=5) and config.labs[0].folder == root
-
 
 
 def test_each_line_of_the_threat_model_has_its_test() -> None:

@@ -13,6 +13,7 @@ for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
 
 from atomlink.service import app as application
 from atomlink.service.config import Config, LabConfig, Limits
+from atomlink.service.config import Munge as MungeConfig
 from atomlink.service.identity import Munge
 
 WORDS = ["tick", "Tick", "lab", "user:ann", "PENDING", "", "0", "-1", "1e999", "9" * 30, "../../etc/passwd", "%00",
@@ -74,7 +75,8 @@ def headers_of(rng: random.Random, tokens: list[str]) -> dict[str, str]:
 def test_no_request_makes_the_service_fail(tmp_path: Path, count: int, seed: int) -> None:
     async def scene() -> dict[int, int]:
         limits = Limits(requests_per_s=1e9, burst=10**9, queue_per_user=500)
-        app = application.make(Config((LabConfig("lab", make_lab(tmp_path)),), limits, munge=True), tmp_path / "state")
+        config = Config((LabConfig("lab", make_lab(tmp_path)),), limits, munge=MungeConfig())
+        app = application.make(config, tmp_path / "state")
         service = app.state.service
         service.munge = Munge(service.store, (), lambda _text: (1, 0))
         tokens = [service.tokens.issue(user, scope, 3600.0) for user, scope in

@@ -17,6 +17,7 @@ for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
 
 from atomlink.service.app import make
 from atomlink.service.config import Config, LabConfig
+from atomlink.service.config import Munge as MungeConfig
 from atomlink.service.identity import Munge, libmunge, user_of
 from atomlink.service.states import QRMI
 from atomlink.service.store import Store
@@ -35,7 +36,7 @@ def decode(text: str) -> tuple[int, int]:
 
 def test_sessions_jobs_and_states_as_a_slurm_site_uses_them(tmp_path: Path) -> None:
     async def scene() -> None:
-        app = make(Config((LabConfig("lab", make_lab(tmp_path)),), munge=True), tmp_path / "state")
+        app = make(Config((LabConfig("lab", make_lab(tmp_path)),), munge=MungeConfig()), tmp_path / "state")
         app.state.service.munge = Munge(app.state.service.store, (0,), decode)
         numbers = iter(range(10_000))
 
@@ -79,7 +80,7 @@ def test_sessions_jobs_and_states_as_a_slurm_site_uses_them(tmp_path: Path) -> N
 
 def test_a_credential_is_taken_once_also_after_a_restart(tmp_path: Path) -> None:
     async def scene(first: bool) -> None:
-        app = make(Config((LabConfig("lab", tmp_path / "lab"),), munge=True), tmp_path / "state")
+        app = make(Config((LabConfig("lab", tmp_path / "lab"),), munge=MungeConfig()), tmp_path / "state")
         app.state.service.munge = Munge(app.state.service.store, (0,), decode)
         async with app.router.lifespan_context(app):
             answers = [await ask(app, "GET", "/jobs", None, {"x-munge-cred": credential(5, 1)}) for _ in range(2)]
