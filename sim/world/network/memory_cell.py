@@ -3,7 +3,8 @@
 A photon that enters has one uniform random number: it leaves when the probability to have left passes that number
 (`passage`). So nothing is decided before somebody looks, and what the kernel does meanwhile with the control light
 decides: on while the photon comes and then off stores it, on again reads it out; left on, the photon is late; off, the
-cloud absorbs it. Photons out of a memory do not interfere at the station with others.
+cloud absorbs it. Photons out of a cloud do not interfere at the station with others. Where the cloud is gone photons
+pass: their port's station has them as if the memory were not there, but for its rails (`transmission`, `turn`).
 
 A MOT keeps the cloud; while its light is on nothing stays stored. The control light makes noise photons, unpolarised,
 in proportion to its power and the depth. Polarisations go through two rails. How the field precesses within one
@@ -24,6 +25,7 @@ from sim.physics.aom import rf_fraction
 from sim.physics.eit import Cloud, Control
 from sim.physics.emission import Emission
 from sim.physics.fibre import transmission
+from sim.physics.interference import Complexes
 from sim.world.atoms.beam import DARK
 from sim.world.atoms.labels import F1, READY
 from sim.world.network.passage import Change, Ensemble, Passage
@@ -35,6 +37,7 @@ _OFF = Control(0.0)
 _DEPTH_STEP = 0.04  # the depth is taken in steps of so much, so that attempts have histories in common
 _REMEMBERED_MU = 20_000  # of the control's past: longer than any wavepacket
 _KEPT = 64
+_GONE = 1e-6  # of a full cloud: that thin, nothing is stored or absorbed
 
 
 @dataclass
@@ -64,6 +67,26 @@ class MemoryCell:
         """Whether a photon is inside, or the control light makes noise."""
         return bool(self._photons) or self._control.rabi_rad_s > 0
 
+    # -- photons that pass ---------------------------------------------------------------------------------------------
+
+    def passes(self, t_mu: int) -> bool:
+        """Return whether photons pass at t_mu, because the cloud is gone."""
+        return not self._mot and self.filled(t_mu) < _GONE
+
+    @property
+    def transmission(self) -> float:
+        """Return the share that the rails let through, their mean."""
+        return float(np.mean(self.truth.rails))
+
+    def turn(self) -> Complexes:
+        """Draw by what the rails multiply the photon's amplitudes (H, V), whose squares have the mean 1."""
+        return self._rails() / math.sqrt(self.transmission)
+
+    def _rails(self) -> Complexes:
+        rails = np.array(self.truth.rails if len(self.truth.rails) > 1 else self.truth.rails * 2)
+        phase = self.truth.rail_phase_rad * self.rng.standard_normal()
+        return np.asarray(np.sqrt(rails) * np.exp([0.0, 1j * phase]))
+
     # -- signals -------------------------------------------------------------------------------------------------------
 
     def set_tone(self, t_mu: int, tone: Tone) -> None:
@@ -89,6 +112,7 @@ class MemoryCell:
             self.look(t_mu)
             self._filled, self._mot_mu, self.truth = self.filled(t_mu), t_mu, truth
             self._passages.clear()
+            self.port.epoch += 1  # the station counts what the rails let pass
             self._changed(t_mu)
 
     def filled(self, t_mu: int) -> float:
@@ -145,7 +169,7 @@ class MemoryCell:
         number = int(self.rng.choice(len(weights), p=weights / weights.sum())) if len(weights) > 1 else 0
         first_mu = start_mu + round(float(emission.t_s[0]) * 1e9)
         share = self.filled(start_mu)
-        step = round(math.log(share) / math.log1p(-_DEPTH_STEP)) if share > 1e-6 else -1
+        step = round(math.log(share) / math.log1p(-_DEPTH_STEP)) if share >= _GONE else -1
         key = id(emission), number, step
         if key not in self._passages:
             if len(self._passages) >= _KEPT:
@@ -163,9 +187,7 @@ class MemoryCell:
 
         A photon lost on the way is sampled as if its polarisation had been seen, as at a station.
         """
-        rails = np.array(self.truth.rails if len(self.truth.rails) > 1 else self.truth.rails * 2)
-        phase = self.truth.rail_phase_rad * self.rng.standard_normal()
-        through = jones @ np.diag(np.sqrt(rails) * np.exp([0.0, 1j * phase]))
+        through = jones @ np.diag(self._rails())
         chances = (np.abs(through) ** 2).sum(axis=1)
         polarisation = int(self.rng.random() < 0.5)
         if chances[polarisation] == 0:
@@ -219,4 +241,3 @@ class MemoryCell:
         rate = truth.noise_photons / truth.noise_window_s * power * self.filled(t_mu)
         delay = round(self.port.flight_s * 1e9)
         station.shine(start + delay, t_mu + delay, rate * transmission(self.port.truth.fibre))
-

@@ -15,6 +15,7 @@ from sim.world.network.station import Station
 
 STORED = ("polarisation",)  # schemes: the photon is a qubit of its own, and meets no other
 
+
 class Network:
     """Ports and stations of one lab. `routes`: the way that each connected port has now, by its key."""
 
@@ -32,7 +33,7 @@ class Network:
         self.memories = {memory.port.key: memory for memory in memories.values()}
         for memory in self.memories.values():
             memory.station = lambda port: self._station_of.get(port.key)
-            memory.port.memory = memory.name
+            memory.port.memory = memory
             _check_scheme(topology, memory)
         self._connect()
 
@@ -45,7 +46,7 @@ class Network:
     def emit(self, port: PhotonPort, start_mu: int, stop_mu: int) -> None:
         """Excitation light was on at a port's atom; without a way to a station its photon is lost."""
         station, memory = self._station_of.get(port.key), self.memories.get(port.key)
-        if memory is not None:
+        if memory is not None and not memory.passes(start_mu):
             memory.enter(start_mu, stop_mu)
         elif station is not None:
             station.emit(port, start_mu, stop_mu)

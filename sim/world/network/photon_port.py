@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -25,6 +26,22 @@ _EMPTYING_S = (
 _GRID_S = 1e-9
 
 
+class Optics(Protocol):
+    """A memory in the way of photons: whether its cloud lets them pass, and what its rails do to those that pass."""
+
+    name: str
+
+    def passes(self, t_mu: int) -> bool:
+        """Return whether photons pass at t_mu, because the cloud is gone."""
+
+    @property
+    def transmission(self) -> float:
+        """Return the share that the rails let through, their mean."""
+
+    def turn(self) -> Complexes:
+        """Draw by what the rails multiply the photon's amplitudes (H, V), whose squares have the mean 1."""
+
+
 class PhotonPort:
     """A port (`key`: "node.port") of a node: a site of its register, the light on it, the fibre behind it."""
 
@@ -35,7 +52,7 @@ class PhotonPort:
         self.flight_s = delay_s(truth.fibre)
         self.epoch = 0  # counts the truths
         self.pulse_start_mu: int | None = None  # while excitation light is on
-        self.memory = ""  # the name of the memory that its photons go through, if any
+        self.memory: Optics | None = None  # of the memory that its photons go through, if any
         self.emission = lru_cache(maxsize=64)(self._emission)
 
     def set_piezo(self, volts: float) -> None:

@@ -168,7 +168,21 @@ class Station:
             assert port is not None
             port.excited(flight.ends[pulse.input])
         both = tuple(shape is not None and flight.ends[k] == F1 for k, shape in enumerate(shapes))
-        self.entangle(zero, flight.psi, flight.reference_s, both)
+        self.entangle(zero, self.turned(flight.psi, both), flight.reference_s, both)
+
+    def turned(self, psi: np.ndarray, qubits: tuple[bool, ...]) -> np.ndarray:
+        """Return the atoms' state (4,) after the rails of memories that photons passed: H and V are an atom's |0>, |1>.
+
+        What the rails take was drawn as their mean, whatever the polarisation.
+        """
+        passed = [(k, port.memory) for k, port in self.connected if port.memory is not None and qubits[k]]
+        if not passed:
+            return psi
+        pair = psi.reshape(2, 2)
+        for k, memory in passed:
+            pair = pair * (memory.turn() if k else memory.turn()[:, None])
+        norm = float(np.linalg.norm(pair))
+        return np.asarray(pair.ravel() / norm) if norm > 0 else psi
 
     def _stream(self, shapes: tuple[Shape, Shape]) -> Iterator[Flight]:
         self._refresh()
@@ -184,7 +198,11 @@ class Station:
     def _plain(self, k: int, shape: Shape) -> NodeCycle:
         start, length = shape or (0, 1)
         port = self.ports[k]
-        return _DARK if port is None else port.cycle(_NO_PUMP, length, start * 1e-9, self._throughput)
+        return _DARK if port is None else port.cycle(_NO_PUMP, length, start * 1e-9, self._through(port))
+
+    def _through(self, port: PhotonPort) -> float:
+        """Return the chance of a click for a photon at the fibre's end, or where there are any before the rails."""
+        return self._throughput * (1.0 if port.memory is None else port.memory.transmission)
 
     def entangle(self, zero_mu: int, psi: np.ndarray, reference: float, qubits: tuple[bool, ...]) -> None:
         """Give the atoms that emitted their state; `reference` is in seconds after zero_mu, at the detectors."""
@@ -236,8 +254,6 @@ class Station:
 
     def model(self, cycle: Cycle, outputs: Outputs) -> tuple[AttemptModel, tuple[float, float]]:
         """Return the statistics of a cycle, and by how much it warms each atom."""
-        for _, port in self.connected:
-            refuse_memory(port)
         self._refresh()
         schedules = self._schedules(cycle, outputs)
         key = (cycle, tuple(schedules))
@@ -263,7 +279,7 @@ class Station:
         return [None if port is None else schedule(port, cycle, outputs) for port in self.ports]
 
     def _build(self, cycle: Cycle, schedules: list) -> AttemptModel:
-        nodes = [_DARK if port is None else port.cycle(plan.pump, plan.length_mu, plan.start_s, self._throughput)
+        nodes = [_DARK if port is None else port.cycle(plan.pump, plan.length_mu, plan.start_s, self._through(port))
                  for port, plan in zip(self.ports, schedules, strict=True)]  # fmt: skip
         given = (*cycle.gates, *(None for _ in self.counters))[: len(self.counters)]
         windows = tuple(_CLOSED if gate is None else window_s(gate) for gate in given)
@@ -281,11 +297,13 @@ class Station:
             self._models.clear()
 
 
-def refuse_memory(port: PhotonPort) -> None:
-    """Refuse repeated cycles where a port's photons go through a memory."""
-    if port.memory:
-        raise ScenarioError(f"The way from {port.key} leads through the memory {port.memory}, whose control light the "
-                            "gateware's repeated cycles do not have: choose backend=software.")
+def refuse_cloud(port: PhotonPort, t_mu: int) -> None:
+    """Refuse repeated cycles from t_mu on where a cloud stands in the way of a port's photons."""
+    if port.memory is not None and not port.memory.passes(t_mu):
+        raise ScenarioError(
+            f"The way from {port.key} leads through the cloud of memory {port.memory.name}, whose control light the "
+            "gateware's repeated cycles do not have: let the cloud go first, or choose backend=software."
+        )
 
 
 def _make_room(kept: dict) -> None:

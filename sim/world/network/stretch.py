@@ -16,7 +16,7 @@ from atomlink.signals import Cycle, CycleResult
 from sim.world.atoms.labels import F1
 from sim.world.network.attempt import Candidates
 from sim.world.network.cycles import Outputs
-from sim.world.network.station import Station
+from sim.world.network.station import Station, refuse_cloud
 
 
 class _Event(NamedTuple):
@@ -33,6 +33,8 @@ class Stretch:
 
     def __init__(self, station: Station, start_mu: int, end_mu: int, cycle: Cycle, outputs: Outputs) -> None:
         station.settle()
+        for _, port in station.connected:
+            refuse_cloud(port, start_mu)
         self.station, self.start_mu, self.cycle = station, start_mu, cycle
         self.left = (end_mu - start_mu) // cycle.length_mu
         self.done = 0
@@ -128,7 +130,8 @@ class Stretch:
             self.herald = candidate
             start_mu = self.start_mu + (self.done - 1) * self.cycle.length_mu
             qubits = tuple(end == F1 for end in ends)
-            self.station.entangle(start_mu, candidate.states[0], float(candidate.reference_s[0]), qubits)
+            psi = self.station.turned(candidate.states[0], qubits)
+            self.station.entangle(start_mu, psi, float(candidate.reference_s[0]), qubits)
 
 
 class Playable(Protocol):
