@@ -7,7 +7,9 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -66,6 +68,18 @@ def make(config: Config, folder: Path) -> Starlette:
     return app
 
 
+def server(app: Starlette) -> uvicorn.Server:
+    """Return what serves an application; streams end when it is told to stop, for it waits for them."""
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.service.stopping = True
+            super().handle_exit(sig, frame)
+
+    # X-Forwarded-For is anybody's to write: an address is whom the connection is from.
+    return Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+                                 timeout_graceful_shutdown=5, ws="none", h11_max_incomplete_event_size=32768))
+
+
 def _service(config: Config, folder: Path) -> Service:
     tokens = Tokens(folder, config.bearer)
     store = Store(folder)
@@ -75,7 +89,7 @@ def _service(config: Config, folder: Path) -> Service:
     return Service(
         config, store, Dispatcher(store, labs, limits.session_idle_s), tokens,
         Munge(store, config.munge.admins) if config.munge else None, Metrics(store, tuple(labs)),
-        Rates(limits.requests_per_s, limits.burst),
+        Rates(limits.requests_per_s, limits.burst), Rates(limits.requests_per_s, limits.burst),
     )  # fmt: skip
 
 

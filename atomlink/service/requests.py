@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sqlite3
 import time
 from collections import Counter, OrderedDict
@@ -23,7 +24,7 @@ from atomlink.service.problems import MEDIA_TYPE, Problem, bad_request
 from atomlink.service.store import Row, Store
 
 logger = logging.getLogger(__name__)
-MOST_KNOWN = 10_000  # users whose rate is remembered
+MOST_KNOWN = 10_000  # users, or addresses, whose rate is remembered
 DEEPEST = 32         # levels of a body
 
 
@@ -37,7 +38,8 @@ class Service:
     tokens: Tokens
     munge: Munge | None
     metrics: Metrics
-    rates: Rates
+    rates: Rates       # of users
+    strangers: Rates   # of addresses: beside the users', so that many addresses push no user's bucket out
     streams: Counter[str] = field(default_factory=Counter)  # open ones, by user
     stopping: bool = False
 
@@ -77,13 +79,13 @@ class Rates:
         now = self._clock()
         left, at = self._buckets.pop(key, (float(self._burst), now))
         left = min(float(self._burst), left + (now - at) * self._rate_hz)
-        self._buckets[key] = max(0.0, left - 1.0), now
+        self._buckets[key] = left - 1.0 if left >= 1.0 else left, now  # a refusal takes nothing
         if len(self._buckets) > MOST_KNOWN:
             self._buckets.popitem(last=False)
         if left < 1.0:
             wait_s = (1.0 - left) / self._rate_hz
             raise Problem(429, "too-many-requests", f"more than {self._rate_hz:g} requests a second",
-                          f"wait {wait_s:.2g} s", {"Retry-After": str(max(1, round(wait_s)))})  # fmt: skip
+                          f"wait {wait_s:.2g} s", {"Retry-After": str(math.ceil(wait_s))})  # fmt: skip
 
 
 def endpoint(service: Service, handler: Handler, scope: str | None, has_body: bool) -> Callable[[Request], Any]:
@@ -113,7 +115,7 @@ def endpoint(service: Service, handler: Handler, scope: str | None, has_body: bo
         check_host(service, request)
         client = request.client.host if request.client else "-"
         if scope is None:
-            service.rates.take(f"from {client}")
+            service.strangers.take(f"open {client}")  # not the bucket below: a watchdog is not to go hungry
             who = NOBODY
         else:
             who = identify(service, request, client)
@@ -139,9 +141,9 @@ def identify(service: Service, request: Request, client: str) -> Identity:
             raise refused("nobody is named", "send `Authorization: Bearer TOKEN` (atomlink serve token USER) or "
                           "`X-Munge-Cred: $(munge -n)`")  # fmt: skip
     except Problem:
-        service.rates.take(f"from {client}")
+        service.strangers.take(f"unknown {client}")
         raise
-    service.rates.take(f"of {who.user}")
+    service.rates.take(who.user)
     return who
 
 
