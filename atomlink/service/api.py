@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import hashlib
 import json
 import time
 from collections import Counter
@@ -63,7 +64,16 @@ def catalogues(call: Call) -> dict[str, Catalogue]:
 
 async def submit(call: Call) -> Response:
     """Put a job into the queue."""
-    body = call.body
+    body, key = call.body, call.request.headers.get("idempotency-key")
+    if key is not None and not (key.isprintable() and 0 < len(key) <= 100):
+        raise bad_request("Idempotency-Key is not printable or too long", "send 1 to 100 printable characters")
+    request = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    # First of all: what was taken is not refused when it is sent again, because a queue is full by now.
+    if key is not None and (before := call.store.repeated(call.who.user, key)) is not None:
+        if before["request"] not in (None, request):
+            raise Problem(409, "conflict", f"Idempotency-Key {brief(key)} was sent with another body, job "
+                          f"{before['id']}", "take a new key for a new job")  # fmt: skip
+        return Json(shown(before), 200, {"Location": f"/v1/jobs/{before['id']}"})
     experiments.kind_of(body)
     check_parts(body, experiments.PARTS)
     labs = catalogues(call)
@@ -72,30 +82,53 @@ async def submit(call: Call) -> Response:
         raise bad_request(f"lab is {brief(lab)}", f"the labs are {', '.join(labs)}")
     spec = experiments.spec_of(body, labs[lab])
     priority = experiments.priority_of(body, call.who.scope)
-    session = own_session(call, wanted(body, "session", str, ""))
-    key = call.request.headers.get("idempotency-key")
-    if key is not None and not (key.isprintable() and 0 < len(key) <= 100):
-        raise bad_request("Idempotency-Key is not printable or too long", "send 1 to 100 printable characters")
-    job = put(call, session, lab, "experiment", spec, priority, repeat_key=key)
+    session = wanted(body, "session", str, "")
+    job = put(call, session, lab, "experiment", spec, priority, repeat_key=key, request=key and request)
     return Json(shown(job), 201, {"Location": f"/v1/jobs/{job['id']}"})
 
 
-def put(call: Call, session: str, lab: str, kind: str, spec: dict[str, Any], priority: int = 0, **more: Any) -> Row:
-    """Put a job into the queue, if its user has not too many there; write it down and wake the lab."""
+def put(call: Call, session: str | None, lab: str, kind: str, spec: dict[str, Any], priority: int = 0,
+        **more: Any) -> Row:  # fmt: skip
+    """Put a job into the queue, if jobs are taken, its user has not too many and the session, else their own, is open.
+
+    It is written down, and the lab woken.
+    """
+    check_taken(call)
     most = call.service.config.limits.queue_per_user
     if call.store.waiting_of(call.who.user) >= most:
         raise Problem(429, "queue-full", f"{call.who.user} has {most} jobs waiting", "wait for some of them, or cancel "
                       "some", {"Retry-After": "10"})  # fmt: skip
-    job = call.store.submit(session, call.who.user, lab, kind, spec, priority, **more)
+    job = call.store.submit(own_session(call, session), call.who.user, lab, kind, spec, priority, **more)
     call.audit("submit", f"job/{job['id']}", kind)
     call.service.dispatcher.wake(lab)
     return job
 
 
+def check_taken(call: Call) -> None:
+    """Refuse a job while an administrator has said that none are taken."""
+    state = accessible(call)
+    if not state["is_accessible"]:
+        raise Problem(503, "not-accessible", f"jobs are not taken now: {state['message']}", "try again later",
+                      {"Retry-After": "60"})  # fmt: skip
+
+
+def accessible(call: Call) -> dict[str, Any]:
+    """Return whether jobs are taken, and why (not)."""
+    state: dict[str, Any] = call.store.recall("accessible", {"is_accessible": True, "message": "jobs are taken"})
+    return state
+
+
 def own_session(call: Call, given: str | None) -> str:
-    """Return the session of a job: the given one, which must be its user's and open, else that of the user."""
+    """Return the session of a job: the given one, which must be its user's and open, else the user's own.
+
+    The user's own is there for what comes without a session: after it was ended the next job opens it again.
+    """
     if given is None:
-        return str(call.store.open_session(call.who.user, name=f"user:{call.who.user}")["id"])
+        own = call.store.open_session(call.who.user, name=f"user:{call.who.user}")
+        if own["revoked_at"] is not None:
+            call.store.reopen(own["id"])
+            call.audit("session", f"session/{own['id']}", "opened again")
+        return str(own["id"])
     session = call.store.session(given)
     if session is None or session["user"] != call.who.user:
         raise not_found("such session")
@@ -140,9 +173,8 @@ async def retry(call: Call) -> Response:
         raise Problem(409, "conflict", f"job {found['id']} is {found['state']}", "retry what is ERROR or CANCELED")
     if found["lab"] not in catalogues(call):
         raise Problem(409, "no-lab", f"lab {found['lab']} is not served now", "submit it for another lab")
-    session = own_session(call, None)
-    new = put(call, session, found["lab"], found["kind"], json.loads(found["spec"]), found["priority"],
-              retry_of=found["id"], shots=None)  # fmt: skip
+    new = put(call, None, found["lab"], found["kind"], json.loads(found["spec"]), found["priority"],
+              retry_of=found["id"])  # fmt: skip
     return Json(shown(new), 201, {"Location": f"/v1/jobs/{new['id']}"})
 
 

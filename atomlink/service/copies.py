@@ -33,8 +33,11 @@ def backup(state: Path, file: Path) -> None:
             raise UsageError(f"{state / FILE} cannot be copied ({error}): nothing was written") from None
 
 
-def restore(state: Path, file: Path) -> Path:
-    """Put a copy in the place of a stopped service's database and return it; UsageError where it is no sound copy."""
+def restore(state: Path, file: Path, who: str) -> Path:
+    """Put a copy in the place of a stopped service's database and return it; UsageError where it is no sound copy.
+
+    Its audit log then says who did it.
+    """
     if not file.is_file():
         raise UsageError(f"{file} is no file: name a backup of a service")
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -49,6 +52,7 @@ def restore(state: Path, file: Path) -> Path:
         store = Store(state)
         try:
             store.number_above(highest_number(state / "jobs"))
+            store.audit(who, "restore", "service", str(file.resolve()))
         finally:
             store.close()
     return state / FILE

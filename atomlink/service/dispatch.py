@@ -158,8 +158,8 @@ class Dispatcher:
                   "error": ended["error"]}  # fmt: skip
         if ended.get("begun_at") is not None:  # earlier than we know where the queue is an older copy
             values["started_at"] = min(job["started_at"], ended["begun_at"])
-        if ended.get("results") is not None:
-            values["results"] = json.dumps(ended["results"])
+        if state == DONE:
+            values["results"] = json.dumps({"estimates": ended.get("estimates", {})})
         if ended.get("shots") is not None:
             values["shots"] = ended["shots"]
         self.store.move(number, state, **values)

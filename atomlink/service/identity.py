@@ -46,7 +46,6 @@ class Identity:
     user: str
     scope: str
     via: str
-    uid: int | None = None
 
     def may(self, scope: str) -> bool:
         """Say whether they may what needs a scope."""
@@ -63,20 +62,24 @@ class Tokens:
 
     def __init__(self, folder: Path, bearer: Bearer | None = None) -> None:
         self._key = _key(folder / "token.key")
+        self._run = secrets.token_hex(16)  # tokens of this run end with it
         self._bearer = bearer
         self._public = None if bearer is None else _public_key(bearer.public_key)
 
-    def issue(self, user: str, scope: str, valid_s: float) -> str:
-        """Return a token."""
+    def issue(self, user: str, scope: str, valid_s: float, this_run: bool = False) -> str:
+        """Return a token; one of `this_run` is taken no more once this service has ended."""
         now = time.time()
-        return jwt.encode({"iss": ISSUER, "aud": ISSUER, "sub": user, "scope": scope, "iat": int(now),
-                           "exp": int(now + valid_s), "jti": secrets.token_hex(8)}, self._key, "HS256")  # fmt: skip
+        claims = {"iss": ISSUER, "aud": ISSUER, "sub": user, "scope": scope, "iat": int(now), "exp": int(now + valid_s),
+                  "jti": secrets.token_hex(8), **({"run": self._run} if this_run else {})}  # fmt: skip
+        return jwt.encode(claims, self._key, "HS256")
 
     def identity(self, token: str) -> Identity:
         """Return whose token it is; Problem for one that is expired, foreign or spoiled."""
         try:
             own = jwt.decode(token, self._key, ["HS256"], audience=ISSUER, issuer=ISSUER,
                              options={"require": ["exp", "sub", "scope"]})  # fmt: skip
+            if own.get("run", self._run) != self._run:
+                raise refused("the token was of a service that has ended", "use the one of the service that runs now")
             return _identity(own["sub"], own["scope"], "token")
         except jwt.ExpiredSignatureError:
             raise refused("the token has expired", "get a new one: atomlink serve token USER") from None
@@ -168,15 +171,16 @@ class Munge:
             raise refused(f"the MUNGE credential {word}", "make a new one for each request")
         if error != _SUCCESS:
             raise refused("the MUNGE credential cannot be decoded", "is munged running here with the cluster's key?")
-        return Identity(user_of(uid), "admin" if uid in self._admins else "user", "munge", uid)
+        return Identity(user_of(uid), "admin" if uid in self._admins else "user", "munge")
 
 
 def user_of(uid: int) -> str:
-    """Return the name of a uid; of one without a name the number."""
+    """Return the name of a uid; of one without a name, or with one that no token can have, the number."""
     try:
-        return pwd.getpwuid(uid).pw_name
+        name = pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"uid-{uid}"
+        name = ""
+    return name if USER_NAME.fullmatch(name) else f"uid-{uid}"
 
 
 def libmunge() -> Decode:

@@ -8,7 +8,7 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from atomlink.errors import UsageError
 from atomlink.files import write_whole
@@ -17,8 +17,12 @@ from atomlink.service.config import Config, LabConfig, load
 from sim.command.lab import find_lab
 from sim.command.words import OneLineParser, traceback_option
 
+if TYPE_CHECKING:
+    from atomlink.service.identity import Tokens
+
 EXTRA = "the service needs the extra `service`: pip install --editable '.[service]'"
 STATE = "service"  # folder below the lab's root
+LONGEST_RUN_S = 20 * 365 * 86400.0  # of a service; the token that it leaves for its commands ends with it anyway
 
 
 def serve(words: list[str]) -> int:
@@ -35,9 +39,7 @@ def serve(words: list[str]) -> int:
     args = parser.parse_args(words)
     config, state = _listening(_config(args), args.bind, args.port), _state(args)
     try:
-        import uvicorn
-
-        from atomlink.service.app import make
+        from atomlink.service.app import make, server
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed: {EXTRA}") from None
     listener = _listen(args.bind, args.port)
@@ -49,16 +51,8 @@ def serve(words: list[str]) -> int:
     print(f"service: {_url(args.bind, port)}, labs {labs}, state in {state}, pid {os.getpid()}; Ctrl-C stops it\n"
           "jobs: atomlink submit EXPERIMENT [ARG=VALUE …]; atomlink jobs", flush=True)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises it again once it has closed
-
-    class Server(uvicorn.Server):
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            app.state.service.stopping = True  # streams end now: uvicorn waits for them
-            super().handle_exit(sig, frame)
-
-    server = Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-                                   timeout_graceful_shutdown=5, ws="none", h11_max_incomplete_event_size=32768))
     try:
-        server.run(sockets=[listener])
+        server(app).run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     finally:
@@ -130,16 +124,20 @@ def _url(host: str, port: int) -> str:
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
-def _write_address(state: Path, host: str, port: int, tokens: object) -> None:
+def _write_address(state: Path, host: str, port: int, tokens: "Tokens") -> None:
     """Write where the service is, with an administrator's token, for the commands of whoever started it."""
-    import getpass
+    from atomlink.service.identity import user_of
 
-    from atomlink.service.identity import Tokens
-
-    assert isinstance(tokens, Tokens)
-    token = tokens.issue(getpass.getuser(), "admin", 366 * 86400.0)
+    token = tokens.issue(user_of(os.getuid()), "admin", LONGEST_RUN_S, this_run=True)
     write_whole(state / client.ADDRESS, f"{_url(host, port)}\n{token}\n".encode())
     (state / client.ADDRESS).chmod(0o600)
+
+
+def _who() -> str:
+    """Return who gives a command, as the audit log has it."""
+    from atomlink.service.identity import user_of
+
+    return f"{user_of(os.getuid())} (command)"
 
 
 def _token(words: list[str]) -> int:
@@ -149,12 +147,15 @@ def _token(words: list[str]) -> int:
     parser.add_argument("--days", type=int, default=30, help="for how long (default: 30)")
     args = parser.parse_args(words)
     from atomlink.service.identity import USER_NAME, Tokens
+    from atomlink.service.store import audit_beside
 
     if not USER_NAME.fullmatch(args.user) or not 1 <= args.days <= 366:
         raise UsageError("USER must be 1 to 64 letters, digits, . _ @ -, and --days 1 to 366")
     state = _state(args)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    print(Tokens(state).issue(args.user, args.scope, args.days * 86400.0))
+    token = Tokens(state).issue(args.user, args.scope, args.days * 86400.0)
+    audit_beside(state, _who(), "token", f"user/{args.user}", f"{args.scope}, {args.days} days")
+    print(token)
     return 0
 
 
@@ -171,7 +172,7 @@ def _restore(words: list[str]) -> int:
     parser = _parser("serve restore", "Put a copy of the queue's database in its place; the service must be stopped.")
     parser.add_argument("file", metavar="FILE", type=Path)
     args = parser.parse_args(words)
-    print(f"restored: {copies.restore(_state(args), args.file)}")
+    print(f"restored: {copies.restore(_state(args), args.file, _who())}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The states of a job, what may follow what, and how others spell them."""
+"""The states of a job, spelled as Warden does, and what may follow what."""
 
 PENDING, RUNNING, DONE, CANCELED, ERROR = "PENDING", "RUNNING", "DONE", "CANCELED", "ERROR"
 
@@ -11,10 +11,6 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     ERROR: frozenset(),
 }
 FINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
-
-# Warden's own spelling is ours; QRMI's and Slurm's beside it.
-QRMI = {PENDING: "Queued", RUNNING: "Running", DONE: "Completed", CANCELED: "Cancelled", ERROR: "Failed"}
-SLURM = {PENDING: "PENDING", RUNNING: "RUNNING", DONE: "COMPLETED", CANCELED: "CANCELLED", ERROR: "FAILED"}
 
 
 def may_follow(before: str, after: str) -> bool:

@@ -34,6 +34,7 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX audit_of_object ON audit(object, id);
     """,
     "CREATE INDEX sessions_of_user ON sessions(user);",
+    "ALTER TABLE jobs ADD COLUMN request TEXT; ALTER TABLE sessions DROP COLUMN weight;",
 )
 
 

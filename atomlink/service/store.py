@@ -14,7 +14,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ Listener = Callable[[Row], None]
 FILE = "service.db"
 _SHOWN = ("state", "started_at", "ended_at", "rid", "path", "error", "results", "shots", "attempt",
           "cancel_requested")  # fmt: skip  # what `move` may set
+_AUDIT = "INSERT INTO audit (at, who, action, object, detail) VALUES (?, ?, ?, ?, ?)"
 _TOP = """
     SELECT s.virtual_s AS virtual_s, j.* FROM sessions s JOIN jobs j ON j.id = (
         SELECT id FROM jobs WHERE state = 'PENDING' AND lab = ? AND session = s.id ORDER BY priority DESC, id LIMIT 1)
@@ -117,11 +118,18 @@ class Store:
         return self._rows("SELECT * FROM sessions" + (" WHERE revoked_at IS NULL" if only_open else "")
                           + " ORDER BY created_at")  # fmt: skip
 
-    def revoke(self, key: str) -> None:
-        """End a session: it takes no more jobs, and what waits in it is cancelled."""
+    def revoke(self, key: str) -> list[int]:
+        """End a session: it takes no more jobs, and what waits in it is cancelled; return what was."""
         self._db.execute("UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (time.time(), key))
-        for row in self._rows("SELECT id FROM jobs WHERE session = ? AND state = ?", (key, PENDING)):
-            self.move(row["id"], CANCELED, error="its session was ended", ended_at=time.time())
+        waiting = [row["id"] for row in self._rows("SELECT id FROM jobs WHERE session = ? AND state = ?",
+                                                   (key, PENDING))]  # fmt: skip
+        for number in waiting:
+            self.move(number, CANCELED, error="its session was ended", ended_at=time.time())
+        return waiting
+
+    def reopen(self, key: str) -> None:
+        """Open a session again that was ended."""
+        self._db.execute("UPDATE sessions SET revoked_at = NULL WHERE id = ?", (key,))
 
     def expire(self, idle_s: float) -> list[str]:
         """End the sessions that were opened for a Slurm job and are idle for so long; return them."""
@@ -138,19 +146,18 @@ class Store:
 
     def submit(
         self, session: str, user: str, lab: str, kind: str, spec: Mapping[str, Any], priority: int = 0,
-        retry_of: int | None = None, repeat_key: str | None = None, shots: int | None = None,
+        retry_of: int | None = None, repeat_key: str | None = None, request: str | None = None,
     ) -> Row:  # fmt: skip
-        """Put a job into the queue; when this returns, it is acknowledged. A `repeat_key` given twice is one job."""
-        if repeat_key is not None:
-            before = self._row("SELECT * FROM jobs WHERE user = ? AND repeat_key = ?", (user, repeat_key))
-            if before is not None:
-                return before
+        """Put a job into the queue; when this returns, it is acknowledged.
+
+        `repeat_key` finds it again (`repeated`); `request` says what was asked for with it.
+        """
         now = time.time()
         with self._change() as db:
             cursor = db.execute(
                 "INSERT INTO jobs (session, user, lab, kind, spec, priority, state, created_at, retry_of, repeat_key, "
-                "shots) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (session, user, lab, kind, json.dumps(spec), priority, PENDING, now, retry_of, repeat_key, shots),
+                "request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (session, user, lab, kind, json.dumps(spec), priority, PENDING, now, retry_of, repeat_key, request),
             )
             # A session that had nothing to do starts where the others are: it saves up no time while it is away.
             db.execute(
@@ -163,6 +170,10 @@ class Store:
         assert job is not None
         self._tell(job)
         return job
+
+    def repeated(self, user: str, key: str) -> Row | None:
+        """Return the job that a user submitted with a `repeat_key`."""
+        return self._row("SELECT * FROM jobs WHERE user = ? AND repeat_key = ?", (user, key))
 
     def job(self, number: int) -> Row | None:
         """Return a job."""
@@ -209,7 +220,7 @@ class Store:
             waits = (state == PENDING) - (before["state"] == PENDING)
             ended = values.get("ended_at")
             took = max(0.0, ended - before["started_at"]) if state in FINAL and before["started_at"] and ended else 0.0
-            db.execute("UPDATE sessions SET waiting = waiting + ?, virtual_s = virtual_s + ? / weight, used_at = ? "
+            db.execute("UPDATE sessions SET waiting = waiting + ?, virtual_s = virtual_s + ?, used_at = ? "
                        "WHERE id = ?", (waits, took, time.time(), before["session"]))  # fmt: skip
         job = self.job(number)
         assert job is not None
@@ -252,13 +263,11 @@ class Store:
 
     def audit(self, who: str, action: str, about: str, detail: str = "") -> None:
         """Write down who did what to what."""
-        self._db.execute("INSERT INTO audit (at, who, action, object, detail) VALUES (?, ?, ?, ?, ?)",
-                         (time.time(), who, action, about, detail[:500]))  # fmt: skip
+        self._db.execute(_AUDIT, (time.time(), who, action, about, detail[:500]))
 
-    def audited(self, most: int = 200, about: str | None = None) -> list[Row]:
+    def audited(self, most: int = 200) -> list[Row]:
         """Return the newest lines of the audit log, the newest first."""
-        where, values = (" WHERE object = ?", (about,)) if about is not None else ("", ())
-        return self._rows(f"SELECT * FROM audit{where} ORDER BY id DESC LIMIT ?", (*values, most))
+        return self._rows("SELECT * FROM audit ORDER BY id DESC LIMIT ?", (most,))
 
     def recall(self, key: str, default: Any = None) -> Any:
         """Return a setting that outlives the service (is it accessible …)."""
@@ -275,6 +284,29 @@ class Store:
         self._db.execute("DELETE FROM credentials WHERE at < ?", (now - keep_s,))
         cursor = self._db.execute("INSERT INTO credentials VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, now))
         return cursor.rowcount == 1
+
+
+def audit_beside(folder: Path, who: str, action: str, about: str, detail: str = "") -> None:
+    """Write a line into the audit log from a command beside the service, which may run, or never have run yet."""
+    try:
+        lock = only_one(folder)
+    except UsageError:  # it runs, perhaps in an older version: its database is its own to upgrade
+        try:
+            with closing(sqlite3.connect(folder / FILE, isolation_level=None, timeout=5.0)) as database:
+                database.execute(_AUDIT, (time.time(), who, action, about, detail[:500]))
+        except sqlite3.Error as error:
+            raise DataError(f"The audit log in {folder / FILE} takes no line ({error}): nothing was done.") from None
+        return
+    try:
+        store = Store(folder)
+        try:
+            store.audit(who, action, about, detail)
+        finally:
+            store.close()
+    except sqlite3.Error as error:
+        raise DataError(f"The audit log in {folder / FILE} takes no line ({error}): nothing was done.") from None
+    finally:
+        os.close(lock)
 
 
 def only_one(folder: Path) -> int:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from atomlink.errors import brief
 from atomlink.service import api
 from atomlink.service.experiments import wanted
-from atomlink.service.identity import user_of
+from atomlink.service.identity import USER_NAME, user_of
 from atomlink.service.problems import Problem, bad_request, not_found
 from atomlink.service.requests import Call, Json, own_job
 from atomlink.service.states import FINAL, PENDING
@@ -36,7 +36,7 @@ def shown_session(row: Row) -> dict[str, Any]:
 
 
 def shown_job(row: Row) -> dict[str, Any]:
-    """Return a job as Warden shows it; `results` is JSON text once it is done."""
+    """Return a job as Warden shows it; `results` is JSON text once it is done: an experiment's `estimates`."""
     spec = json.loads(row["spec"])
     return {"id": row["id"], "user_id": row["user"], "session_id": row["session"], "status": row["state"],
             "created_at": row["created_at"], "started_at": row["started_at"], "ended_at": row["ended_at"],
@@ -46,11 +46,11 @@ def shown_job(row: Row) -> dict[str, Any]:
 
 async def accessible(call: Call) -> Response:
     """Say whether jobs are taken."""
-    return Json(call.store.recall("accessible", {"is_accessible": True, "message": "jobs are taken"}))
+    return Json(api.accessible(call))
 
 
 async def set_accessible(call: Call) -> Response:
-    """Say from now on whether jobs are taken, and why."""
+    """Say from now on whether jobs are taken, here and by /v1/jobs, and why."""
     if not isinstance(call.body.get("is_accessible"), bool):
         raise bad_request("`is_accessible` is missing or neither true nor false", "send true or false")
     message = wanted(call.body, "message", str, " ")[:LONGEST_MESSAGE].strip()
@@ -69,7 +69,7 @@ async def open_session(call: Call) -> Response:
         user: Any = user_of(given)
     else:
         user = given
-    if not isinstance(user, str) or not SLURM_JOB.fullmatch(user):
+    if not isinstance(user, str) or not USER_NAME.fullmatch(user):
         raise bad_request(f"user_id is {brief(given)}", "it must be a uid or the name of a user")
     job = call.body.get("slurm_job_id")
     if job is not None and not SLURM_JOB.fullmatch(str(job)):
@@ -84,8 +84,9 @@ async def end_session(call: Call) -> Response:
     row = call.store.session(call.request.path_params["id"])
     if row is None:
         raise not_found("such session")
-    call.store.revoke(row["id"])
-    call.audit("session-end", f"session/{row['id']}")
+    for number in call.store.revoke(row["id"]):
+        call.audit("cancel", f"job/{number}", "its session was ended")
+    call.audit("session-end", f"session/{row['id']}", f"of {row['user']}")
     return Json(shown_session(call.store.session(row["id"]) or row))
 
 
@@ -105,9 +106,7 @@ async def submit(call: Call) -> Response:
     shots = wanted(call.body, "shots", int, None)
     if not 1 <= shots <= 1_000_000:
         raise bad_request(f"shots is {shots}", "from 1 to 1,000,000")
-    state = call.store.recall("accessible", {"is_accessible": True, "message": ""})
-    if not state["is_accessible"]:
-        raise Problem(503, "not-accessible", f"jobs are not taken now: {state['message']}", "try again later")
+    api.check_taken(call)
     _session(call)
     raise UNPLAYED
 

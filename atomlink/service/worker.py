@@ -9,13 +9,15 @@ comes later can tell a job that runs from one whose worker was killed.
 """
 
 import json
+import math
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from atomlink.errors import DataError, LabError, brief
+from atomlink.errors import DataError, brief
 from atomlink.files import write_whole
 
 JOB, BEGUN, RID, OUTCOME, LOG, LOCK = "job.json", "begun", "rid", "outcome.json", "log", "lock"
@@ -64,15 +66,16 @@ def carry_out(folder: Path) -> int:
 def recover(folder: Path) -> int:
     """Write down the end of a job whose worker was killed, with what its journal holds."""
     from analysis.journal import recover as from_journal
+    from analysis.load import find
 
     rid = read_rid(folder)
-    spec = json.loads((folder / JOB).read_text())
+    results = Path(json.loads((folder / JOB).read_text())["root"], "results")
     path = None
     if rid is not None:
-        found = sorted(Path(spec["root"], "results").glob(f"????-??-??/*/{rid:09}-*.journal"))
-        for journal in found:
+        for journal in sorted(results.glob(f"????-??-??/*/{rid:09}-*.journal")):
             print(*from_journal(journal), sep="\n", file=sys.stderr)
-        path = next(iter(sorted(Path(spec["root"], "results").glob(f"????-??-??/*/{rid:09}-*.h5"))), None)
+        with suppress(DataError):
+            path = find(rid, results)
     kept = "what there was by then is kept" if path else "nothing was written by then"
     _finish(folder, {"exit_code": None, "error": f"its worker was killed; {kept}", "path": path and str(path)})
     return 0
@@ -87,8 +90,6 @@ def read_rid(folder: Path) -> int | None:
 
 
 def _explained(error: BaseException) -> tuple[int, str]:
-    if isinstance(error, LabError):
-        return 2, str(error)
     if isinstance(error, KeyboardInterrupt):
         return 130, "interrupted"
     from sim.command.failures import explain
@@ -119,12 +120,18 @@ def found(path: str) -> dict[str, Any]:
         return {"estimates": {}, "complete": False, "unread": brief(str(error), 300)}
     try:
         numbers["estimates"] = {
-            name: {"value": each.value, "error": each.error, "n": each.n, "unit": each.unit, "text": each.quantity()}
+            name: {"value": _finite(each.value), "error": _finite(each.error), "n": int(each.n), "unit": each.unit,
+                   "text": each.quantity()}
             for name, each in list(estimates(run).items())[:_MOST_ESTIMATES]
         }
     except Exception as error:  # noqa: BLE001 - a file that nobody has checked may hold anything; the run is done
         numbers["unread"] = brief(str(error), 300)
     return numbers
+
+
+def _finite(value: float) -> float | None:
+    """Return a number as JSON has it: a fit that found nothing has none."""
+    return float(value) if math.isfinite(value) else None
 
 
 if __name__ == "__main__":

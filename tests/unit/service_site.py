@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from service_lab import Answer, ask, make_lab
+from service_lab import Answer, ask, make_lab, soon
 
 from atomlink.service import app as application
 from atomlink.service.config import Config, LabConfig, Limits
@@ -23,11 +23,13 @@ class Still:
         self.ends: dict[int, dict[str, Any]] = {}
         self.printed = b"<script>alert(1)</script>"
         self.looks = 0  # at what it printed
+        self.asked = 0  # whether a job has ended
 
     def start(self, job: Any) -> None:
         self.started.append(job["id"])
 
     def ended(self, job: Any) -> dict[str, Any] | None:
+        self.asked += 1
         return self.ends.get(job["id"])
 
     def rid(self, job: Any) -> int | None:
@@ -57,6 +59,10 @@ class Site:
     async def ask(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         given = {key.replace("_", "-"): value for key, value in headers.items()}
         return await ask(self.app, method, path, body, {"authorization": f"Bearer {self.tokens[who]}", **given})
+
+    async def reaches(self, number: int, state: str) -> None:
+        """Wait until a job is in a state."""
+        await soon(lambda: (self.store.job(number) or {}).get("state") == state)
 
     @property
     def store(self) -> Store:

@@ -49,7 +49,7 @@ def test_what_ran_after_the_backup_is_not_run_again_nor_taken_for_another_job(
     copies.backup(state, tmp_path / "copy.db")
     _ran(state, 1)
     _ran(state, 7)  # submitted after the backup, by somebody else
-    copies.restore(state, tmp_path / "copy.db")
+    copies.restore(state, tmp_path / "copy.db", "ada")
     sequence = sqlite3.connect(state / FILE).execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
     assert sequence == (7,)
 
@@ -112,7 +112,7 @@ def test_only_a_sound_copy_takes_the_place_of_the_database(tmp_path: Path, spoil
     spoil(copy)
     before = (state / FILE).read_bytes()
     with pytest.raises(UsageError, match=words) as refused:
-        copies.restore(state, copy)
+        copies.restore(state, copy, "ada")
     assert "\n" not in str(refused.value)
     assert (state / FILE).read_bytes() == before
     assert not [each for each in state.iterdir() if "tmp" in each.name]
@@ -137,10 +137,12 @@ def test_restore_leaves_nothing_of_the_old_log_and_holds_the_lock_to_its_end(
 
     killed._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
     monkeypatch.setattr("os.replace", watched)
-    copies.restore(state, tmp_path / "copy.db")
+    copies.restore(state, tmp_path / "copy.db", "ada")
     assert seen
     store = Store(state)
     assert [job["id"] for job in store.jobs()] == [1]
+    said = [(line["who"], line["action"], line["detail"]) for line in store.audited()]
+    assert said == [("ada", "restore", str(tmp_path / "copy.db"))]
     store.close()
     killed._db.close()
 

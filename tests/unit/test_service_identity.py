@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import os
 import stat
 import time
 from pathlib import Path
@@ -18,9 +19,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from atomlink.errors import DataError
+from atomlink.service import serve
 from atomlink.service.app import make
 from atomlink.service.config import load
-from atomlink.service.identity import Tokens
+from atomlink.service.identity import Tokens, user_of
+from atomlink.service.problems import Problem
+from atomlink.service.store import Store
 
 
 @pytest.mark.parametrize("text", ["", "\n", "ab" * 31, "ab" * 33, "zz" * 32, " " + "ab" * 32, "\xff" * 64])
@@ -88,3 +92,45 @@ def test_a_token_of_the_identity_provider_is_taken_and_a_forged_one_is_not(tmp_p
             assert (await who(own)).json["via"] == "token", "its own tokens are taken beside them"
 
     run(scene())
+
+
+def test_the_token_that_a_service_leaves_ends_with_it(tmp_path: Path) -> None:
+    first = Tokens(tmp_path)
+    token = first.issue("ada", "admin", 1e9, this_run=True)
+    assert first.identity(token).scope == "admin"
+    with pytest.raises(Problem, match="of a service that has ended"):
+        Tokens(tmp_path).identity(token)
+    Tokens(tmp_path).identity(first.issue("ada", "admin", 60.0))
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_token_made_beside_the_service_is_in_its_audit_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], runs: bool
+) -> None:
+    state = tmp_path / "state"
+
+    def made() -> str:
+        assert serve.serve(["token", "ann", "--scope", "operator", "--days", "3", "--state", str(state)]) == 0
+        return capsys.readouterr().out.strip()
+
+    if runs:
+        app = make(load(None, make_lab(tmp_path)), state)
+        token, store = made(), app.state.service.store
+    else:
+        token, store = made(), Store(state)
+    (line,) = store.audited()
+    who = f"{user_of(os.getuid())} (command)"
+    assert (line["who"], line["action"], line["object"], line["detail"]) == (who, "token", "user/ann",
+                                                                             "operator, 3 days")  # fmt: skip
+    store.close()
+    assert Tokens(state).identity(token).scope == "operator"
+
+
+def test_a_token_that_cannot_be_written_down_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    app = make(load(None, make_lab(tmp_path)), tmp_path / "state")
+    store = app.state.service.store
+    store._db.execute("DROP TABLE audit")
+    with pytest.raises(DataError, match="takes no line"):
+        serve.serve(["token", "ann", "--state", str(tmp_path / "state")])
+    assert capsys.readouterr().out == ""
+    store.close()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +16,12 @@ from service_lab import Process, ask, make_lab, run
 for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
     pytest.importorskip(module, reason="the extra `service` is not installed")
 
+from service_site import JOB, site
+
 from atomlink.service.app import make
 from atomlink.service.config import Config, LabConfig
 from atomlink.service.config import Munge as MungeConfig
 from atomlink.service.identity import Munge, libmunge, user_of
-from atomlink.service.states import QRMI
 from atomlink.service.store import Store
 
 SCRIPT = Path(__file__).with_name("qrmi_session.py")
@@ -59,7 +61,7 @@ def test_sessions_jobs_and_states_as_a_slurm_site_uses_them(tmp_path: Path) -> N
             store: Store = app.state.service.store
             store.remember("drained", ["lab"])
             app.state.service.dispatcher.drained.add("lab")
-            job = store.submit(session, user_of(54321), "lab", "experiment", {"file": "experiments/tick.py"}, shots=10)
+            job = store.submit(session, user_of(54321), "lab", "experiment", {"file": "experiments/tick.py"})
             assert (await call(54321, "GET", f"/jobs/{job['id']}")).json["status"] == "PENDING"
             assert (await call(54322, "GET", f"/jobs/{job['id']}")).status == 404
             assert (await call(0, "GET", "/status")).json["pending_jobs_count"] == 1
@@ -72,8 +74,31 @@ def test_sessions_jobs_and_states_as_a_slurm_site_uses_them(tmp_path: Path) -> N
             ended = await call(0, "DELETE", f"/sessions/{session}")
             assert ended.json["revoked_at"] is not None
             assert (await call(54321, "POST", "/jobs", body, x_warden_session=session)).status == 409
+            for wrong in ("a b", "a+b", "", "x" * 65, "../x", "a\n", -1, 2**32, 1.5, True, None, [], {}):
+                refused = await call(0, "POST", "/sessions", {"user_id": wrong})
+                assert refused.status == 400 and "uid or the name" in refused.json["remedy"], wrong
+            named = await call(0, "POST", "/sessions", {"user_id": "ann@idp.example"})  # whom a token may name, too
+            assert named.json["user_id"] == "ann@idp.example"
             await call(0, "POST", "/accessible", {"is_accessible": False, "message": "calibrating"})
             assert "calibrating" in (await call(54321, "POST", "/jobs", body)).json["detail"]
+
+    run(scene())
+
+
+def test_a_job_that_is_done_has_results_and_no_other_has(tmp_path: Path) -> None:
+    found = {"mark": {"value": 3.0, "error": 0.5, "n": 1, "unit": "", "text": "3.00 ± 0.50"}}
+    end = {"begun": True, "rid": 7, "path": None, "error": None, "estimates": found}
+
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            for exit_code, state in ((0, "DONE"), (1, "ERROR")):
+                number = (await lab.ask("ann", "POST", "/v1/jobs", JOB)).json["id"]
+                assert (await lab.ask("ann", "GET", f"/jobs/{number}")).json["results"] is None
+                lab.labs["lab0"].ends[number] = {**end, "exit_code": exit_code}
+                await lab.reaches(number, state)
+                shown = (await lab.ask("ann", "GET", f"/jobs/{number}")).json
+                assert (shown["results"] is None) == (state == "ERROR")
+                assert state == "ERROR" or json.loads(shown["results"]) == {"estimates": found}
 
     run(scene())
 
@@ -100,6 +125,16 @@ def _munge() -> str:
     if made.returncode:
         pytest.skip("no munged runs here: apt install munge, and start it")
     return made.stdout.strip()
+
+
+@pytest.mark.parametrize(("name", "user"), [
+    ("ann", "ann"), ("ann.b@idp", "ann.b@idp"), ("SITE\\ann", "uid-1000"), ("a b", "uid-1000"), ("", "uid-1000"),
+])  # fmt: skip
+def test_a_user_has_the_machines_name_for_them_or_their_number(
+    monkeypatch: pytest.MonkeyPatch, name: str, user: str
+) -> None:
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_name=name))
+    assert user_of(1000) == user
 
 
 def test_munged_itself_refuses_a_credential_the_second_time() -> None:
@@ -140,7 +175,8 @@ def test_unmodified_qrmi_acquires_asks_stops_reads_and_releases(tmp_path: Path) 
         assert said.returncode == 0, said.stdout + said.stderr
         seen = json.loads(said.stdout)
         assert seen["accessible"] is True and seen["acquired"]
-        assert seen["status"] == QRMI["DONE"] and seen["long_before"] in (QRMI["PENDING"], QRMI["RUNNING"])
+        assert seen["status"] == "Completed" and seen["long_before"] in ("Queued", "Running")
+        assert json.loads(seen["result"])["estimates"]["mark"]["value"] == 4.0
         assert "results:" in seen["logs"]
         for refused in ("target", "start"):
             assert "501" in seen[refused] or "Pulser sequences cannot be played here yet" in seen[refused], seen
