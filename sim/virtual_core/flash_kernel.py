@@ -71,14 +71,14 @@ class FlashKernel:
             self.running = True
             with self._device.serving(self._kernel) as engine:
                 self._begin_mu, self._begin_s = engine.bus.counter, time.monotonic()
-                self._kernel.run()
+                try:
+                    self._kernel.run()
+                except Uncaught as uncaught:
+                    logger.error("exception in flash kernel: %s", uncaught.text)
             logger.info("%s kernel finished%s", self.name, ", standing by" if self.name == "idle" else "")
             well = True
         except Stopped:
             logger.info("%s kernel interrupted", self.name)
-            well = True
-        except Uncaught as uncaught:
-            logger.error("exception in flash kernel: %s", uncaught.text)
             well = True
         except (LabError, LoadError) as error:
             logger.error("%s kernel aborted: %s", self.name, error)

@@ -27,13 +27,13 @@ ROWS = [PROBE, *(row for row in experiments() if row[1] not in (*NOT_HERE, *NEED
 slow = pytest.mark.slow
 
 
-def run(words: list[str], file: str, name: str, folder: Path) -> Path:
+def run(words: list[str], file: str, name: str, folder: Path, **environment: str) -> Path:
     """Run an experiment in a lab of its own and return the lab's folder."""
     folder.mkdir()
     shutil.copy(ROOT / "device_db.py", folder)
     shutil.copy(ROOT / file, folder)
     real_artiq.run(words, folder, ATOMLINK_SEED=SEED, ATOMLINK_SCENARIO=SCENARIOS.get(name, "default"),
-                   ATOMLINK_COSTS="ideal")  # fmt: skip
+                   ATOMLINK_COSTS="ideal", **environment)  # fmt: skip
     return folder
 
 
@@ -54,3 +54,13 @@ def test_an_experiment_does_the_same_as_a_compiled_binary(
         assert first_difference(events(binary, "real"), expected) == "", processor
         if name not in EVENTS_ONLY:
             assert datasets(binary) == datasets(host), processor
+
+
+@pytest.mark.timeout(900)
+def test_looking_at_a_run_through_moninj_changes_nothing(tmp_path: Path) -> None:
+    real_artiq.require("unicorn")
+    file, name = "experiments/link/remote_entanglement.py", "RemoteEntanglement"
+    given = [str(HERE / "virtual_run.py"), "cortexa9", Path(file).name, name, *SMALL[name]]
+    alone, watched = (run(given, file, name, tmp_path / str(len(more)), **more) for more in ({}, {"LOOK_AT_IT": "1"}))
+    assert first_difference(events(watched, "real"), events(alone, "real")) == ""
+    assert datasets(watched) == datasets(alone)

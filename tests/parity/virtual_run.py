@@ -2,14 +2,21 @@
 
 Real ARTIQ's own `artiq_run` compiles its kernels and sends them to a virtual core in the same process, at a loopback
 address of its own: the port of a core device is fixed. CPU is the processor, `cortexa9` or `rv32g`; FILE is in the
-working directory, beside device_db.py, which is changed to it. Leaves `trace.txt`, as traced_run.py does.
+working directory, beside device_db.py, which is changed to it. Leaves `trace.txt`, as traced_run.py does. With
+LOOK_AT_IT in the environment somebody looks at every channel all the while, as MonInj does.
 """
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from traced_run import run, trace_every_bus, write_trace
+
+if TYPE_CHECKING:
+    from sim.virtual_core.device import Device
 
 
 def main(processor: str, file: str, class_name: str, arguments: list[str]) -> int:
@@ -27,12 +34,27 @@ def main(processor: str, file: str, class_name: str, arguments: list[str]) -> in
     address = f"127.{10 + (pid >> 16 & 63)}.{pid >> 8 & 255}.{pid & 255 or 1}"
     server = Server(device, address, 1381)
     server.start()
+    if "LOOK_AT_IT" in os.environ:
+        threading.Thread(target=look, args=(device,), daemon=True).start()
     os.environ |= {"ATOMLINK_TARGET": "virtual", "ATOMLINK_CORE": address}
     try:
-        return run("artiq_run", file, class_name, arguments)
+        code = run("artiq_run", file, class_name, arguments)
+        assert "LOOK_AT_IT" not in os.environ or len(looks) > 100, f"looked at {len(looks)} times only"
+        return code
     finally:
         server.close()
         write_trace(buses)
+
+
+looks: list[int] = []  # when
+
+
+def look(device: "Device") -> None:
+    places = [(destination << 16 | channel, 0) for destination in range(3) for channel in range(40)]
+    while True:
+        device.look(places, places)
+        looks.append(device.counter)
+        time.sleep(0.001)
 
 
 if __name__ == "__main__":
