@@ -20,6 +20,7 @@ from sim.physics.emission import (
     propagate,
     propagate_with_returns,
 )
+from sim.physics.motion import Spread, coupling_rule
 from sim.physics.validate import require
 
 _LOCK_POINTS = (3, 7)  # exact for polynomials of the detuning up to order 5; 13 for a poor lock
@@ -33,7 +34,9 @@ class CavityPort:
     detuning_rad_s is the cavity minus the photon's frequency at two-photon (Raman) resonance. fibre_coupling: mode
     matching from the cavity's output to the fibre. branching_back: fraction of the spontaneous decays that end in the
     prepared state again, from which the pulse excites once more. lock_rms_rad_s: rms by which the detuning varies
-    from one attempt to the next, because the lock of the cavity leaves so much.
+    from one attempt to the next, because the lock of the cavity leaves so much. standing_wave_m, mode_waist_m:
+    wavelength of the standing wave and waist of its mode where the atom is, which feels them as it strays; 0: it does
+    not, and g is what it is on average.
     """
 
     g_rad_s: float
@@ -44,6 +47,8 @@ class CavityPort:
     fibre_coupling: float = 1.0
     branching_back: float = 0.0
     lock_rms_rad_s: float = 0.0
+    standing_wave_m: float = 0.0
+    mode_waist_m: float = 0.0
 
     def __post_init__(self) -> None:
         for field in ("g_rad_s", "kappa_in_rad_s"):
@@ -54,11 +59,18 @@ class CavityPort:
         require(self, "fibre_coupling", 0, 1)
         require(self, "branching_back", 0, 1)
         require(self, "lock_rms_rad_s", 0)
+        require(self, "standing_wave_m", 0, 1e-4)
+        require(self, "mode_waist_m", 0, 1e-2)
 
     @property
     def kappa_rad_s(self) -> float:
         """Return the total field decay rate in rad/s."""
         return self.kappa_ext_rad_s + self.kappa_in_rad_s
+
+    @property
+    def feels_motion(self) -> bool:
+        """Return whether it matters how far the atom strays."""
+        return self.standing_wave_m > 0 or self.mode_waist_m > 0
 
     @property
     def escape(self) -> float:
@@ -89,18 +101,24 @@ def best_mirror(g_rad_s: float, kappa_in_rad_s: float, gamma_rad_s: float) -> tu
     return kappa_in_rad_s * root, 1 - 2 / (1 + root)
 
 
-def emit(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float = 0.0) -> Emission:
+def emit(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float = 0.0,
+         moved: Spread | None = None) -> Emission:
     """Return the photon that a Raman pulse draws from the prepared atom into the output mirror.
 
     t_s: uniform grid, float, shape (n,), long enough for the cavity to empty. rabi_rad_s: number or shape (n,), the
     field Rabi frequency (proportional to the square root of the power). delta_rad_s: laser minus atomic frequency of
-    |u>-|e>. With `branching_back` or `lock_rms_rad_s` the result is a mixture: see `sim.physics.emission`.
+    |u>-|e>. moved: how far the atom strays; None: not at all. With `branching_back`, `lock_rms_rad_s` or a moving atom
+    the result is a mixture: see `sim.physics.emission`, for the motion `sim.physics.motion`.
 
     The residual detuning of a lock changes within some 10 ms, so it is constant during an attempt (1 us) and any value
     of its Gaussian between two pairs that are heralded: the photon of one attempt is the average over it, by
     Gauss-Hermite quadrature. What neighbouring attempts have in common is neglected (the efficiency varies by (rms/
     kappa)^2/(1 + 2C)).
     """
+    if moved is not None and port.feels_motion:
+        couplings, weights = coupling_rule(moved, port.standing_wave_m, port.mode_waist_m)
+        still = [replace(port, g_rad_s=port.g_rad_s * float(coupling)) for coupling in couplings]
+        return mixture([emit(each, t_s, rabi_rad_s, delta_rad_s) for each in still], weights)
     if port.lock_rms_rad_s:
         number = _LOCK_POINTS[port.lock_rms_rad_s > _POOR_LOCK * port.kappa_rad_s]
         points, weights = np.polynomial.hermite_e.hermegauss(number)

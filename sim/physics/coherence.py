@@ -4,10 +4,17 @@ Sources: S. Kuhr et al., PRA 72, 023406 (2005), for dephasing by thermal motion 
 PRB 77, 174509 (2008), for Ramsey and echo under Ornstein-Uhlenbeck noise.
 """
 
+from __future__ import annotations  # np.random.Generator in a signature would import numpy.random (15 ms)
+
 import math
+
+import numpy as np
+import numpy.typing as npt
 
 from atomlink.errors import ScenarioError
 from sim.physics.constants import BOLTZMANN_J_K, HBAR_J_S
+
+FloatArray = npt.NDArray[np.float64]
 
 
 def t2_star_s(hyperfine_trap_ratio: float, temperature_k: float) -> float:
@@ -21,6 +28,21 @@ def t2_star_s(hyperfine_trap_ratio: float, temperature_k: float) -> float:
 def thermal_contrast(t_s: float, t2_star_s: float) -> float:
     """Return the Ramsey contrast [1 + 0.95 (t/T2*)^2]^(-3/2) of a thermal atom in a harmonic trap."""
     return (1 + 0.95 * (t_s / t2_star_s) ** 2) ** -1.5
+
+
+def mean_thermal_detuning_rad_s(hyperfine_trap_ratio: float, temperature_k: float) -> float:
+    """Return the mean detuning of a thermal atom against one at the trap's bottom, <E>/2 = 3/2 k_B T of it."""
+    return 3 * hyperfine_trap_ratio * BOLTZMANN_J_K * temperature_k / (2 * HBAR_J_S)
+
+
+def thermal_detunings_rad_s(rng: np.random.Generator, hyperfine_trap_ratio: float, temperature_k: float,
+                            size: int) -> FloatArray:  # fmt: skip
+    """Draw detunings, float, shape (size,), whose Ramsey contrast is `thermal_contrast`, against the trap's bottom.
+
+    The energies of an atom in a harmonic trap are Gamma distributed, E/k_B T of shape 3; half of them is potential.
+    """
+    unit = hyperfine_trap_ratio * BOLTZMANN_J_K * temperature_k / (2 * HBAR_J_S)
+    return np.asarray(unit * rng.standard_gamma(3.0, size))
 
 
 def quasi_static_sigma_rad_s(t2_star_s: float) -> float:

@@ -140,7 +140,7 @@ def put(lab: Any, *sites: tuple[int, int], psi: Any = None, stored: bool = True)
             JointState(np.asarray(psi, dtype=complex), [part])
             register.become(flat, part)
             if stored:
-                node.storage.settle(part, True)
+                node.storage.settle(part, flat, True)
             parts.append(part)
     register.note_deaths()
     lab.register.occupied[:] = False

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from sim.physics.coherence import mean_thermal_detuning_rad_s, thermal_detunings_rad_s
 from sim.physics.rotations import clock, raman
 from sim.world.atoms.beam import Beam
 from sim.world.atoms.labels import F1, QUBIT, READY
@@ -57,9 +58,9 @@ class StorageLight:
             if self.register.label.item(site) in (QUBIT, F1):
                 # The |0> that comes precesses until the middle of the pulse, the one that goes from there on.
                 part = self.register.qubit(site, start_mu + round(dt * 5e8))
-                self._take(part, raman(rabi * part.raman_scale, away, -phase, dt))
+                self._take(part, site, raman(rabi * part.raman_scale, away, -phase, dt))
 
-    def _take(self, part: Part, pulse: Complexes) -> None:
+    def _take(self, part: Part, site: int, pulse: Complexes) -> None:
         moved, stayed = (pulse[0, 1], pulse[1, 1]) if part.stored else (pulse[1, 0], pulse[0, 0])
         goes = abs(moved) > abs(stayed)
         more, less = (moved, stayed) if goes else (stayed, moved)
@@ -70,14 +71,21 @@ class StorageLight:
             part.apply(np.diag([more, 1, 1]).astype(complex))
             part.state.psi = part.state.psi / np.linalg.norm(part.state.psi)
         if goes:
-            self.settle(part, not part.stored)
+            self.settle(part, site, not part.stored)
 
-    def settle(self, part: Part, stored: bool) -> None:
-        """An atom is in clock states from now on, or not any more; storing draws the light's strength of this shot."""
+    def settle(self, part: Part, site: int, stored: bool) -> None:
+        """An atom is in clock states from now on, or not any more; storing draws the light's strength of this shot, and
+        how its motion shifts it, against an atom as warm as cooling leaves it.
+        """
         part.stored = stored
         if stored:
             truth = self.truth
             part.clock_rad_s = part.detuning_rad_s * self.register.truth.memory.t2_star_s / truth.memory.t2_star_s
+            ratio, cooled_k = truth.memory.light_shift_ratio, self.register.truth.atom.temperature_k
+            if ratio:
+                warm = self.register.temperature_k.item(site)
+                part.clock_rad_s += float(thermal_detunings_rad_s(self.rng, ratio, warm, 1)[0])
+                part.clock_rad_s -= mean_thermal_detuning_rad_s(ratio, cooled_k)
             part.clock_scale = 1 + truth.clock_rms * float(self.rng.standard_normal())
 
     # -- turned --------------------------------------------------------------------------------------------------------
@@ -87,7 +95,7 @@ class StorageLight:
         register = self.register
         for site in np.flatnonzero(register.label == READY).tolist():
             register.alone(site, 2, start_mu)
-            self.settle(register.handles[site], True)  # type: ignore[arg-type]
+            self.settle(register.handles[site], site, True)  # type: ignore[arg-type]
         for site, handle in list(register.handles.items()):
             if isinstance(handle, Part):  # a pair that nobody has asked for yet is over |0>, |1>
                 register.qubit(site, start_mu)

@@ -198,7 +198,8 @@ class AttemptModel:
         if key not in self._limits:
             edges = np.cumsum(weights @ self._event)
             self._limits[key] = edges / edges[-1] if edges[-1] > 0 else edges
-        return np.searchsorted(self._limits[key], rng.random(n), side="right").astype(np.int64)
+        found = np.searchsorted(self._limits[key], rng.random(n), side="right").astype(np.int64)
+        return np.minimum(found, len(self._limits[key]) - 1)  # where none can come
 
     def _enough_darks(self, rng: np.random.Generator, at_least: Ints) -> Ints:
         """Draw Poisson numbers of dark clicks, given that there are at least so many."""
@@ -208,7 +209,8 @@ class AttemptModel:
             weights = self._dark_pmf.copy()
             weights[:least] = 0
             edges = np.cumsum(weights)
-            out[rows] = np.searchsorted(edges / edges[-1], rng.random(len(rows)), side="right")
+            if edges[-1] > 0:  # else no candidate can come: its cycle is NEVER
+                out[rows] = np.searchsorted(edges / edges[-1], rng.random(len(rows)), side="right")
         return out
 
     def _clicks(

@@ -15,6 +15,7 @@ import numpy as np
 
 from atomlink.topology import StationSpec
 from sim.physics.clicks import Path
+from sim.physics.motion import Spread
 from sim.physics.rounds import Source, Splitter, play
 from sim.world.atoms.labels import QUBIT, READY
 from sim.world.atoms.states import Complexes, JointState, Part
@@ -38,7 +39,7 @@ class CoherentStation(Station):
         super().__init__(spec, truth, counters, rng)
         self._walk = PhaseWalk(rng)
         self._drawn_mu, self._detuning = -math.inf, 0.0
-        self._sources: dict[tuple[int, Shape], Source] = {}
+        self._sources: dict[tuple[int, Shape, Spread | None], Source] = {}
 
     def connect(self, ports: tuple[PhotonPort | None, PhotonPort | None]) -> None:
         """Have other ports at the inputs from now on."""
@@ -102,7 +103,8 @@ class CoherentStation(Station):
     def source(self, k: int, shape: Shape) -> Source:
         """Return the light that a pulse (start after the round's zero, length, in mu) makes at one input."""
         self._refresh()
-        key = (k, shape)
+        port = self.ports[k]
+        key = (k, shape, None if port is None else port.strays)
         if key not in self._sources:
             cycle = self._plain(k, shape)
             arm = cycle.arm

@@ -36,6 +36,7 @@ class CoherentStretch:
         self._darks = [(stop - start) * rate
                        for (start, stop), rate in zip(self._windows, station.dark_hz, strict=True)]  # fmt: skip
         self._some_dark = -math.expm1(-sum(self._darks))
+        self._strays = station.strays
         self._sources = tuple(self._source(k) for k in (0, 1))
 
     def _source(self, k: int) -> Source | None:
@@ -63,6 +64,9 @@ class CoherentStretch:
         for port, plan in plans:
             self._pump(port, plan, plan.pump[0])
             port.register.heat(port.site, plan.heating_k)
+        if self.station.strays != self._strays:  # other photons than a step of temperature before
+            self._strays = self.station.strays
+            self._sources = tuple(self._source(k) for k in (0, 1))
         clicks = self.station.round(begun_mu, (self._sources[0], self._sources[1]))
         for port, plan in plans:
             self._pump(port, plan, plan.pump[1])

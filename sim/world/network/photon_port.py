@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -12,11 +13,13 @@ from sim.physics.aom import envelope
 from sim.physics.emission import Emission
 from sim.physics.fibre import delay_s, jones, transmission
 from sim.physics.interference import Arm, Complexes, Floats
+from sim.physics.motion import Spread, spread
 from sim.physics.pumping import generator, transition
 from sim.world.atoms.labels import ABSENT, CHAIN, F1
 from sim.world.atoms.light import LitAtoms, PortLight
 from sim.world.atoms.states import Handle, Part
 from sim.world.network.node_cycle import NodeCycle
+from sim.world.network.warmth import cycles_within, middle_k
 from sim.world.ports import Port
 from sim.world.scenario.truth import PortTruth
 
@@ -54,6 +57,7 @@ class PhotonPort:
         self.pulse_start_mu: int | None = None  # while excitation light is on
         self.memory: Optics | None = None  # of the memory that its photons go through, if any
         self.emission = lru_cache(maxsize=64)(self._emission)
+        self._spread = lru_cache(maxsize=64)(self._spread_of)
 
     def set_piezo(self, volts: float) -> None:
         """Set the cavity's piezo."""
@@ -68,6 +72,7 @@ class PhotonPort:
         """Live by another truth from now on, of the port or of its node."""
         old, self.truth = self.truth, truth
         self.epoch, self.flight_s = self.epoch + 1, delay_s(truth.fibre)
+        self._spread.cache_clear()
         if aom_changed or (truth.excitation, truth.port) != (old.excitation, old.port):
             self.emission.cache_clear()
 
@@ -94,6 +99,24 @@ class PhotonPort:
         """An excitation has left the atom with this label, and warmer."""
         self.label = end
         self.register.heat(self.site, self.node.truth.atom.emission_heating_k)
+
+    @property
+    def strays(self) -> Spread | None:
+        """How far the atom strays at its present temperature, in steps of it; None where the port does not care."""
+        return self._spread(self._middle_k(), self.register.trap_k) if self.truth.port.feels_motion else None
+
+    def cycles_alike(self, rise_k: float) -> int | None:
+        """Return how many steps of heating by rise_k lie within one step of temperature; None if it does not matter."""
+        if not self.truth.port.feels_motion or self.label == ABSENT:
+            return None
+        return cycles_within(self.register.temperature_k.item(self.site), self.node.truth.atom.temperature_k, rise_k)
+
+    def _middle_k(self) -> float:
+        return middle_k(self.register.temperature_k.item(self.site), self.node.truth.atom.temperature_k)
+
+    def _spread_of(self, temperature_k: float, depth_k: float) -> Spread:
+        trap = self.node.truth.trap
+        return spread(replace(trap, depth_k=depth_k or trap.depth_k), self.node.species.mass_kg, temperature_k)
 
     def move(self, label: int, lost: bool = False) -> None:
         """Attempts have left the atom, if there is one, with this label and outside any quantum state, or took it."""
@@ -149,24 +172,24 @@ class PhotonPort:
     def arm(self, length_mu: int, start_s: float) -> Arm:
         """Return the photon's way to the detectors for an excitation pulse of this length that begins at start_s."""
         return Arm(
-            self.emission(length_mu, self.beams["excitation"].available, self.piezo_v),
+            self.emission(length_mu, self.beams["excitation"].available, self.piezo_v, self.strays),
             start_s + self.flight_s,
             self.jones(),
             self.register.larmor_rad_s,
             self.truth.excitation.jitter_s,
         )
 
-    def photon(self, length_mu: int, power: float, port: Port) -> Emission:
+    def photon(self, length_mu: int, power: float, port: Port, strays: Spread | None = None) -> Emission:
         """Integrate the photon of one excitation pulse; t = 0 is the moment its light reaches half its power."""
         rise, length = self.node.truth.aom.rise_s, length_mu * 1e-9
         t = np.arange(-3 * rise, length + _EMPTYING_S, _GRID_S)
         drive = self.truth.excitation
         rabi = drive.rabi_rad_s * math.sqrt(power) * np.sqrt(np.clip(envelope(t, 0.0, length, rise), 0, None))
-        return port.emit(t, rabi, drive.detuning_rad_s)
+        return port.emit(t, rabi, drive.detuning_rad_s, strays)
 
-    def _emission(self, length_mu: int, power: float, piezo_v: float) -> Emission:
+    def _emission(self, length_mu: int, power: float, piezo_v: float, strays: Spread | None = None) -> Emission:
         moved_rad_s = piezo_v * self.truth.excitation.cavity_rad_s_per_v
-        return self.photon(length_mu, power, self.truth.port.tuned(moved_rad_s))
+        return self.photon(length_mu, power, self.truth.port.tuned(moved_rad_s), strays)
 
     def jones(self) -> Complexes:
         """Return what the compensator and the fibre behind it do to polarisation."""

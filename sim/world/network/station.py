@@ -15,6 +15,7 @@ from atomlink.errors import ScenarioError
 from atomlink.signals import Cycle
 from atomlink.topology import StationSpec
 from sim.physics.interference import Midpoint
+from sim.physics.motion import Spread
 from sim.world.atoms.labels import ABSENT, F1, READY
 from sim.world.atoms.states import Birth, JointState, Part, Unborn, embed
 from sim.world.detectors.counter import Counter
@@ -186,14 +187,15 @@ class Station:
 
     def _stream(self, shapes: tuple[Shape, Shape]) -> Iterator[Flight]:
         self._refresh()
-        if shapes not in self._flights:
+        key = (shapes, self.strays)
+        if key not in self._flights:
             _make_room(self._flights)
             cycles = [self._plain(k, shape) for k, shape in enumerate(shapes)]
             gates = Gates(self._closed_gates, (0.0,) * len(self.counters), ())
             model = AttemptModel((cycles[0], cycles[1]), self._midpoint, gates, self._detection)
             labels = [ABSENT if shape is None else READY for shape in shapes]
-            self._flights[shapes] = flights(model, labels, self._midpoint, self.rng)
-        return self._flights[shapes]
+            self._flights[key] = flights(model, labels, self._midpoint, self.rng)
+        return self._flights[key]
 
     def _plain(self, k: int, shape: Shape) -> NodeCycle:
         start, length = shape or (0, 1)
@@ -230,6 +232,11 @@ class Station:
 
     # -- cycles repeated by the gateware -------------------------------------------------------------------------------
 
+    @property
+    def strays(self) -> tuple[Spread | None, ...]:
+        """How far the atoms at the connected ports stray, where it matters."""
+        return tuple([port.strays for _, port in self.connected])
+
     def labels(self) -> tuple[int, int]:
         """Return the labels at both inputs as the chain of attempts counts them."""
         first, second = self.ports
@@ -256,7 +263,7 @@ class Station:
         """Return the statistics of a cycle, and by how much it warms each atom."""
         self._refresh()
         schedules = self._schedules(cycle, outputs)
-        key = (cycle, tuple(schedules))
+        key = (cycle, tuple(schedules), self.strays)
         if key not in self._models:
             if len(self._models) >= _KINDS:
                 self._models.clear()

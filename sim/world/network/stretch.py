@@ -35,11 +35,12 @@ class Stretch:
         station.settle()
         for _, port in station.connected:
             refuse_cloud(port, start_mu)
-        self.station, self.start_mu, self.cycle = station, start_mu, cycle
+        self.station, self.start_mu, self.cycle, self._outputs = station, start_mu, cycle, outputs
         self.left = (end_mu - start_mu) // cycle.length_mu
         self.done = 0
         self.herald: Candidates | None = None
         self._model, self._heating = station.model(cycle, outputs)
+        self._strays = station.strays
         self._event: _Event | None = None
 
     @property
@@ -94,11 +95,16 @@ class Stretch:
 
     def _draw(self) -> _Event:
         station, labels = self.station, self.station.labels()
+        if station.strays != self._strays:  # other photons than a step of temperature before
+            self._model, self._heating = station.model(self.cycle, self._outputs)
+            self._strays = station.strays
         passage = self._model.passage(labels[0] * 4 + labels[1])
         losses: list[int | None] = [None, None]
+        alike = []
         for k, port in station.connected:
             losses[k] = port.cycles_until_loss(self._heating[k])
-        stop = min([self.left - self.done, *(loss for loss in losses if loss is not None)])
+            alike.append(port.cycles_alike(self._heating[k]))
+        stop = min([self.left - self.done, *(some for some in (*losses, *alike) if some is not None)])
         if not passage.converged:
             stop = min(stop, passage.table_end)
         candidate = next(station.candidates(self._model, labels))

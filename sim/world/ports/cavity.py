@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from atomlink.heralds import SCHEMES
 from sim.physics import cavity
 from sim.physics.emission import Emission, FloatArray
+from sim.physics.motion import Spread
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,10 @@ class CavityPort(cavity.CavityPort):
         """Return the cavity."""
         return self
 
-    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
-        """Return the photon that a pulse draws into the output mirror."""
-        return cavity.emit(self, t_s, rabi_rad_s, detuning_rad_s)
+    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float,
+             moved: Spread | None = None) -> Emission:  # fmt: skip
+        """Return the photon that a pulse draws into the output mirror, averaged over where the atom is."""
+        return cavity.emit(self, t_s, rabi_rad_s, detuning_rad_s, moved)
 
     def tuned(self, offset_rad_s: float) -> CavityPort:
         """Return the cavity moved against the light."""

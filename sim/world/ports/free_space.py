@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from atomlink.heralds import SCHEMES
 from sim.physics import freespace
 from sim.physics.emission import Emission, FloatArray
+from sim.physics.motion import Spread
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,11 @@ class FreeSpacePort(freespace.FreeSpacePort):
     """A lens as a photon port."""
 
     resonator = None
+    feels_motion = False
     schemes = SCHEMES
 
-    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
+    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float,
+             moved: Spread | None = None) -> Emission:  # fmt: skip
         """Return the photon that a pulse sends into the lens."""
         return freespace.emit(self, t_s, rabi_rad_s, detuning_rad_s)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sim.physics.cavity import CavityPort
 from sim.physics.emission import Emission, FloatArray
+from sim.physics.motion import Spread
 
 
 class Port(Protocol):
@@ -23,9 +24,15 @@ class Port(Protocol):
     def schemes(self) -> tuple[str, ...]:
         """The heralding schemes that it can serve (`atomlink.heralds`)."""
 
-    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
+    @property
+    def feels_motion(self) -> bool:
+        """Whether its photon depends on how far the atom strays."""
+
+    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float,
+             moved: Spread | None = None) -> Emission:  # fmt: skip
         """Return what a pulse on a ready atom gives: probability, wavepacket (a mixture where it is not pure), and how
-        often the atom ends elsewhere; rabi_rad_s, float, shape (n,), on the grid t_s, detuning of the light.
+        often the atom ends elsewhere; rabi_rad_s, float, shape (n,), on the grid t_s, detuning of the light; `moved`:
+        how far the atom strays, over which the port averages; None: not at all. A port never draws.
         """
 
     def tuned(self, offset_rad_s: float) -> Port:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from atomlink.errors import ScenarioError
 from atomlink.heralds import SCHEMES
 from sim.physics import cavity, superatom
 from sim.physics.emission import Emission, FloatArray
+from sim.physics.motion import Spread
 from sim.physics.validate import require
 
 
@@ -33,6 +35,9 @@ class SuperatomPort(cavity.CavityPort):
         require(self, "prepared", 0, 1)
         require(self, "stored_s", 0)
         require(self, "dephasing_s", 0, above=True)
+        if self.feels_motion:
+            raise ScenarioError("standing_wave_m and mode_waist_m are of one atom in a cavity, but a superatom's atoms "
+                                "are everywhere in the mode: leave them out, and give g_rad_s as their average.")
 
     @property
     def resonator(self) -> cavity.CavityPort:
@@ -46,7 +51,8 @@ class SuperatomPort(cavity.CavityPort):
         """Return the chance that the excitation is there, in phase, when the pulse comes."""
         return self.prepared * superatom.dephased(self.stored_s, self.dephasing_s)
 
-    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
+    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float,
+             moved: Spread | None = None) -> Emission:  # fmt: skip
         """Return the photon that a pulse reads out into the output mirror."""
         photon = cavity.emit(self.resonator, t_s, rabi_rad_s, detuning_rad_s)
         return replace(photon, efficiency=self.ready * photon.efficiency, scattered=self.ready * photon.scattered)

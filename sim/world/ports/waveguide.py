@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from atomlink.heralds import SCHEMES
 from sim.physics import freespace
 from sim.physics.emission import Emission, FloatArray
+from sim.physics.motion import Spread
 from sim.physics.validate import require
 from sim.physics.waveguide import Waveguide, extraction
 
@@ -24,6 +25,7 @@ class WaveguidePort(Waveguide):
     fibre_coupling: float = 1.0
     one_polarisation: bool = False
     resonator = None
+    feels_motion = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,7 +36,8 @@ class WaveguidePort(Waveguide):
         """Return the heralding schemes that it can serve."""
         return tuple(scheme for scheme in SCHEMES if scheme != "polarisation" or not self.one_polarisation)
 
-    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float) -> Emission:
+    def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float,
+             moved: Spread | None = None) -> Emission:  # fmt: skip
         """Return the photon that a pulse sends to the used end."""
         lens = freespace.FreeSpacePort(extraction(self), 1.0, self.linewidth_rad_s / 2)
         return freespace.emit(lens, t_s, rabi_rad_s, detuning_rad_s)

@@ -1,0 +1,89 @@
+"""What the atoms do to photons and pairs, through kernels, bus and world: rate and fidelity move by what the closed
+forms say, within 3 standard errors. Apart from the effect in hand the lab is perfect (overlap, darks, read-out), so
+that the pairs' correlators are the effect's alone. Seeds fixed.
+"""
+
+import math
+from pathlib import Path
+
+import pytest
+from lab_runs import execute
+
+from analysis.link import LinkResult, analyse
+from sim.physics.emission import visibility
+from sim.physics.fibre import transmission
+from sim.physics.heralding import TwoPhoton, two_photon_polarisation
+from sim.world import World, load_scenario
+from sim.world.network.photon_port import PhotonPort
+
+PERFECT = """extends = "bright"
+[nodes.atom]
+vacuum_lifetime_s = 1e9
+temperature_k = {temperature_k}
+pump_heating_k_s = 0.0
+emission_heating_k = 0.0
+[nodes.imaging]
+loss_hz = 0.0
+[nodes.pumping]
+leak_hz = {leak_hz}
+[nodes.raman]
+amplitude_rms = 0.0
+[nodes.microwave]
+amplitude_rms = 0.0
+[nodes.pushout]
+loss_hz = 1e7
+leak_hz = 0.0
+[nodes.memory]
+t2_star_s = 1.0
+t2_s = 10.0
+t1_s = 10.0
+[stations]
+overlap = 1.0
+detuning_rad_s = 0.0
+[stations.detector]
+dark_rate_hz = 0.0
+[nodes.port]
+"""
+
+
+def write(folder: Path, port: str, temperature_k: float = 20e-6, leak_hz: float = 0.0) -> Path:
+    own = folder / "own.toml"
+    own.write_text(PERFECT.format(temperature_k=temperature_k, leak_hz=leak_hz) + port)
+    return own
+
+
+def link(folder: Path, scenario: Path, seed: int, pairs: int) -> LinkResult:
+    """Herald pairs and read them out in XX, YY and ZZ."""
+    words = (f"n_pairs={pairs}", 'settings="bell (XX YY ZZ)"', "calibration_fraction=0.0")
+    done = execute(folder, "link/remote_entanglement.py", "--scenario", str(scenario), "--seed", str(seed), *words)
+    assert done.code == 0 and done.run is not None, done.text
+    return analyse(done.run)
+
+
+def alice(scenario: Path) -> tuple[PhotonPort, float]:
+    """Return a port of the lab, and the share of its photons that make a click."""
+    world = World(load_scenario(str(scenario)), 1)
+    port, station = world.nodes["alice"].port, world.stations["midpoint"].truth
+    way = port.truth.port.fibre_coupling * transmission(port.truth.fibre)
+    return port, way * station.transmission * station.detectors[0].efficiency
+
+
+def check(result: LinkResult, probability: float, coherence: float, populations: float, pairs: int) -> None:
+    """Compare with P and with F = (1 + 2 E_c - E_z)/4; errors are those of the expected correlators."""
+    assert abs(result.probability.sigmas_from(probability)) < 3, (result.probability, probability)
+    error = math.sqrt(sum(1 - e * e for e in (coherence, coherence, populations)) * 3 / pairs) / 4
+    found = result.total.raw.fidelity
+    assert found is not None and abs(found.value - (1 + 2 * coherence - populations) / 4) < 3 * max(error, 1e-3)
+
+
+@pytest.mark.parametrize("temperature_k", [20e-6, 80e-6])
+def test_a_warm_atom_sends_fewer_photons_and_worse_pairs(temperature_k: float, tmp_path: Path) -> None:
+    """P = eta^2/2, F = (1 + V)/2 with eta and V of the photon averaged over the motion: (.699, .962), (.570, .916)."""
+    own = write(tmp_path, "standing_wave_m = 780.241e-9\n", temperature_k)
+    port, seen = alice(own)
+    photon = port.emission(504, 1.0, 0.0, port.strays)
+    v, pairs = visibility(photon, photon), 1200
+    assert photon.efficiency == pytest.approx(0.70 if temperature_k < 50e-6 else 0.57, abs=0.01)
+    eta = photon.efficiency * seen * 0.9999  # what four time constants of pumping leave behind
+    closed = two_photon_polarisation(TwoPhoton(eta, eta, 0.0, v))
+    check(link(tmp_path, own, 5, pairs), closed.probability, v, -1.0, pairs)
