@@ -58,7 +58,7 @@ class Calibrate(EnvExperiment):
         self.store, self.history = ParameterStore.of(self), History(self)
         self.started_mu = 0 if self.dry_run else int(self.counter())
         self.started_s = time.time() if self.dry_run else self.history.time_s(self.started_mu)
-        self.states = {name: self.history.state(name) for name in self.graph.nodes}
+        self.states = {name: self.history.state(node) for name, node in self.graph.nodes.items()}
         walk = Pass(self.graph, self, self.states, self._record)
         if self.dry_run:
             self._plan(walk)
@@ -115,16 +115,17 @@ class Calibrate(EnvExperiment):
         print(f"{visit.node}: {visit.action}, {visit.verdict}" + (f" ({visit.detail})" if visit.detail else ""))
         if visit.action == "skip":
             return
-        self.history.keep(visit.node, self.states[visit.node], self.now_s(), int(self.counter()))
+        node = self.graph.nodes[visit.node]
+        self.history.keep(node, self.states[visit.node], self.now_s(), int(self.counter()))
         path = parameter_log.lab_folder() / labs.of(self).file(LOG)
         with line_log.locked(path):
-            line_log.append(path, {"rid": int(self.scheduler.rid), **vars(visit)})
+            line_log.append(path, {"rid": int(self.scheduler.rid), **vars(visit), "covers": node.covers})
 
     def _archive(self, complete: bool) -> None:
         now_s = self.now_s()
         nodes = self.graph.nodes
-        rows = {name: {"verdict": str(state.verdict), "age_s": now_s - max(state.checked_s, state.calibrated_s)}
-                for name, state in self.states.items() if max(state.checked_s, state.calibrated_s) >= 0}  # fmt: skip
+        rows = {name: {"verdict": str(state.verdict), "age_s": now_s - state.last_s}
+                for name, state in self.states.items() if state.last_s >= 0}  # fmt: skip
         file_datasets(self, {
             "calibration.graph": json.dumps({name: node.depends for name, node in nodes.items()}),
             "calibration.timeouts": json.dumps({name: node.timeout_s for name, node in nodes.items()}),
@@ -140,7 +141,7 @@ class Calibrate(EnvExperiment):
         for node in self.wanted:
             why = walk.stale(node, self.started_s) or ("asked for" if self.recheck else "")
             state = self.states[node.name]
-            age_s = max(self.started_s - max(state.checked_s, state.calibrated_s), 0.0)
+            age_s = max(self.started_s - state.last_s, 0.0)
             fresh = f"fresh, {state.verdict} {span(age_s)} ago, holds for {span(node.timeout_s)}"
             do = "checked" if node.checked else "measured"
             print(f"{node.name}: {f'to be {do}, {why}' if why else fresh}")

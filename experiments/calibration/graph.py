@@ -36,7 +36,9 @@ class Node:
 
     `check` and `measure` are arguments of the short and of the full version; not `checked`, a short one would tell
     too little, and the node is measured at once when stale. `tolerances`: by how much a belief may depart, in its
-    unit; `limits`: between what an estimate must lie.
+    unit; `limits`: between what an estimate must lie. `kind` and `covers`: what is measured, of what in the lab; by
+    these a state is found again, whatever the node is called: what was found out about other atoms, another link or
+    memory is not about this one.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Node:
     tolerances: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     checked: bool = True
+    kind: str = ""  # "" is the name
+    covers: tuple[str, ...] = ()  # names of atoms, of a link, of a memory with its port
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class State:
     checked_s: float = -1.0
     calibrated_s: float = -1.0
     beliefs: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def last_s(self) -> float:
+        """Return when the node was looked at last; < 0 where it never was."""
+        return max(self.checked_s, self.calibrated_s)
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,7 @@ class Pass:
     def stale(self, node: Node, now_s: float) -> str:
         """Return why a node must be checked, or "" where it is fresh."""
         state = self.states.get(node.name, State())
-        last = max(state.checked_s, state.calibrated_s)
+        last = state.last_s
         if last < 0:
             return "never checked"
         if state.verdict != Verdict.IN_SPEC:

@@ -1,6 +1,7 @@
-"""What the passes of the calibration graph have left behind in the datasets: each node's state, and the clock.
+"""What the passes of the calibration graph have left behind in the datasets: each node's states, and the clock.
 
-`Calibrate` writes it; the link monitor reads in it which time-outs have passed. Like beliefs, it belongs to a lab.
+`Calibrate` writes it; the link monitor reads in it which time-outs have passed. Like beliefs, it belongs to a lab, and
+in it to what was measured: a calibration of alice and bob says nothing of a lab with a node that is called otherwise.
 """
 
 import json
@@ -21,39 +22,66 @@ class History:
         self._experiment = experiment
         self._lab = labs.of(experiment)
 
-    def state(self, name: str) -> State:
-        """Return what is known of a node; an empty state where nothing is."""
-        try:
-            return State(**json.loads(self._get(f"calibration.{name}.state")))
-        except KeyError:
-            return State()
+    def state(self, node: Node) -> State:
+        """Return what is known of a node, measured with what it covers now; an empty state where nothing is."""
+        found = self._states(node).get(_covered(node)) or self._old_state(node)
+        return State() if found is None else State(**found)
 
     def time_s(self, counter_mu: int) -> float:
         """Return UTC, not before what the lab's clock says has passed since the last step of a pass: a simulated lab
         may live through hours in a second.
         """
-        try:
-            last = json.loads(self._get(CLOCK))
-        except KeyError:
+        last = self._get(CLOCK)
+        if last is None:
             return time.time()
         since_s = (counter_mu - last["counter_mu"]) * self._experiment.core.ref_period
         return max(time.time(), last["time_s"] + since_s) if since_s >= 0 else time.time()  # else it was reset
 
-    def keep(self, name: str, state: State, time_s: float, counter_mu: int) -> None:
+    def keep(self, node: Node, state: State, time_s: float, counter_mu: int) -> None:
         """Store the state of a node, and what time it is."""
-        text = json.dumps({**vars(state), "verdict": str(state.verdict), "beliefs": dict(state.beliefs)})
-        clock = json.dumps({"time_s": time_s, "counter_mu": counter_mu})
-        for key, value in ((f"calibration.{name}.state", text), (CLOCK, clock)):
-            self._experiment.set_dataset(self._lab.key(key), value, persist=True, archive=False)
+        entry = {**vars(state), "verdict": str(state.verdict), "beliefs": dict(state.beliefs)}
+        self._set(_key(node.kind or node.name), {**self._states(node), _covered(node): entry})
+        self._set(CLOCK, {"time_s": time_s, "counter_mu": counter_mu})
 
     def overdue(self, nodes: Iterable[Node], time_s: float) -> list[str]:
         """Return those whose time-out has passed at that time; one that was never looked at has none."""
-        found = []
-        for node in nodes:
-            state = self.state(node.name)
-            if 0 <= max(state.checked_s, state.calibrated_s) < time_s - node.timeout_s:
-                found.append(node.name)
-        return found
+        return [node.name for node in nodes if 0 <= self.state(node).last_s < time_s - node.timeout_s]
+
+    def _states(self, node: Node) -> dict[str, dict[str, Any]]:
+        """Return the states of a kind of node by what they cover."""
+        found = self._get(_key(node.kind or node.name)) or {}
+        if not _is_old(found):
+            return found
+        return {_covered(node): found} if _about(found, node) else {}
+
+    def _old_state(self, node: Node) -> dict[str, Any] | None:
+        """Return what a version that kept one state for each name has left behind, if it is about this node."""
+        found = self._get(_key(node.name)) or {}
+        return found if _is_old(found) and _about(found, node) else None
 
     def _get(self, key: str) -> Any:
-        return self._experiment.get_dataset(self._lab.key(key), archive=False)
+        try:
+            return json.loads(self._experiment.get_dataset(self._lab.key(key), archive=False))
+        except KeyError:
+            return None
+
+    def _set(self, key: str, value: Any) -> None:
+        self._experiment.set_dataset(self._lab.key(key), json.dumps(value), persist=True, archive=False)
+
+
+def _key(name: str) -> str:
+    return f"calibration.{name}.state"
+
+
+def _covered(node: Node) -> str:
+    return ", ".join(node.covers)
+
+
+def _is_old(found: dict[str, Any]) -> bool:
+    """Return whether this is one state for all that has the name, as earlier versions kept it."""
+    return isinstance(found.get("verdict"), str)
+
+
+def _about(old: dict[str, Any], node: Node) -> bool:
+    """Return whether a state that does not say what it covers is about this node: only its beliefs can tell."""
+    return bool(node.tolerances) and old["beliefs"].keys() == node.tolerances.keys()

@@ -14,6 +14,7 @@ from dataclasses import replace
 from artiq.language.scan import RangeScan
 
 from atomlink.at_port import belief
+from atomlink.memory_spec import MemorySpec
 from atomlink.topology import LinkSpec, Topology
 from experiments.calibration.graph import Node
 
@@ -165,27 +166,29 @@ def nodes_of(lab: Topology) -> tuple[Node, ...]:
     too.
     """
     found = [node for template in _TEMPLATES for node in _expanded(template, lab)]
-    return (*found, *(node for memory in lab.memories for node in _of_memory(memory.name, lab)))
+    return (*found, *(node for memory in lab.memories for node in _of_memory(memory, lab)))
 
 
-def _of_memory(memory: str, lab: Topology) -> Iterator[Node]:
+def _of_memory(memory: MemorySpec, lab: Topology) -> Iterator[Node]:
     several = len(lab.memories) > 1
     ours = {template.name for template in _OF_A_MEMORY}
-    given = {"memory": memory} if several else {}
+    given = {"memory": memory.name} if several else {}
     for template in _OF_A_MEMORY:
         yield replace(
             template,
-            name=f"{template.name}_{memory}" if several else template.name,
-            depends=tuple(f"{name}_{memory}" if several and name in ours else name for name in template.depends),
+            name=f"{template.name}_{memory.name}" if several else template.name,
+            kind=template.name,
+            covers=(memory.name, memory.port),
+            depends=tuple(f"{name}_{memory.name}" if several and name in ours else name for name in template.depends),
             check={**template.check, **given},
             measure={**template.measure, **given},
-            tolerances={name.format(m=memory): size for name, size in template.tolerances.items()},
+            tolerances={name.format(m=memory.name): size for name, size in template.tolerances.items()},
         )
 
 
 def _expanded(template: Node, lab: Topology) -> Iterator[Node]:
     if template.name not in OF_A_LINK:
-        yield replace(template, tolerances=_tolerances(template, lab.atoms, None))
+        yield replace(template, tolerances=_tolerances(template, lab.atoms, None), covers=tuple(sorted(lab.atoms)))
         return
     several = len(lab.links) > 1
     for link in lab.links:
@@ -197,6 +200,8 @@ def _expanded(template: Node, lab: Topology) -> Iterator[Node]:
             check={**template.check, **given},
             measure={**template.measure, **given},
             tolerances=_tolerances(template, link.atoms, link),
+            kind=template.name,
+            covers=(link.name,),
         )
 
 

@@ -5,10 +5,17 @@ from pathlib import Path
 
 from artiq.experiment import BooleanValue, EnvExperiment, StringValue
 
+from drivers.network import topology
 from drivers.parameter_store import ParameterStore
-from experiments.calibration.graph import State, Verdict
+from experiments.calibration.graph import Node, State, Verdict
 from experiments.calibration.history import History
+from experiments.calibration.nodes import nodes_of
 from experiments.link.link_monitor import LinkMonitor
+
+
+def cavity(experiment: EnvExperiment) -> Node:
+    """Return the calibration of the cavities."""
+    return next(node for node in nodes_of(topology(experiment)) if node.name == "cavity")
 
 
 class Monitored(LinkMonitor):
@@ -25,7 +32,7 @@ class Neglected(Monitored):
 
     def prepare(self) -> None:
         super().prepare()
-        self.history.keep("cavity", State(Verdict.IN_SPEC, 1.0), 1.0, 0)
+        self.history.keep(cavity(self), State(Verdict.IN_SPEC, 1.0), 1.0, 0)
 
 
 class Calibrate(EnvExperiment):
@@ -42,4 +49,4 @@ class Calibrate(EnvExperiment):
         print(f"{why} {self.target} with priority {self.scheduler.priority}")
         store = ParameterStore.of(self)
         store.set("param.bob.t_mw_pi_s", 10.1e-6, "s", "calibration of a test")
-        History(self).keep("cavity", State(Verdict.IN_SPEC, time.time()), time.time(), 0)
+        History(self).keep(cavity(self), State(Verdict.IN_SPEC, time.time()), time.time(), 0)

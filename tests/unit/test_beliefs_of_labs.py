@@ -15,7 +15,7 @@ from atomlink.topology import pair
 from drivers import labs, origins, parameter_log, parameters
 from drivers.labs import HARDWARE, HOME, LabName
 from drivers.parameter_store import ParameterStore
-from experiments.calibration.graph import State, Verdict
+from experiments.calibration.graph import Node, State, Verdict
 from experiments.calibration.history import History
 from experiments.calibration.subexperiment import _Datasets as ChildDatasets
 from experiments.sequences.current_parameters import CurrentParameters
@@ -94,8 +94,9 @@ def test_no_lab_sees_the_beliefs_of_another(database: DatasetDB) -> None:
 
 def test_nor_does_the_calibration_graph(database: DatasetDB) -> None:
     drifting, default = (History(run_in(ROWS[name], database)) for name in ("drifting", "default"))
-    drifting.keep("imaging", State(Verdict.IN_SPEC, 20.0, 10.0, {}), 20.0, 0)
-    assert drifting.state("imaging").verdict == Verdict.IN_SPEC and default.state("imaging") == State()
+    imaging = Node("imaging", "x:X")
+    drifting.keep(imaging, State(Verdict.IN_SPEC, 20.0, 10.0, {}), 20.0, 0)
+    assert drifting.state(imaging).verdict == Verdict.IN_SPEC and default.state(imaging) == State()
 
 
 def test_the_lab_is_that_of_the_core_whatever_its_row_is_called(database: DatasetDB) -> None:

@@ -294,7 +294,7 @@ def test_the_experiment_checks_calibrates_and_then_leaves_alone(tmp_path: Path) 
         experiment.prepare()
         experiment.run()
         assert [visit.action for visit in experiment.visits] == actions
-    assert shared[PARAMETER] == 12e-6 and json.loads(shared["calibration.t.state"])["verdict"] == "in spec"
+    assert shared[PARAMETER] == 12e-6 and json.loads(shared["calibration.t.state"])[""]["verdict"] == "in spec"
     assert [row["action"] for row in line_log.read(tmp_path / "calibration.log")] == ["check", "measure"]
     assert json.loads(datasets.local["calibration.states"])["t"]["age_s"] < 60
 

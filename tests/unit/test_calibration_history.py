@@ -1,13 +1,18 @@
 """What the passes left behind: which time-outs have passed, by which clock."""
 
+import json
 import time
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from atomlink.heralds import FOUR
+from atomlink.topology import Topology
 from experiments.calibration.graph import Node, State, Verdict
 from experiments.calibration.history import History
+from experiments.calibration.nodes import nodes_of
 
 CAVITY = Node("cavity", "x:X", timeout_s=1200.0)
 PUMPING = Node("pumping", "x:X", timeout_s=7200.0)
@@ -30,28 +35,90 @@ class Experiment:
 
 
 @pytest.fixture
-def history() -> History:
-    return History(Experiment())
+def experiment() -> Experiment:
+    return Experiment()
+
+
+@pytest.fixture
+def history(experiment: Experiment) -> History:
+    return History(experiment)
+
+
+def calibrations(*nodes: str) -> dict[tuple[str, tuple[str, ...]], Node]:
+    """Return what is calibrated in a lab by kind and cover: one input is the first node's, the other all others'."""
+    ports = [f"{name}.port" for name in nodes]
+    ways = {port: number for number, port in enumerate(ports[1:], 1)}
+    lab = Topology.from_arguments({
+        "nodes": {name: {} for name in nodes},
+        "stations": {"hub": {"inputs": {"a": ports[:1], "b": ports[1:]}, "detectors": {role: role for role in FOUR}}},
+        "switches": {"switch": {"from": ways, "to": {"hub.b": 9}}} if len(ports) > 2 else {},
+    })  # fmt: skip
+    return {(node.kind or node.name, node.covers): node for node in nodes_of(lab)}
+
+
+def kept(history: History, nodes: Iterable[Node]) -> None:
+    """Keep that all are in spec."""
+    for node in nodes:
+        history.keep(node, State(Verdict.IN_SPEC, 20.0, 10.0, dict.fromkeys(node.tolerances, 1.0)), 20.0, 5)
+
+
+def known(history: History, nodes: Mapping[tuple[str, tuple[str, ...]], Node]) -> set[tuple[str, tuple[str, ...]]]:
+    """Return what there is a state of."""
+    return {key for key, node in nodes.items() if history.state(node) != State()}
 
 
 def test_a_state_comes_back_as_it_was_kept(history: History) -> None:
     state = State(Verdict.IN_SPEC, 20.0, 10.0, {"param.alice.v_piezo_v": -4.0})
-    history.keep("cavity", state, 20.0, 5)
-    assert history.state("cavity") == state and history.state("pumping") == State()
+    history.keep(CAVITY, state, 20.0, 5)
+    assert history.state(CAVITY) == state and history.state(PUMPING) == State()
+
+
+def test_of_nodes_with_other_names_nothing_is_known_and_the_old_ones_keep_what_was(history: History) -> None:
+    before, after = calibrations("alice", "bob"), calibrations("north", "south")
+    kept(history, before.values())
+    assert known(history, after) == set() and known(history, before) == set(before)
+    kept(history, after.values())
+    assert known(history, after) == set(after) and known(history, before) == set(before)
+
+
+def test_a_node_more_or_less_leaves_known_what_the_links_that_stay_have_measured(history: History) -> None:
+    two, three = calibrations("north", "south"), calibrations("north", "south", "east")
+    kept(history, two.values())
+    links = {key for key in two if key[1] == ("north-south@hub",)}
+    assert len(links) == 6 and known(history, three) == links
+    assert all(three[key].name != two[key].name for key in links)  # the names say which link, once there are two
+    kept(history, [node for node in three.values() if "north-east@hub" in node.covers])
+    assert known(history, two) == set(two)
+
+
+@pytest.mark.parametrize(("nodes", "others"), [(("a", "b"), ("c", "d")), (("a", "b", "c"), ("a", "b", "d"))])
+def test_a_state_of_an_older_version_is_that_of_the_beliefs_in_it(
+    experiment: Experiment, nodes: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    """It did not say what it covers: one that sets no belief may be about anything."""
+    old = {"verdict": "in spec", "checked_s": 20.0, "calibrated_s": 10.0}
+    for node in calibrations(*nodes).values():
+        text = json.dumps({**old, "beliefs": dict.fromkeys(node.tolerances, 1.0)})
+        experiment.datasets[f"calibration.{node.name}.state"] = text
+    history, ours, theirs = History(experiment), calibrations(*nodes), calibrations(*others)
+    assert known(history, ours) == {key for key in ours if key[0] != "remote_entanglement"}
+    assert known(history, theirs) == {key for key in known(history, ours) if key in theirs}
+    kept(history, ours.values())
+    assert known(history, ours) == set(ours)
 
 
 def test_a_time_out_passes_once_and_what_was_never_looked_at_has_none(history: History) -> None:
-    history.keep("cavity", State(Verdict.IN_SPEC, 1000.0, 500.0), 1000.0, 0)
+    history.keep(CAVITY, State(Verdict.IN_SPEC, 1000.0, 500.0), 1000.0, 0)
     nodes = (PUMPING, CAVITY)
     assert history.overdue(nodes, 1000.0 + 1199.0) == []
     assert history.overdue(nodes, 1000.0 + 1201.0) == ["cavity"]
-    history.keep("pumping", State(Verdict.IN_SPEC, -1.0, 1000.0), 1000.0, 0)
+    history.keep(PUMPING, State(Verdict.IN_SPEC, -1.0, 1000.0), 1000.0, 0)
     assert history.overdue(nodes, 1000.0 + 7201.0) == ["pumping", "cavity"]
 
 
 def test_the_clock_follows_lab_time_where_that_is_faster_and_utc_where_the_counter_was_reset(history: History) -> None:
     before = time.time()
     assert before <= history.time_s(0) <= time.time()
-    history.keep("cavity", State(), before + 3600.0, 10**9)
+    history.keep(CAVITY, State(), before + 3600.0, 10**9)
     assert history.time_s(11 * 10**9) == pytest.approx(before + 3610.0)
     assert before <= history.time_s(0) <= time.time()
