@@ -18,6 +18,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 
 from atomlink.errors import DeviceError, UsageError
+from atomlink.service.states import DONE, FINAL, RUNNING, TRANSITIONS
 from sim.command.words import OneLineParser, traceback_option
 
 PORT = 8290
@@ -148,7 +149,7 @@ def wait(service: Client, number: int) -> int:
     """Wait for a job's end and show what it found; return 0 where it is done."""
     while True:
         job = service.call("GET", f"/v1/jobs/{number}")
-        if job["state"] in ("DONE", "ERROR", "CANCELED"):
+        if job["state"] in FINAL:
             return _show(service.call("GET", f"/v1/jobs/{number}/result"))
         time.sleep(LOOK_S)
 
@@ -158,13 +159,13 @@ def _show(found: dict[str, Any]) -> int:
     _say(f"job {found['id']}: {found['state']}{run}" + (f": {found['error']}" if found["error"] else ""))
     for name, each in found["estimates"].items():
         _say(f"  {name} = {each['text']}")
-    return 0 if found["state"] == "DONE" else 1
+    return 0 if found["state"] == DONE else 1
 
 
 def jobs(words: list[str]) -> int:
     """Carry out `atomlink jobs`."""
     parser = _parser("jobs", "List jobs, the newest last.")
-    parser.add_argument("--filter", metavar="STATE", help="only PENDING, RUNNING, DONE, ERROR or CANCELED ones")
+    parser.add_argument("--filter", metavar="STATE", help=f"only those in one of the states {', '.join(TRANSITIONS)}")
     parser.add_argument("--most", metavar="N", type=int, default=20)
     args = parser.parse_args(words)
     query = {"most": str(args.most), **({} if args.filter is None else {"state": args.filter})}
@@ -195,7 +196,7 @@ def cancel(words: list[str]) -> int:
     """Carry out `atomlink cancel`."""
     args, service = _numbered(words, "cancel", "Cancel a job; one that runs is asked to end and keeps its data.")
     job = service.call("POST", f"/v1/jobs/{args.job}/cancel", {})
-    _say(f"job {job['id']}: " + ("asked to end" if job["state"] == "RUNNING" else job["state"]))
+    _say(f"job {job['id']}: " + ("asked to end" if job["state"] == RUNNING else job["state"]))
     return 0
 
 

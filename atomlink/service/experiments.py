@@ -5,13 +5,12 @@ Its arguments are checked in the worker, by the rules of `atomlink run`, before 
 
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 from atomlink.errors import UsageError, brief
 from atomlink.service.config import LabConfig
 from atomlink.service.problems import Problem, bad_request
-from sim.command.find_experiment import classes_in, files_of, find_experiment
+from sim.command.find_experiment import classes_in, files_of, named
 from sim.command.lab import Lab
 from sim.suggest import closest
 
@@ -51,10 +50,10 @@ class Catalogue:
         found = {"file": name, "class_name": class_name}
         if name not in files:  # no path of a request is ever opened: it is one of these, or a name
             none = bad_request(f"lab {self.config.name} has no experiment {brief(name)}", "see GET /v1/experiments")
-            if not EXPERIMENT.fullmatch(name) or Path(name).exists():
+            if not EXPERIMENT.fullmatch(name):
                 raise none
             try:
-                path = find_experiment(name, self.lab.root)
+                path = named(name, self.lab)
             except UsageError as error:
                 raise bad_request(f"experiment: {error}", "see GET /v1/experiments") from None
             file = str(path.file.relative_to(self.lab.root))

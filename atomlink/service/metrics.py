@@ -7,7 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from atomlink.service.states import DONE, ERROR, TRANSITIONS
+from atomlink.service.states import DONE, ERROR, FINAL, RUNNING, TRANSITIONS
 from atomlink.service.store import Row, Store
 
 METHODS = {"GET", "POST", "PUT", "DELETE", "HEAD"}
@@ -62,10 +62,10 @@ class Metrics:
 
     def _job(self, job: Row) -> None:
         state, lab = job["state"], job["lab"]
-        if state == "RUNNING" and self._seen.get(job["id"]) != state:
+        if state == RUNNING and self._seen.get(job["id"]) != state:
             self._seen[job["id"]] = state
             self._wait.labels(lab).observe(max(0.0, (job["started_at"] or time.time()) - job["created_at"]))
-        if job["ended_at"] is not None and not TRANSITIONS[state]:
+        if job["ended_at"] is not None and state in FINAL:
             self._seen.pop(job["id"], None)
             self._ended.labels(lab, state.lower()).inc()
             if job["started_at"] is not None:

@@ -35,7 +35,11 @@ def find_experiment(name: str, here: Path) -> Found:
         return Found(find_lab(file.parent, here), file.resolve())
     if "/" in name or name.endswith(".py"):
         raise UsageError(f"no file {name}: name the file of an experiment, or see `atomlink list`")
-    lab = find_lab(here)
+    return named(name, find_lab(here))
+
+
+def named(name: str, lab: Lab) -> Found:
+    """Return the one experiment of a lab with a file name or class; UsageError where none or several have it."""
     wanted = _folded(name)
     files = files_of(lab)
     classes = [(path, each) for path in files for each in classes_in(path)]

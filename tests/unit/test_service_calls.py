@@ -145,6 +145,20 @@ def test_a_request_sent_twice_with_its_key_is_one_job_whatever_has_come_between(
     run(scene())
 
 
+def test_a_file_of_the_services_own_folder_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "tick").touch()
+    (tmp_path / "here" / "tack").touch()
+    monkeypatch.chdir(tmp_path / "here")
+
+    async def scene() -> None:
+        async with site(tmp_path) as lab:
+            assert (await lab.ask("ann", "POST", "/v1/jobs", JOB)).json["file"] == "experiments/tick.py"
+            assert (await lab.ask("ann", "POST", "/v1/jobs", {"experiment": "tack"})).status == 400
+
+    run(scene())
+
+
 def test_a_key_is_its_users_own(tmp_path: Path) -> None:
     async def scene() -> None:
         async with site(tmp_path) as lab:

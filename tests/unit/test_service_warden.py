@@ -5,13 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from service_lab import Process, ask, make_lab, run
+from service_lab import Process, ask, make_lab, run, until
 
 for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
     pytest.importorskip(module, reason="the extra `service` is not installed")
@@ -22,6 +21,7 @@ from atomlink.service.app import make
 from atomlink.service.config import Config, LabConfig
 from atomlink.service.config import Munge as MungeConfig
 from atomlink.service.identity import Munge, libmunge, user_of
+from atomlink.service.states import FINAL
 from atomlink.service.store import Store
 
 SCRIPT = Path(__file__).with_name("qrmi_session.py")
@@ -164,8 +164,7 @@ def test_unmodified_qrmi_acquires_asks_stops_reads_and_releases(tmp_path: Path) 
         session = client.call("POST", "/sessions", {"user_id": user, "slurm_job_id": "1"})["id"]
         body = {"experiment": "tick", "session": session, "arguments": {"mark": 4}}
         done = client.call("POST", "/v1/jobs", body)["id"]
-        while client.call("GET", f"/v1/jobs/{done}")["state"] not in ("DONE", "ERROR"):
-            time.sleep(0.1)
+        until(lambda: client.call("GET", f"/v1/jobs/{done}")["state"] in FINAL)
         long = client.call("POST", "/v1/jobs", {**body, "arguments": {"t_sleep": 60}})["id"]
         environment = {**os.environ, "lab_QRMI_WARDEN_URL": service.url, "lab_QRMI_JOB_ACQUISITION_TOKEN": session,
                        "QRMI_JOB_QPU_RESOURCES": "lab", "QRMI_JOB_QPU_TYPES": "pasqal-local",
