@@ -49,7 +49,9 @@ fibre_coupling = 0.9
 
 @pytest.mark.parametrize("kind", PORTS)
 def test_a_port_heralds_pairs_as_often_as_its_photons_say(kind: str, tmp_path: Path) -> None:
-    """P = eta^2/2 of two time bins, within 4 sigma of the run's estimate; darks are below 1e-3 of it."""
+    """P = eta^2/2 of two time bins, within 4 sigma of the run's estimate; darks are below 1e-3 of it. F is above 1/2 by
+    4 sigma.
+    """
     scenario = tmp_path / "own.toml"
     scenario.write_text(LAB + PORTS[kind])
     done = execute(tmp_path, "link/remote_entanglement.py", "--scenario", str(scenario), "--seed", "3", "n_pairs=30")
@@ -61,4 +63,4 @@ def test_a_port_heralds_pairs_as_often_as_its_photons_say(kind: str, tmp_path: P
     found = link.analyse(done.run)
     assert abs(found.probability.sigmas_from(eta**2 / 2)) < 4, (found.probability, eta**2 / 2)
     fidelity = found.total.raw.fidelity
-    assert fidelity is not None and fidelity.value > 0.75
+    assert fidelity is not None and fidelity.sigmas_from(0.5) > 4, "more than two unentangled atoms can have"

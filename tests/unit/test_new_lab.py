@@ -1,6 +1,5 @@
 """`atomlink new-lab`: the lab runs in simulation; what does not fit is one line with the row and the remedy."""
 
-import json
 import re
 import runpy
 import sys
@@ -105,4 +104,3 @@ def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "master.json").write_text("{")
     with pytest.raises(UsageError, match="is no JSON"):
         sinara.read(tmp_path / "master.json")
-    assert json.loads(json.dumps(labs.KINDS)) == labs.KINDS
