@@ -17,7 +17,9 @@ Exactly the pattern counts: a further click vetoes. What a pattern tells is `ato
 
 from typing import Any
 
+from artiq.language.core import kernel
 from artiq.language.environment import HasEnvironment
+from artiq.language.types import TInt32, TInt64
 from numpy import int64
 
 from atomlink import heralds
@@ -77,6 +79,15 @@ class Heralder(HasEnvironment):
         if self.station.scheme == "one_photon":
             return (1 << self.n) - 1, (1 << self.n) - 1
         return self.mask("h"), self.mask("v")
+
+    @kernel
+    def click_mu(self, detectors: TInt32, pattern: TInt32) -> TInt64:
+        """Return the click of the last detector of a mask that the pattern shows; of the mask's first where none."""
+        t_mu = int64(-1)
+        for k in range(self.n * self.rounds):
+            if (detectors >> k) & 1 == 1 and (t_mu < 0 or (pattern >> k) & 1 == 1):
+                t_mu = self.clicks_mu[k]
+        return t_mu
 
     def totals(self) -> dict[str, Any]:
         """Return run-level datasets that only this backend knows."""

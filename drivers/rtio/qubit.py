@@ -64,10 +64,14 @@ class Qubit(HasEnvironment):
     @kernel
     def set_phase(self, t_ref_mu: TInt64, pow_: TInt32):
         """Let the axis have azimuth `pow_` / 65536 turns at `t_ref_mu` (time at the atom) and precess from there."""
-        # 32 bits of time are enough: whole turns drop out of the 32-bit phase.
-        turned = self.ftw_difference * ((t_ref_mu - self.lead_mu) & 0xffffffff)
-        offset = (self.start_pow + pow_ - int32((turned >> 16) & 0xffff)) & 0xffff
+        offset = (self.start_pow + pow_ - self.turned_pow(t_ref_mu - self.lead_mu)) & 0xffff
         self.raman_b.dds.set_mu(self.ftw_b, offset, self.asf_b, PHASE_MODE_CONTINUOUS)
+
+    @kernel
+    def turned_pow(self, duration_mu: TInt64) -> TInt32:
+        """Return by how many 1/65536 turns the axis precesses in a duration."""
+        # 32 bits of time are enough: whole turns drop out of the 32-bit phase.
+        return int32(((self.ftw_difference * (duration_mu & 0xffffffff)) >> 16) & 0xffff)
 
     @kernel
     def rotate_mu(self, duration_mu: TInt64):

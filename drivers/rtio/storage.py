@@ -4,6 +4,10 @@
     turn     clock light, at all stored atoms of the node, about the axis (cos a, sin a, 0)
     pulses   __ X ____ Y ____ X ____ Y ____ Y ____ X ____ Y ____ X __          XY8, pulses in the middles of equal gaps
 
+Transfer, clock and microwave close a loop: a phase that `store` has frozen stands against the clock light as the sum of
+both tones' phases says. Both start from the same fiducial time, 0, as those of the Raman beams do; what a DDS is beside
+the frequency asked for (0.06 Hz) adds up over the hours, and `frozen_pow` takes it off.
+
 A Zeeman pair precesses, a stored one does not, and in between, with one level stored, it does so at half the rate:
 `recall` leaves in `stored_mu` by how much later the phase reference of `Qubit.set_phase` is than before `store`.
 A train of pulses about one axis adds up the errors of their areas (64 pulses of 1 % leave 43 % of the atoms elsewhere);
@@ -11,20 +15,22 @@ XY8 takes them off one another. So there is no other train here.
 Source: T. Gullion, D. B. Baker, M. S. Conradi, J. Magn. Reson. 89, 479 (1990), for XY8.
 """
 
-from artiq.coredevice.ad9910 import PHASE_MODE_CONTINUOUS
-from artiq.language.core import at_mu, delay_mu, kernel, now_mu
+from artiq.coredevice.ad9910 import PHASE_MODE_CONTINUOUS, PHASE_MODE_TRACKING
+from artiq.language.core import at_mu, delay, delay_mu, kernel, now_mu
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TInt32, TInt64
+from artiq.language.units import us
 from numpy import int32, int64
 
 from atomlink.at_port import belief
 from atomlink.errors import UsageError
 from drivers import parameters
 from drivers.rtio.beam import Beam
-from drivers.rtio.qubit import Qubit
+from drivers.rtio.qubit import SET_TO_UPDATE_MU, Qubit
 
 QUARTER_POW = 0x4000  # a quarter turn of the DDS's 16-bit phase offset: the axis Y
 BLOCK = 8  # pulses of one XY8
+OFF_UNIT = 1 << 48
 SET_MU = 20_000  # what choosing an axis takes at most
 
 
@@ -32,7 +38,8 @@ class Storage(HasEnvironment):
     """The transfer and clock light of one node; `qubit` has its microwave. Its CPLD is the Rydberg light's to start."""
 
     kernel_invariants = {"core", "transfer", "clock", "qubit", "transfer_pi_mu", "clock_pi_mu", "middle_mu", "ftw",
-                         "asf", "axes"}  # fmt: skip
+                         "asf", "transfer_ftw", "transfer_asf", "transfer_off", "clock_off", "lead_pow",
+                         "axes"}  # fmt: skip
 
     def build(self, node: str, qubit: Qubit) -> None:
         self.node = node
@@ -51,7 +58,22 @@ class Storage(HasEnvironment):
         self.clock_pi_mu = parameters.duration_mu(self, belief(self.node, "t_clock_pi_s"))
         self.ftw = self.clock.dds.frequency_to_ftw(self.clock.frequency)
         self.asf = self.clock.dds.amplitude_to_asf(self.clock.amplitude)
+        self.transfer_ftw = self.transfer.dds.frequency_to_ftw(self.transfer.frequency)
+        self.transfer_asf = self.transfer.dds.amplitude_to_asf(self.transfer.amplitude)
+        self.transfer_off, self.clock_off = (self._off(beam, ftw) for beam, ftw in
+                                             ((self.transfer, self.transfer_ftw), (self.clock, self.ftw)))  # fmt: skip
+        lead_turns = self._lead_turns(self.transfer) + self._lead_turns(self.clock)
+        self.lead_pow = int32(round(lead_turns * 65536) % 65536)
+        self.start_pow = int32(0)  # the clock light's phase offset when its accumulator started
         self.axes = [int32(QUARTER_POW * axis) for axis in (0, 1, 0, 1, 1, 0, 1, 0)]
+
+    def _off(self, beam: Beam, ftw: int32) -> int64:
+        """Return by how much a tone is beside the frequency asked for, in 2^-48 turns per mu."""
+        return int64(round((beam.dds.ftw_to_frequency(ftw) - beam.frequency) * self.core.ref_period * OFF_UNIT))
+
+    def _lead_turns(self, beam: Beam) -> float:
+        """Return how far a tone goes from where its phase counts to the light at the atom."""
+        return float(beam.frequency * (int(beam.latency_mu) + SET_TO_UPDATE_MU) * self.core.ref_period)
 
     def spacing_mu(self, duration_s: float, blocks: int) -> int64:
         """Return the gap from pulse to pulse of so many XY8 within a duration; UsageError where they do not fit."""
@@ -70,6 +92,9 @@ class Storage(HasEnvironment):
         """Initialise both beams, switched off."""
         self.transfer.init()
         self.clock.init()
+        self.transfer.dds.set_mu(self.transfer_ftw, 0, self.transfer_asf, PHASE_MODE_TRACKING, int64(0))
+        self.start_pow = self.clock.dds.set_mu(self.ftw, 0, self.asf, PHASE_MODE_TRACKING, int64(0))
+        delay(10 * us)
 
     @kernel
     def off(self):
@@ -98,7 +123,7 @@ class Storage(HasEnvironment):
     @kernel
     def set_axis(self, pow_: TInt32):
         """Choose the axis of the next pulse, in 1/65536 turns from X; about a microsecond."""
-        self.clock.dds.set_mu(self.ftw, pow_, self.asf, PHASE_MODE_CONTINUOUS)
+        self.clock.dds.set_mu(self.ftw, (self.start_pow + pow_) & 0xffff, self.asf, PHASE_MODE_CONTINUOUS)
 
     @kernel
     def turn_mu(self, pow_: TInt32, duration_mu: TInt64):
@@ -106,6 +131,12 @@ class Storage(HasEnvironment):
         self.set_axis(pow_)
         self.clock.pulse_mu(duration_mu)
         delay_mu(self.clock.dark_mu)
+
+    @kernel
+    def frozen_pow(self) -> TInt32:
+        """Return what to add to a clock axis now so that it stands against what was stored last as it would at once."""
+        turned = self.transfer_off * self.since_mu + self.clock_off * now_mu()
+        return self.lead_pow - int32((turned >> 32) & 0xffff)
 
     @kernel
     def quarter_turn(self, pow_: TInt32):

@@ -72,7 +72,6 @@ class Pairs(HasEnvironment):
         self.kernel_feeds_forward = self.feed_forward == "kernel"
         self.half_turns = [int(pattern in self.herald.psi_minus) for pattern in range(self.herald.n_patterns)]
         self.first_clicks, self.second_clicks = self.herald.click_masks()
-        self.n_bits = len(self.herald.clicks_mu)
         self.two_rounds = self.herald.rounds == 2
         self.one_photon = self.herald.station.scheme == "one_photon"
         self.phase_age_mu = int64(0)  # time from the last reading of the optical phase to a herald, summed
@@ -316,21 +315,12 @@ class Pairs(HasEnvironment):
     @kernel
     def t_first_mu(self) -> TInt64:
         """Return the time of the H click that heralded, of the early one, or of the only one."""
-        return self.first_click_mu(self.first_clicks)
+        return self.herald.click_mu(self.first_clicks, self.pattern)
 
     @kernel
     def t_second_mu(self) -> TInt64:
         """Return the time of the V click that heralded, of the late one, or of the only one."""
-        return self.first_click_mu(self.second_clicks)
-
-    @kernel
-    def first_click_mu(self, detectors: TInt32) -> TInt64:
-        """Return the click of the last detector of a mask that the pattern shows; of the mask's first where none."""
-        t_mu = int64(-1)
-        for k in range(self.n_bits):
-            if (detectors >> k) & 1 == 1 and (t_mu < 0 or (self.pattern >> k) & 1 == 1):
-                t_mu = self.herald.clicks_mu[k]
-        return t_mu
+        return self.herald.click_mu(self.second_clicks, self.pattern)
 
     @kernel
     def veto(self):

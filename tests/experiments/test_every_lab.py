@@ -45,6 +45,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "memory/control_power": ("shots", "a_control=0.3:0.5:2"),
     "memory/retrieved_g2": ("shots", "repeats"),
     "memory/storage_time": ("shots", "t_storage=2us:50us:2"),
+    "network/entanglement_swapping": ("shots=3", "repeats"),
     "network/link_rates": ("shots", "repeats"),
     "network/parallel_links": ("shots", "repeats"),
     "photons/atom_photon": ("shots", "repeats"),
@@ -63,7 +64,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 }
 OF_A_LINK = [file for file in ARGUMENTS if file.startswith(("link/", "photons/"))] + [
     "network/link_rates", "setup/cavity_scan", "setup/fibre_delay", "setup/polarisation_alignment"]  # fmt: skip
-OF_TWO_LINKS = dict.fromkeys(["network/parallel_links"], "needs two links with stations and ports of their own")
+OF_TWO_LINKS = {"network/parallel_links": "needs two links with stations and ports of their own",
+                "network/entanglement_swapping": "Swapping needs two links over one node"}  # fmt: skip
 OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port"]
 OF_POLARISATIONS = ["photons/hbt_g2", "photons/hom_interference", "photons/atom_photon", "setup/polarisation_alignment"]
 OF_A_MEMORY = [file for file in ARGUMENTS if file.startswith("memory/")]
@@ -77,7 +79,7 @@ REFUSED: dict[str, dict[str, str]] = {
     **dict.fromkeys(("one_photon", "time_bin", "barrett_kok"), NOT_THERE | OF_TWO_LINKS | dict.fromkeys(
         OF_POLARISATIONS, "needs a station with polarising splitters")
         | {"network/link_rates": "links that are counted together herald by 'polarisation' only"}),
-    "chain3": NOT_THERE,
+    "chain3": NOT_THERE | {"network/entanglement_swapping": "tweezer array, which this scenario does not have"},
     "star4": NOT_THERE | OF_TWO_LINKS,
     "solo": OF_TWO_LINKS | dict.fromkeys(OF_A_LINK, "This lab has no link")
     | dict.fromkeys(OF_A_MEMORY, "This lab has no memory")

@@ -58,6 +58,7 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
     "RegisterRamsey": ('t_wait={"ty": "ExplicitScan", "sequence": [0.05, 0.1]}', "shots=2"),
     "ReleaseRecapture": ('t_release={"ty": "ExplicitScan", "sequence": [0.0, 2e-5]}', "shots=2"),
     "RemoteEntanglement": ("n_pairs=3", "calibration_fraction=0.3"),
+    "EntanglementSwapping": ("shots=3", "repeats=1"),
     "SpinEcho": ('t_wait={"ty": "ExplicitScan", "sequence": [2e-5, 1e-4]}', "shots=2"),
     "ControlDelay": ('t_off={"ty": "ExplicitScan", "sequence": [3e-7, 4.5e-7]}', "shots=30"),
     "ControlDetuning": ('f_control={"ty": "ExplicitScan", "sequence": [79e6, 80e6]}', "shots=30"),
@@ -73,6 +74,7 @@ NOT_HERE = ("Calibrate", "CavityLockQuality")
 SCENARIOS = {  # where the default lab does not do
     **dict.fromkeys(("ControlDelay", "ControlDetuning", "ControlPower", "RetrievedG2", "StorageTime"), "memory"),
     "CzBell": "pair",
+    "EntanglementSwapping": "repeater",
     "LinkRates": "star4",
     "MultiplexedPort": "array",
     "ParallelLinks": "chain3",

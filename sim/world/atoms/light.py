@@ -142,10 +142,13 @@ class LitAtoms(TrappedAtoms):
         if self.storage is not None and beams["clock"].power:
             self.storage.turn(start_mu, stop_mu)
         together = self.gate is not None and self.gate.global_drives
+        driven = self.driven
         for k, light in enumerate(self.lights):
-            for site in self.driven if k == 0 else (light.site,):
+            for site in driven if k == 0 else (light.site,):
                 if self.register.label.item(site) != ABSENT:
-                    self._drive(light, site, start_mu, stop_mu, together)
+                    # The microwave is the node's: a port in the gate zone meets it once.
+                    microwave = self.microwave_on and (k == 0 or site not in driven)
+                    self._drive(light, site, start_mu, stop_mu, together, microwave)
         if len(self.lights) > 1 and self.truth.crosstalk:
             self._stray(start_mu, stop_mu)
 
@@ -167,7 +170,8 @@ class LitAtoms(TrappedAtoms):
         elif before and not power:
             self.storage.move(self.driven, t_mu, before)
 
-    def _drive(self, light: PortLight, site: int, start_mu: int, stop_mu: int, together: bool) -> None:
+    def _drive(self, light: PortLight, site: int, start_mu: int, stop_mu: int, together: bool,
+               microwave: bool) -> None:  # fmt: skip
         """Let a port's light act on one atom; `together`: READY is the qubit's |2>."""
         beams, dt = self.beams, (stop_mu - start_mu) * 1e-9
         repump = beams["repump"].power
@@ -179,7 +183,7 @@ class LitAtoms(TrappedAtoms):
         if label in (QUBIT, F1) and light.raman[0].power and light.raman[1].power:
             self._raman(light, site, start_mu, dt, 1.0)
             label = QUBIT
-        if self.microwave_on and (label in (QUBIT, F1) or ((together or light.coherent) and label == READY)):
+        if microwave and (label in (QUBIT, F1) or ((together or light.coherent) and label == READY)):
             if label == READY:
                 self.register.alone(site, 2, start_mu)
             self.register.qubit(site, start_mu).turn(self.microwave_pulse, start_mu, dt)
