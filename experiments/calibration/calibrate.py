@@ -1,7 +1,6 @@
 """Walk the calibration graph: check what is stale, diagnose upwards what fails, calibrate what has drifted."""
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,8 +56,10 @@ class Calibrate(EnvExperiment):
         """Walk; what was reached is kept when the run is asked to stop."""
         self.store, self.history = ParameterStore.of(self), History(self)
         self.started_mu = 0 if self.dry_run else int(self.counter())
-        self.started_s = time.time() if self.dry_run else self.history.time_s(self.started_mu)
         self.states = {name: self.history.state(node) for name, node in self.graph.nodes.items()}
+        known = self.states.values()
+        history = self.history
+        self.started_s = history.time_s(known=known) if self.dry_run else history.begin(self.started_mu, known)
         walk = Pass(self.graph, self, self.states, self._record)
         if self.dry_run:
             self._plan(walk)
@@ -77,7 +78,7 @@ class Calibrate(EnvExperiment):
     # -- what the walk asks of the lab
 
     def now_s(self) -> float:
-        """Return UTC at the start of the pass plus lab time since."""
+        """Return the lab's time at the start of the pass plus lab time since."""
         return self.started_s + (0.0 if self.dry_run else (self.counter() - self.started_mu) * self.core.ref_period)
 
     def check(self, node: Node) -> Outcome:
@@ -141,8 +142,8 @@ class Calibrate(EnvExperiment):
         for node in self.wanted:
             why = walk.stale(node, self.started_s) or ("asked for" if self.recheck else "")
             state = self.states[node.name]
-            age_s = max(self.started_s - state.last_s, 0.0)
-            fresh = f"fresh, {state.verdict} {span(age_s)} ago, holds for {span(node.timeout_s)}"
+            age = span(self.started_s - state.last_s)
+            fresh = f"fresh, {state.verdict} {age} ago, holds for {span(node.timeout_s)}"
             do = "checked" if node.checked else "measured"
             print(f"{node.name}: {f'to be {do}, {why}' if why else fresh}")
 

@@ -27,21 +27,32 @@ class History:
         found = self._states(node).get(_covered(node)) or self._old_state(node)
         return State() if found is None else State(**found)
 
-    def time_s(self, counter_mu: int) -> float:
-        """Return UTC, not before what the lab's clock says has passed since the last step of a pass: a simulated lab
-        may live through hours in a second.
+    def time_s(self, counter_mu: int | None = None, known: Iterable[State] = ()) -> float:
+        """Return the lab's time: what was last written plus what has passed since, but never before UTC.
+
+        What has passed is lab time or time on the wall, whichever is more: a simulated lab lives through hours in a
+        second, and the next one, whose counter begins anew, goes on where it has ended. So no age is negative.
+        counter_mu: None where the lab is not asked. known: states that may be later than the clock (a run was killed).
         """
+        now_s = max((time.time(), *(state.last_s for state in known)))
         last = self._get(CLOCK)
         if last is None:
-            return time.time()
-        since_s = (counter_mu - last["counter_mu"]) * self._experiment.core.ref_period
-        return max(time.time(), last["time_s"] + since_s) if since_s >= 0 else time.time()  # else it was reset
+            return now_s
+        wall_s = time.time() - last.get("wall_s", last["time_s"])  # without: of a version that kept no such time
+        lab_s = 0.0 if counter_mu is None else (counter_mu - last["counter_mu"]) * self._experiment.core.ref_period
+        return max(now_s, last["time_s"] + max(wall_s, lab_s, 0.0))
+
+    def begin(self, counter_mu: int, known: Iterable[State] = ()) -> float:
+        """Return the lab's time at the start of a run and store it: from here on this lab's counter counts."""
+        time_s = self.time_s(counter_mu, known)
+        self._set_clock(time_s, counter_mu)
+        return time_s
 
     def keep(self, node: Node, state: State, time_s: float, counter_mu: int) -> None:
         """Store the state of a node, and what time it is."""
         entry = {**vars(state), "verdict": str(state.verdict), "beliefs": dict(state.beliefs)}
+        self._set_clock(time_s, counter_mu)  # first: no state may be later than the clock
         self._set(_key(node.kind or node.name), {**self._states(node), _covered(node): entry})
-        self._set(CLOCK, {"time_s": time_s, "counter_mu": counter_mu})
 
     def overdue(self, nodes: Iterable[Node], time_s: float) -> list[str]:
         """Return those whose time-out has passed at that time; one that was never looked at has none."""
@@ -58,6 +69,9 @@ class History:
         """Return what a version that kept one state for each name has left behind, if it is about this node."""
         found = self._get(_key(node.name)) or {}
         return found if _is_old(found) and _about(found, node) else None
+
+    def _set_clock(self, time_s: float, counter_mu: int) -> None:
+        self._set(CLOCK, {"time_s": time_s, "counter_mu": counter_mu, "wall_s": time.time()})
 
     def _get(self, key: str) -> Any:
         try:

@@ -172,6 +172,7 @@ class LinkMonitor(EnvExperiment):
         """Let lab time pass until the next look is due; others may run meanwhile."""
         if self.start_mu < 0:
             self.start_mu = int64(self.counter_mu())
+            self.history.begin(int(self.start_mu))
         due_mu = self.start_mu + self.taken * self.period_mu
         while not self.idle_until(due_mu):
             self.core.comm.close()

@@ -1,7 +1,6 @@
 """What the passes left behind: which time-outs have passed, by which clock."""
 
 import json
-import time
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -116,9 +115,47 @@ def test_a_time_out_passes_once_and_what_was_never_looked_at_has_none(history: H
     assert history.overdue(nodes, 1000.0 + 7201.0) == ["pumping", "cavity"]
 
 
-def test_the_clock_follows_lab_time_where_that_is_faster_and_utc_where_the_counter_was_reset(history: History) -> None:
-    before = time.time()
-    assert before <= history.time_s(0) <= time.time()
-    history.keep(CAVITY, State(), before + 3600.0, 10**9)
-    assert history.time_s(11 * 10**9) == pytest.approx(before + 3610.0)
-    assert before <= history.time_s(0) <= time.time()
+class Wall:
+    """A clock on the wall that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now_s = 1e6
+
+    def time(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
+    found = Wall()
+    monkeypatch.setattr("experiments.calibration.history.time", found)
+    return found
+
+
+def test_the_clock_is_utc_until_a_lab_has_lived_faster_and_then_goes_on_from_there(
+    history: History, wall: Wall
+) -> None:
+    assert history.begin(7) == history.time_s() == 1e6
+    history.keep(CAVITY, State(Verdict.IN_SPEC, 1e6 + 3600.0), 1e6 + 3600.0, 3600 * 10**9)
+    assert history.time_s(3610 * 10**9) == 1e6 + 3610.0  # lab time, in the same lab
+    assert history.time_s(0) == history.time_s() == 1e6 + 3600.0  # a new lab, and one that is not asked
+    wall.now_s += 30.0
+    assert history.time_s(0) == history.time_s() == 1e6 + 3630.0
+    assert history.time_s(3610 * 10**9) == 1e6 + 3630.0
+    assert history.begin(0) == 1e6 + 3630.0 and history.time_s(10**9) == 1e6 + 3631.0  # its counter counts now
+
+
+def test_a_wall_clock_that_is_set_back_holds_no_time_up(history: History, wall: Wall) -> None:
+    history.begin(0)
+    wall.now_s -= 600.0
+    assert history.time_s(5 * 10**9) == 1e6 + 5.0 and history.time_s() == 1e6
+
+
+def test_no_age_is_negative_where_the_clock_is_behind_the_states(experiment: Experiment, wall: Wall) -> None:
+    """A clock of an earlier version, ahead of UTC, and a state that is later still."""
+    experiment.datasets["calibration.clock"] = json.dumps({"time_s": 1e6 + 60.0, "counter_mu": 0})
+    history, later = History(experiment), State(Verdict.IN_SPEC, 1e6 + 75.0)
+    assert history.time_s() == 1e6 + 60.0 and history.time_s(known=[later]) == 1e6 + 75.0
+    wall.now_s += 1000.0
+    assert history.time_s(known=[later]) == 1e6 + 1000.0
+    assert history.begin(0, [later]) == 1e6 + 1000.0
