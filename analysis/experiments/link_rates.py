@@ -1,8 +1,7 @@
 """What every link gives, beside what it should. Twin of experiments/network/link_rates.py.
 
 Rates are heralds per second of blocks of attempts, recooling and looks at the atoms included, loading left out. The
-forecast is the herald probability that the beliefs make (`analysis.network`), as the run filed it. Errors: Poissonian,
-n + 1/2.
+forecast is the herald probability that the beliefs make (`analysis.network`), as the run filed it.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.counted_links import counted, links_of
 from analysis.estimates import Estimate
-from analysis.experiments.parallel_links import Counted, links_of
 from analysis.figures import INK, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
 from analysis.result import Result, columns
@@ -22,20 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def counted(run: Run) -> list[Counted]:
-    """Return what each link gave."""
-    n = len(links_of(run))
-    totals = [np.asarray(values, dtype=float).reshape(-1, n).sum(axis=0)
-              for values in columns(run, "heralds", "attempts", "t_s")]  # fmt: skip
-    return [Counted(int(heralds), int(attempts), float(t_s)) for heralds, attempts, t_s in zip(*totals, strict=True)]
-
-
 def analyse(run: Run) -> Result:
     """Return rate and herald probability of every link, and how far it is from what the lab believes."""
     (forecast,) = columns(run, "forecast")
     estimates: dict[str, Estimate] = {}
     notes = []
-    for name, found, believed in zip(links_of(run), counted(run), np.atleast_1d(forecast), strict=True):
+    for name, found, believed in zip(links_of(run), counted(run)[0], np.atleast_1d(forecast), strict=True):
         estimates[f"{name}.rate"], estimates[f"{name}.probability"] = found.rate, found.probability
         if math.isfinite(believed):
             off = found.probability.sigmas_from(float(believed))

@@ -3,69 +3,38 @@
 A rate is heralds per second of blocks of attempts, recooling and looks at the atoms included, loading left out: links
 that go side by side share these. The gain is the sum of the rates side by side over the mean of the rates alone, which
 is what the links give in turns; it is the number of links where they do not disturb one another, and attempts of all
-take equally long. Whether one disturbs another the herald probabilities per attempt say, whatever the time. Errors:
-Poissonian, n + 1/2.
+take equally long. Whether one disturbs another the herald probabilities per attempt say, whatever the time.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.counted_links import Counted, counted, links_of
 from analysis.estimates import Estimate
 from analysis.figures import INK, SIDE_COLOURS, canvas, styled
 from analysis.load import Run
-from analysis.result import Result, columns
+from analysis.result import Result
 from atomlink.errors import DataError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Counted:
-    """What one link gave, alone or beside the others: heralds, attempts, seconds."""
-
-    heralds: int
-    attempts: int
-    t_s: float
-
-    @property
-    def rate(self) -> Estimate:
-        """Return heralds per second of blocks of attempts, recooling and looks at the atoms included."""
-        return Estimate(self.heralds / self.t_s, math.sqrt(self.heralds + 0.5) / self.t_s, self.heralds,
-                        "with recooling and looks, no loading", "Hz")  # fmt: skip
-
-    @property
-    def probability(self) -> Estimate:
-        """Return heralds per attempt."""
-        return Estimate(self.heralds / self.attempts, math.sqrt(self.heralds + 0.5) / self.attempts, self.heralds,
-                        "heralds per attempt")  # fmt: skip
-
-
-def links_of(run: Run) -> tuple[str, ...]:
-    """Return the names of the links."""
-    return tuple(run.text("scan.links").split(","))
-
-
-def counted(run: Run) -> tuple[list[Counted], list[Counted]]:
+def alone_and_together(run: Run) -> tuple[list[Counted], list[Counted]]:
     """Return what the links gave alone, and side by side; DataError where there is nothing to compare."""
-    n = len(links_of(run))
-    totals = [np.asarray(values, dtype=float).reshape(-1, 2 * n).sum(axis=0)
-              for values in columns(run, "heralds", "attempts", "t_s")]  # fmt: skip
-    found = [Counted(int(heralds), int(attempts), float(t_s)) for heralds, attempts, t_s in zip(*totals, strict=True)]
-    if not all(each.heralds and each.attempts for each in found):
+    alone, together = counted(run, turns=2)
+    if not all(each.heralds for each in (*alone, *together)):
         raise DataError(f"Run {run.label} has a link without heralds, must have one at least of each, alone and beside "
                         "the others: take more shots.")  # fmt: skip
-    return found[:n], found[n:]
+    return alone, together
 
 
 def analyse(run: Run) -> Result:
     """Return rates and herald probabilities alone and side by side, and what going side by side gains."""
-    alone, together = counted(run)
+    alone, together = alone_and_together(run)
     estimates: dict[str, Estimate] = {}
     for name, one, beside in zip(links_of(run), alone, together, strict=True):
         estimates[f"{name}.rate_alone"], estimates[f"{name}.rate_together"] = one.rate, beside.rate
@@ -82,7 +51,7 @@ def analyse(run: Run) -> Result:
 @styled
 def figure(run: Run, result: Result) -> Figure:
     """Draw every link's rate, alone and side by side."""
-    alone, together = counted(run)
+    alone, together = alone_and_together(run)
     figure, (axes,) = canvas(run, 7.0, 3.2)
     at = np.arange(len(alone))
     for shift, colour, what, found in ((-0.1, SIDE_COLOURS[0], "alone", alone),

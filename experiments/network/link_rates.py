@@ -2,24 +2,14 @@
 
 from typing import Any
 
-import numpy as np
 from artiq.experiment import EnvExperiment, StringValue
 
 from analysis.network import beliefs_of, forecasts
 from drivers import parameters
 from drivers.network import topology
 from experiments.sequences.analyse_run import conclude
-from experiments.sequences.live import Columns, Plot
 from experiments.sequences.scan import Point, Scan
-from experiments.sequences.side_by_side import SideBySide
-
-
-def _rates(columns: Columns) -> dict[str, Any]:
-    heralds, t_s = (np.sum(columns[name], axis=0) for name in ("heralds", "t_s"))
-    return {"y": heralds / t_s, "x": np.arange(len(heralds)), "error": np.sqrt(heralds + 0.5) / t_s}
-
-
-RATES = Plot("rates", "xy", _rates, about=("heralds per s", "link"))
+from experiments.sequences.side_by_side import SideBySide, named_links, rates_plot
 
 
 class LinkRates(EnvExperiment):
@@ -36,8 +26,8 @@ class LinkRates(EnvExperiment):
         text = self.get_argument(
             "links", StringValue(""), "Nodes", "Which links, separated by commas; empty: every link of the lab."
         )
-        self.links = tuple(network.link(name.strip()) for name in text.split(",")) if text else network.links
-        self.scan = Scan(self, (), shots=100, repeats=5, plots=[RATES])
+        self.links = named_links(text, network) if text else network.links
+        self.scan = Scan(self, (), shots=100, repeats=5, plots=[rates_plot("link")])
         self.side_by_side = SideBySide(self, self.links, in_turns=True)
         self.nodes = self.side_by_side.nodes
 
@@ -57,13 +47,7 @@ class LinkRates(EnvExperiment):
 
     def measure(self, _point: Point) -> dict[str, Any]:
         """Return heralds, attempts and seconds by link."""
-        row: dict[str, Any] = {"heralds": [], "attempts": [], "t_s": []}
-        for k in range(len(self.links)):
-            t_s = self.side_by_side.count((k,), self.scan.shots)
-            row["heralds"].append(int(self.side_by_side.heralds[k]))
-            row["attempts"].append(int(self.side_by_side.attempts[k]))
-            row["t_s"].append(t_s)
-        return row
+        return self.side_by_side.row([(k,) for k in range(len(self.links))], self.scan.shots)
 
     def analyze(self) -> None:
         """Compare every link with what the lab believes of it."""

@@ -2,21 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 from artiq.experiment import EnvExperiment
 
 from experiments.sequences.analyse_run import conclude
-from experiments.sequences.live import Columns, Plot
 from experiments.sequences.scan import Point, Scan
-from experiments.sequences.side_by_side import SideBySide, ask_links
-
-
-def _rates(columns: Columns) -> dict[str, Any]:
-    heralds, t_s = (np.sum(columns[name], axis=0) for name in ("heralds", "t_s"))
-    return {"y": heralds / t_s, "x": np.arange(len(heralds)), "error": np.sqrt(heralds + 0.5) / t_s}
-
-
-RATES = Plot("rates", "xy", _rates, about=("heralds per s", "links alone, then side by side"))
+from experiments.sequences.side_by_side import SideBySide, ask_links, rates_plot
 
 
 class ParallelLinks(EnvExperiment):
@@ -34,7 +24,7 @@ class ParallelLinks(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.links = ask_links(self)
-        self.scan = Scan(self, (), shots=100, repeats=10, plots=[RATES])
+        self.scan = Scan(self, (), shots=100, repeats=10, plots=[rates_plot("links alone, then side by side")])
         self.side_by_side = SideBySide(self, self.links)
         self.nodes = self.side_by_side.nodes
 
@@ -50,18 +40,8 @@ class ParallelLinks(EnvExperiment):
 
     def measure(self, _point: Point) -> dict[str, Any]:
         """Return heralds, attempts and seconds: of each link alone, then of each beside the others, (2 links,)."""
-        row: dict[str, Any] = {"heralds": [], "attempts": [], "t_s": []}
-        for k in range(len(self.links)):
-            self._take(row, (k,))
-        self._take(row, tuple(range(len(self.links))))
-        return row
-
-    def _take(self, row: dict[str, Any], active: tuple[int, ...]) -> None:
-        t_s = self.side_by_side.count(active, self.scan.shots)
-        for k in active:
-            row["heralds"].append(int(self.side_by_side.heralds[k]))
-            row["attempts"].append(int(self.side_by_side.attempts[k]))
-            row["t_s"].append(t_s)
+        links = range(len(self.links))
+        return self.side_by_side.row([*((k,) for k in links), tuple(links)], self.scan.shots)
 
     def analyze(self) -> None:
         """Compare the rates side by side with those alone."""

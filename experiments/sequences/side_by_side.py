@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
 from artiq.language.core import delay_mu, kernel, now_mu
 from artiq.language.environment import EnumerationValue, HasEnvironment, StringValue
@@ -25,6 +26,7 @@ from drivers.network import topology
 from drivers.rtio.attempt import Attempt, believed_timing
 from drivers.rtio.herald import RUNNING
 from drivers.rtio.heralding import BACKENDS, make_heralder
+from experiments.sequences.live import Columns, Plot
 from experiments.sequences.nodes import Nodes
 
 # From one poll of a heralder to the next: the longest that a link which has heralded waits until it goes on.
@@ -60,7 +62,7 @@ def chosen_links(text: str, network: Topology) -> tuple[LinkSpec, ...]:
             f"{', '.join(link.name for link in network.links) or 'no link'}: add a station, or take a lab that has "
             "two, such as the scenario chain3."
         )
-    links = tuple(network.link(name.strip()) for name in text.split(","))
+    links = named_links(text, network)
     for one, other in combinations(links, 2):
         why = _in_the_way(one, other)
         if why:
@@ -69,6 +71,24 @@ def chosen_links(text: str, network: Topology) -> tuple[LinkSpec, ...]:
     if len(links) < 2:
         raise UsageError(f"Argument links={text!r} names one link, must name two or more, separated by commas.")
     return links
+
+
+def named_links(text: str, network: Topology) -> tuple[LinkSpec, ...]:
+    """Return the links that a text names, separated by commas; UsageError for one that the lab does not have."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise UsageError(f"Argument links={text!r} must name a link before and after each comma: take out the rest.")
+    return tuple(network.link(name) for name in names)
+
+
+def rates_plot(links: str) -> Plot:
+    """Return the plot of heralds per second of all rows by the number of a link; `links` says what is counted there."""
+
+    def of(columns: Columns) -> dict[str, Any]:
+        heralds, t_s = (np.sum(columns[name], axis=0) for name in ("heralds", "t_s"))
+        return {"y": heralds / t_s, "x": np.arange(len(heralds)), "error": np.sqrt(heralds + 0.5) / t_s}
+
+    return Plot("rates", "xy", of, about=("heralds per s", links))
 
 
 def _pairs(network: Topology) -> list[tuple[LinkSpec, LinkSpec]]:
@@ -133,6 +153,17 @@ class SideBySide(HasEnvironment):
         self.done = 0  # blocks
         self.dropped = 0  # looks in succession
         self.t_mu = int64(0)  # of the blocks that count, looks at the atoms and recooling with them
+
+    def row(self, turns: Sequence[Sequence[int]], blocks: int) -> dict[str, Any]:
+        """Count turn by turn, a turn's links at once; return lists `heralds`, `attempts`, `t_s` by turn and link."""
+        row: dict[str, Any] = {"heralds": [], "attempts": [], "t_s": []}
+        for active in turns:
+            t_s = self.count(active, blocks)
+            for k in active:
+                row["heralds"].append(int(self.heralds[k]))
+                row["attempts"].append(int(self.attempts[k]))
+                row["t_s"].append(t_s)
+        return row
 
     def count(self, active: Sequence[int], blocks: int) -> float:
         """Herald on the links of these numbers for so many blocks; return what they took in s.

@@ -5,6 +5,7 @@ from pathlib import Path
 from lab_runs import atomlink
 from other_labs import write
 
+from analysis.counted_links import links_of
 from analysis.experiments import link_rates as twin
 from analysis.load import load
 
@@ -19,7 +20,7 @@ def test_every_link_herald_as_its_own_fibres_let_it(tmp_path: Path) -> None:
     (file,) = tmp_path.glob("results/*/*/*-LinkRates.h5")
     run = load(file)
     found, believed = twin.analyse(run).estimates, run.datasets["scan.forecast"]
-    for name, expected in zip(twin.links_of(run), believed, strict=True):
+    for name, expected in zip(links_of(run), believed, strict=True):
         measured = found[f"{name}.probability"]
         share = 1 / 3 if "bob" in name else 1.0
         assert measured.n >= 10 and abs(measured.sigmas_from(share * float(expected))) < 4, (name, measured)

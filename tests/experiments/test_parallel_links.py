@@ -52,6 +52,7 @@ def test_the_kernel_keeps_links_going_in_software_too(lab: Path) -> None:
     (STAR, "", "this lab has alice-charlie@hub, .*: add a station, or take a lab that has two"),
     (PAIR, "", "this lab has alice-bob@midpoint"),
     (CHAIN, "alice-charlie.west@left", "names one link, must name two or more"),
+    (CHAIN, "alice-charlie.west@left,", "must name a link before and after each comma"),
     (CHAIN, "alice-bob@left,charlie.east-bob@right", "Link 'alice-bob@left' is not in this lab"),
 ])  # fmt: skip
 def test_links_that_cannot_go_side_by_side_are_refused_in_one_line(network: object, text: str, says: str) -> None:
