@@ -237,13 +237,14 @@ class Topology:
     def link(self, name: str = "") -> LinkSpec:
         """Return a link by name, the first one without; UsageError if the lab has none of that name.
 
-        An end may leave out the port that is its node's first.
+        Either end may name its port, and may leave it out where that is its node's first.
         """
         links = self.links
         if not name and links:
             return links[0]
-        by_atoms = {LinkName(link.atoms, link.station).name: link for link in links}
-        return by_atoms[name] if name in by_atoms else find(links, name, "Link")
+        said = {LinkName((a, b), link.station).name: link for link in links for first, second in [link.ports]
+                for a in (first.key, first.atom) for b in (second.key, second.atom)}  # fmt: skip
+        return said[name] if name in said else find(links, name, "Link")
 
     # -- where it comes from -------------------------------------------------------------------------------------------
 

@@ -72,6 +72,33 @@ def test_ports_that_share_an_input_go_through_the_switch() -> None:
     assert dict(lab.switches[0].sinks) == {"hub.a": 17, "hub.b": 18}
 
 
+TWO_PORTS: dict[str, Any] = {
+    "nodes": {"c": {"ports": ["w", "e"]}, "d": {"ports": ["w", "e"]}},
+    "stations": {"s": {"inputs": {"a": ["c.w"], "b": ["d.w"]}, "detectors": DETECTORS},
+                 "t": {"inputs": {"a": ["c.e"], "b": ["d.e"]}, "detectors": [f"t_{k}" for k in range(4)]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "name"), [
+    ("", "c.w-d.w@s"), ("c.w-d.w@s", "c.w-d.w@s"), ("c-d@s", "c.w-d.w@s"), ("c-d.w@s", "c.w-d.w@s"),
+    ("c.w-d@s", "c.w-d.w@s"), ("c.e-d.e@t", "c.e-d.e@t"),
+])  # fmt: skip
+def test_either_end_of_a_link_may_leave_out_its_nodes_first_port(said: str, name: str) -> None:
+    assert Topology.from_device_db(row(TWO_PORTS)).link(said).name == name
+
+
+@pytest.mark.parametrize("said", ["c-d@t", "c.e-d@t", "c-d.e@t", "d-c@s", "c.e-d.w@s", "c-d", "c-d@"])
+def test_a_link_that_the_lab_does_not_have_is_refused_with_those_that_it_has(said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape("c.w-d.w@s")):
+        Topology.from_device_db(row(TWO_PORTS)).link(said)
+
+
+def test_an_end_of_one_port_may_name_it() -> None:
+    lab = Topology.from_device_db(row(CHAIN))
+    assert lab.link("n1.port-Quokka@left") == lab.link("n1-Quokka.west@left")
+    assert lab.link("Quokka.east-west_2.port@right").name == "Quokka.east-west_2@right"
+
+
 def test_a_lab_of_one_node_has_no_station() -> None:
     for device_db in (row({"nodes": {"solo": {}}}), {"solo_dds_cooling": {}}):
         lab = Topology.from_device_db(device_db)
