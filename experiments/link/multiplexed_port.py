@@ -20,6 +20,7 @@ from atomlink.errors import DeviceError
 from drivers import parameters
 from drivers.rtio.tweezer_array import TweezerArray
 from experiments.sequences.analyse_run import conclude
+from experiments.sequences.backend import need_polarisations
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.pair_counts import PairCounts, rate_curve
 from experiments.sequences.pairs import Pairs
@@ -65,6 +66,7 @@ class MultiplexedPort(EnvExperiment):
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""
+        need_polarisations(self, self.nodes)  # the loop below holds no optical phase, and knows one round
         self.array.set_size(self.rows, self.columns)
         self.call_child_method("prepare")
         self.pairs.setup(SETTINGS)

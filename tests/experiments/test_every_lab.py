@@ -67,7 +67,8 @@ OF_A_LINK = [file for file in ARGUMENTS if file.startswith(("link/", "photons/")
 OF_TWO_LINKS = {"network/parallel_links": "needs two links with stations and ports of their own",
                 "network/entanglement_swapping": "Swapping needs two links over one node"}  # fmt: skip
 OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port"]
-OF_POLARISATIONS = ["photons/hbt_g2", "photons/hom_interference", "photons/atom_photon", "setup/polarisation_alignment"]
+OF_POLARISATIONS = ["photons/hbt_g2", "photons/hom_interference", "photons/atom_photon",
+                    "setup/polarisation_alignment", "link/multiplexed_port"]  # fmt: skip
 OF_A_MEMORY = [file for file in ARGUMENTS if file.startswith("memory/")]
 NOT_THERE = (dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have")
              | dict.fromkeys(OF_A_MEMORY, "This lab has no memory"))  # fmt: skip
