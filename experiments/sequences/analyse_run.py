@@ -46,7 +46,11 @@ def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
     """Do the same for a run that keeps its datasets itself."""
     twin = twin_of_experiment(experiment)
     if twin is None:
-        raise DataError(f"{type(experiment).__name__} has no twin: write analysis/NAME.py with analyse and figure")
+        from analysis.twins import module_name
+
+        name = type(experiment).__name__
+        file = f"analysis/experiments/{module_name(name)}.py"
+        raise DataError(f"{name} has no twin: write {file} with analyse and figure")
     try:
         result = twin.analyse(run_of(experiment, datasets))
     except DataError as error:
