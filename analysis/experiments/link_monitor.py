@@ -47,6 +47,11 @@ def analyse(run: Run) -> Result:
     fidelity = PairRows.of(run).fidelity(corrected=False)
     updates = {run.link.of_station("reference_rate_hz"): mean_rate,
                run.link.of_station("reference_fidelity"): fidelity}  # fmt: skip
+    notes = ["An alarm is a CUSUM above the line (analysis/health.py). Fidelity raw, rate per s of attempting."]
+    # What the charts say of the old reference is no reason against a new one; a change of beliefs in between is.
+    if calibrated.any() or kept_up.any():
+        updates = {}
+        notes.append("The lab was calibrated in between: the means are no reference for the next run.")
     return Result(
         "Link monitor",
         estimates={
@@ -59,10 +64,9 @@ def analyse(run: Run) -> Result:
             "calibrations": _count(calibrated.sum()),
             "upkeeps": _count(kept_up.sum()),
         },
-        # What the charts say of the old reference is no reason against a new one; a change of beliefs in between is.
-        updates={} if calibrated.any() or kept_up.any() else updates,
-        notes=("An alarm is a CUSUM above the line (analysis/health.py). Fidelity raw, rate per s of attempting.",),
-    )  # fmt: skip
+        updates=updates,
+        notes=tuple(notes),
+    )
 
 
 def _mean_rates(run: Run) -> tuple[Estimate, Estimate]:

@@ -38,7 +38,11 @@ def analyse(run: Run) -> Result:
     for node in run.nodes:
         left, kept = _longest(points(run, "f2")[node]), _longest(points(run, "f1")[node])
         estimates |= {f"{node}.f2_left": left, f"{node}.f1_kept": kept, f"{node}.fidelity": 0.5 * (1 - left + kept)}
-    return Result("Push-out fidelity", estimates, _updates(run, found), found, refusals)
+    updates = _updates(run, found)
+    notes = tuple(f"{node}: this scan does not tell what the push-out costs an atom in F = 1, and its belief stays. "
+                  f"Scan pulses up to {LONG * fit['decay'].value * 1e3:.2g} ms or longer."
+                  for node, fit in found.items() if belief(node, "p_pushout_f1") not in updates)  # fmt: skip
+    return Result("Push-out fidelity", estimates, updates, found, refusals, notes)
 
 
 def _updates(run: Run, found: dict[str, fits.Fit]) -> dict[str, Estimate]:
