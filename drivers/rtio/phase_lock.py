@@ -52,6 +52,8 @@ class PhaseLock(HasEnvironment):
         self.probed_mu = int64(0)  # middle of the last reading
         self.before_mu = int64(0)  # of the one before
         self.readings, self.squares, self.ages_mu = 0, 0.0, 0  # of all but first ones: number, phase^2 less noise, time
+        self.heralds = 0
+        self.herald_age_mu = int64(0)  # of the last reading when each of these came, summed: milliseconds each
 
     def prepare(self) -> None:
         """Read the beliefs."""
@@ -77,6 +79,12 @@ class PhaseLock(HasEnvironment):
             self.core.break_realtime()
             self.turn(self.turns)
             self.last_mu = now_mu()
+
+    @kernel
+    def note(self, t_herald_mu: TInt64):
+        """Add up how old the last reading was at a herald."""
+        self.herald_age_mu += t_herald_mu - self.probed_mu
+        self.heralds += 1
 
     @kernel
     def measure(self):
@@ -124,18 +132,21 @@ class PhaseLock(HasEnvironment):
         return (turns - (1.0 if first else self.gain) * self.phase_rad / (2 * math.pi)) % 1.0
 
     def totals(self) -> dict[str, Any]:
-        """Return how fast the phase was seen to walk, where every correction took it all out and it went not far."""
-        if self.readings < 2 or self.gain != 1.0 or self.squares / self.readings > FARTHEST_RAD2:
-            return {}
-        return {"link.phase_readings": self.readings,
-                "link.phase_walk_rad2_s": self.squares / (self.ages_mu * self.core.ref_period)}  # fmt: skip
+        """Return how old a reading was at a herald, on average, and how fast the phase was seen to walk.
+
+        The walk only where every correction took the phase out, and it went not far.
+        """
+        found: dict[str, Any] = {}
+        if self.heralds:
+            found["link.t_phase_s"] = int(self.herald_age_mu) * self.core.ref_period / self.heralds
+        if self.readings >= 2 and self.gain == 1.0 and self.squares / self.readings <= FARTHEST_RAD2:
+            found["link.phase_readings"] = self.readings
+            found["link.phase_walk_rad2_s"] = self.squares / (self.ages_mu * self.core.ref_period)
+        return found
 
 
 class NoPhaseLock(HasEnvironment):
     """What a scheme has that does not know the phase."""
-
-    def build(self) -> None:
-        self.probed_mu = int64(0)
 
     def totals(self) -> dict[str, Any]:
         """Return nothing."""
@@ -147,6 +158,10 @@ class NoPhaseLock(HasEnvironment):
 
     @kernel
     def hold(self):
+        """Do nothing."""
+
+    @kernel
+    def note(self, t_herald_mu: TInt64):
         """Do nothing."""
 
 

@@ -74,8 +74,6 @@ class Pairs(HasEnvironment):
         self.first_clicks, self.second_clicks = self.herald.click_masks()
         self.two_rounds = self.herald.rounds == 2
         self.one_photon = self.herald.station.scheme == "one_photon"
-        self.phase_age_mu = int64(0)  # time from the last reading of the optical phase to a herald, summed
-        self.heralded = 0  # heralds of which it is the sum
         self.shots_taken = 0  # every one, invalid ones too: the place in the order
         self.wanted = 0  # pairs of this `take`
         self.pairs = 0  # so far
@@ -133,10 +131,7 @@ class Pairs(HasEnvironment):
         latency_mu = self.nodes.nodes[0].raman_b.latency_mu
         after_mu = self.wait_mu + self.scheme.mapping_mu + self.readout.t_phases_mu + latency_mu
         found = {"link.t_analysis_s": int(after_mu) * self.core.ref_period}
-        if self.one_photon and self.heralded:
-            found |= self.phase.totals()
-            found["link.t_phase_s"] = int(self.phase_age_mu) * self.core.ref_period / self.heralded
-        return found
+        return found | self.phase.totals()
 
     def open(self, veto: Veto) -> None:
         """Open what is watched, before `nodes.init` and the first `take`; `veto` is told the times that are spoiled."""
@@ -246,8 +241,7 @@ class Pairs(HasEnvironment):
             self.attempts += int64(self.herald.n_attempts)
             self.since_look += self.herald.n_attempts
         self.since_look = 0
-        self.phase_age_mu += self.herald.t_herald_mu - self.phase.probed_mu
-        self.heralded += 1
+        self.phase.note(self.herald.t_herald_mu)
         self.read_out(setting, push_out)
         return -1
 
