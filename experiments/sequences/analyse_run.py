@@ -32,7 +32,9 @@ def conclude(experiment: Any, scan: Any) -> Any:
     """
     if scan.apply and not scan.complete:
         print("The run was stopped: its result does not become what the lab believes.")
-    return conclude_run(experiment, scan.rows.datasets(), apply=bool(scan.apply) and scan.complete)
+    result = _analysed(experiment, scan.rows.datasets())
+    scan.show_result({} if result is None else result.fits)
+    return _concluded(experiment, result, apply=bool(scan.apply) and scan.complete)
 
 
 def twin_of_experiment(experiment: Any) -> Any:
@@ -44,6 +46,11 @@ def twin_of_experiment(experiment: Any) -> Any:
 
 def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
     """Do the same for a run that keeps its datasets itself."""
+    return _concluded(experiment, _analysed(experiment, datasets), apply)
+
+
+def _analysed(experiment: Any, datasets: dict[str, Any]) -> Any:
+    """Return what the twin finds; None, and a line that says why, where there is no estimate."""
     twin = twin_of_experiment(experiment)
     if twin is None:
         from analysis.twins import module_name
@@ -52,10 +59,16 @@ def conclude_run(experiment: Any, datasets: dict[str, Any], apply: bool) -> Any:
         file = f"analysis/experiments/{module_name(name)}.py"
         raise DataError(f"{name} has no twin: write {file} with analyse and figure")
     try:
-        result = twin.analyse(run_of(experiment, datasets))
+        return twin.analyse(run_of(experiment, datasets))
     except DataError as error:
         print(f"No estimate: {error}")
         file_datasets(experiment, {"fit.refused": str(error)})
+        return None
+
+
+def _concluded(experiment: Any, result: Any, apply: bool) -> Any:
+    """Print and store a result, and let it become what the lab believes if asked to; return it, or None."""
+    if result is None:
         return None
     _show(result)
     _store(experiment, result)

@@ -1,11 +1,12 @@
 """The fits of a scan while it still runs, for its live plots: those of the analysis twin, of the rows so far.
 
-A fit must not hold the lab up: the next one waits until nine tenths of the time went into measuring. With the last row
-comes the last fit, which is the one of the result.
+A fit must not hold the lab up: the next one waits until nine tenths of the time went into measuring. The last fit is
+that of the result, which `analyse_run.conclude` makes anyway.
 """
 
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from experiments.sequences.analyse_run import run_of, twin_of_experiment
@@ -23,13 +24,17 @@ class LiveFits:
         self._due = -float("inf")
         self._fits: dict[str, Any] = {}
 
-    def look(self, rows: Any, last: bool = False) -> None:
-        """Fit the rows again, if that is due or they are the last."""
+    def look(self, rows: Any) -> None:
+        """Fit the rows again, if that is due."""
         began = self._clock()
-        if len(rows) < LEAST_ROWS or (began < self._due and not last):
+        if len(rows) < LEAST_ROWS or began < self._due:
             return
         self._fits = self._analysed(rows)
         self._due = self._clock() + (self._clock() - began) * (1 / SHARE - 1)
+
+    def take(self, fits: Mapping[str, Any]) -> None:
+        """Take over the fits of an analysis made elsewhere."""
+        self._fits = dict(fits)
 
     def of(self, series: str) -> Any:
         """Return the fit of a series (`curve(x)`), or None. A scan of one series without a name has one fit."""

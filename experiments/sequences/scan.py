@@ -158,7 +158,6 @@ class Scan(HasEnvironment):
                     self._pause_if_due(begin, end)
                     for repeat in self._measure_point(point, measure, begin, end):
                         progress.update(done * each + min(repeat, each))
-            self._show(last=True)
             self.complete = True
         except (TerminationRequested, KeyboardInterrupt):
             print(stopped(len(self.rows), 0 if self.target_error else total, "rows"))
@@ -187,13 +186,20 @@ class Scan(HasEnvironment):
             at = ", ".join(f"{name} = {value:g}" for name, value in point.coordinates.items())
             self.missed.append(f"{at or 'the only one'} has {self._error(point):.2g}")
 
-    def _show(self, last: bool = False) -> None:
-        """Let the applets draw what there is, curves with their newest fit; `last`: once more with the fit of all."""
-        fitted = len(self.axes) == 1 and bool(self.shares)
-        if fitted:
-            self.fits.look(self.rows, last)
-        if fitted or not last:
+    def _show(self) -> None:
+        """Let the applets draw what there is, curves with their newest fit."""
+        if self._fitted():
+            self.fits.look(self.rows)
+        self.live.publish(self.rows.columns)
+
+    def show_result(self, fits: Mapping[str, Any]) -> None:
+        """Let the applets draw the curves once more, with the fits of the result: those of all rows."""
+        if self._fitted() and len(self.rows):
+            self.fits.take(fits)
             self.live.publish(self.rows.columns)
+
+    def _fitted(self) -> bool:
+        return len(self.axes) == 1 and bool(self.shares)
 
     def _most_rows(self) -> int:
         """Return how many rows one point has at most."""

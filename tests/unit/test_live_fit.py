@@ -8,8 +8,9 @@ import pytest
 from scan_lab import managers
 from test_scans import Toy
 
+from analysis.result import Result
 from atomlink.errors import DataError
-from experiments.sequences import live_fit
+from experiments.sequences import analyse_run, live_fit
 from experiments.sequences.live_fit import LEAST_ROWS, LiveFits
 
 
@@ -18,6 +19,8 @@ class Line:
 
     def __init__(self, slope: float) -> None:
         self.slope = slope
+
+    reduced_chi2 = 1.0
 
     def curve(self, x: Any) -> Any:
         return self.slope * np.asarray(x)
@@ -37,7 +40,7 @@ class Twin:
         self.now_s += self.takes_s
         if run.datasets.get("spoiled"):
             raise run.datasets["spoiled"]
-        return SimpleNamespace(fits={"alice": Line(len(run.datasets["scan.x"]))})
+        return Result("toy", {}, fits={"alice": Line(len(run.datasets["scan.x"]))})  # type: ignore[dict-item]
 
 
 class Rows:
@@ -54,12 +57,13 @@ class Rows:
 
 
 def fits_by(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> LiveFits:
-    monkeypatch.setattr(live_fit, "twin_of_experiment", lambda _: twin)
-    monkeypatch.setattr(live_fit, "run_of", lambda _, datasets: SimpleNamespace(datasets=datasets))
+    for module in (live_fit, analyse_run):
+        monkeypatch.setattr(module, "twin_of_experiment", lambda _: twin)
+        monkeypatch.setattr(module, "run_of", lambda _, datasets: SimpleNamespace(datasets=datasets))
     return LiveFits(SimpleNamespace(), twin.clock)
 
 
-def test_a_fit_waits_for_nine_times_what_the_last_one_took_and_the_last_row_waits_for_none(
+def test_a_fit_waits_for_nine_times_what_the_last_one_took_and_that_of_the_result_is_taken_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     twin = Twin(takes_s=2.0)
@@ -73,8 +77,8 @@ def test_a_fit_waits_for_nine_times_what_the_last_one_took_and_the_last_row_wait
     twin.now_s += 0.2
     fits.look(Rows(6))
     assert twin.calls == 2 and fits.of("alice").slope == 6
-    fits.look(Rows(7), last=True)
-    assert twin.calls == 3 and fits.of("alice").slope == 7 == fits.of("").slope and fits.of("bob") is None
+    fits.take({"alice": Line(7)})
+    assert twin.calls == 2 and fits.of("alice").slope == 7 == fits.of("").slope and fits.of("bob") is None
 
 
 @pytest.mark.parametrize("error", [DataError("no estimate"), IndexError("0"), ZeroDivisionError("x")])
@@ -87,14 +91,18 @@ def test_an_analysis_that_cannot_take_half_a_scan_costs_the_curve_alone(
     assert fits.of("alice") is None
 
 
-def test_a_scan_publishes_its_fit_at_each_point_and_the_last_one_is_of_all_rows(
+def test_a_scan_publishes_its_fit_at_each_point_and_the_last_one_is_that_of_the_result(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
+    """The analysis is called once while it runs, at the fourth row, and once at its end."""
     monkeypatch.chdir(tmp_path)
-    fits_by(Twin(takes_s=1e6), monkeypatch)
+    twin = Twin(takes_s=1e6)
+    fits_by(twin, monkeypatch)
     devices, datasets, given, defaults = managers()
     experiment = Toy((devices, datasets, given, defaults))
     experiment.prepare()
     experiment.run()
+    assert datasets.shared["live.Toy.fit"].tolist() == [4 * x for x in datasets.shared["live.Toy.x"]]
+    assert analyse_run.conclude(experiment, experiment.scan) is not None and twin.calls == 2
     assert datasets.shared["live.Toy.fit"].tolist() == [5 * x for x in datasets.shared["live.Toy.x"]]
     assert " --fit live.Toy.fit " in devices.issued[0][2]
