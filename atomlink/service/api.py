@@ -202,6 +202,8 @@ async def result(call: Call) -> Response:
     _must_have_ended(found)
     lab = call.service.dispatcher.labs.get(found["lab"])
     known = {} if lab is None else await asyncio.to_thread(lab.result, found)
+    if not known and found["results"]:  # its folder is gone, or its lab: the queue has the estimates, too
+        known = json.loads(found["results"])
     file = f"/v1/jobs/{found['id']}/file" if found["path"] else None
     return Json({"id": found["id"], "state": found["state"], "rid": found["rid"], "error": found["error"], "file": file,
                  **{key: known.get(key) for key in ("complete", "shots", "run", "unread")},

@@ -104,6 +104,15 @@ def test_a_configuration_is_read_whole(tmp_path: Path) -> None:
     assert load(root / "service.toml", tmp_path) == load(None, root) == Config((LabConfig("default", root),))
 
 
+def test_the_file_in_the_documentation_is_one(tmp_path: Path) -> None:
+    root = make_lab(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "service.md").read_text()
+    (root / "service.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
+    config = load(root / "service.toml", root)
+    assert [lab.name for lab in config.labs] == ["default", "drifting"] and config.bearer and config.munge
+    assert all(name in page for name in Limits.__dataclass_fields__)
+
+
 def _pem(key: Any, private: bool = False) -> bytes:
     form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     if private:
