@@ -21,13 +21,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sim.physics.amplitudes import Rates, between, chain, propagators, stride
 from sim.physics.validate import require_grid
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 
-# Taylor terms of the scaled step propagator: 0.5^9/9! = 5e-9 relative, before squaring.
-_TAYLOR_TERMS = 8
 # Delayed wavepackets kept of those from every point of the pulse, and the share of them dropped as weak.
 _KEPT_RETURNS = 128
 _DROPPED = 1e-5
@@ -108,10 +107,14 @@ def propagate(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float, g_
               start: tuple[complex, complex, complex] = (1, 0, 0)) -> ComplexArray:
     """Integrate the three amplitudes on the grid t_s; complex, shape (n, 3): u, e, c.
 
-    rabi_rad_s is a number or an array of shape (n,), complex for a phase. Each step uses the mean of its two ends and
-    is then exact, so the error is of second order in the step over which the pulse changes.
+    rabi_rad_s is a number or an array of shape (n,), complex for a phase, taken as straight between the points: the
+    error is of second order in the step over which the pulse changes. Which steps it takes: `sim.physics.amplitudes`.
     """
-    return _chain(_steps(t_s, rabi_rad_s, delta_rad_s, g_rad_s, kappa_rad_s, gamma_rad_s, cavity_detuning_rad_s), start)
+    step = require_grid(t_s)
+    rabi = np.broadcast_to(np.asarray(rabi_rad_s, dtype=np.complex128), t_s.shape)
+    rates = Rates(g_rad_s, kappa_rad_s, gamma_rad_s, delta_rad_s, cavity_detuning_rad_s)
+    span = stride(step, len(t_s), rabi, rates)
+    return np.asarray(between(chain(propagators(step, rabi, rates, span), start).T, span, len(t_s)).T)
 
 
 def propagate_with_returns(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float, g_rad_s: float,
@@ -123,7 +126,7 @@ def propagate_with_returns(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
     of the pulse in steps; 0.1 s for 1000 and 1000.
     """
     steps = _steps(t_s, rabi_rad_s, delta_rad_s, g_rad_s, kappa_rad_s, gamma_rad_s, cavity_detuning_rad_s)
-    undelayed = _chain(steps, (1, 0, 0))
+    undelayed = chain(steps, (1, 0, 0))
     populations = np.square(np.abs(undelayed))
     drive = np.abs(np.broadcast_to(np.asarray(rabi_rad_s), t_s.shape))
     driven = np.flatnonzero(drive > 1e-12 * drive.max())
@@ -210,37 +213,6 @@ def _principal(modes: ComplexArray) -> ComplexArray:
 def _steps(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float, g_rad_s: float, kappa_rad_s: float,
            gamma_rad_s: float, cavity_detuning_rad_s: float) -> ComplexArray:
     """Return the propagators between neighbouring points of the grid; complex, shape (n - 1, 3, 3)."""
-    step = require_grid(t_s)
     rabi = np.broadcast_to(np.asarray(rabi_rad_s, dtype=np.complex128), t_s.shape)
-    middle = 0.5 * (rabi[1:] + rabi[:-1])
-    generator = np.zeros((len(middle), 3, 3), dtype=np.complex128)
-    generator[:, 0, 1] = -0.5j * middle
-    generator[:, 1, 0] = -0.5j * middle.conj()
-    generator[:, 1, 1] = 1j * delta_rad_s - gamma_rad_s
-    generator[:, 1, 2] = generator[:, 2, 1] = -1j * g_rad_s
-    generator[:, 2, 2] = -1j * cavity_detuning_rad_s - kappa_rad_s
-    return _exponential(generator * step)
-
-
-def _exponential(a: ComplexArray) -> ComplexArray:
-    """Return exp of each 3x3 matrix, shape (n, 3, 3), by scaling, Taylor series and squaring."""
-    norm = float(np.abs(a).sum(axis=2).max())
-    squarings = max(0, int(np.ceil(np.log2(norm / 0.5)))) if norm > 0 else 0
-    a = a / 2**squarings
-    identity = np.eye(3, dtype=np.complex128)
-    result = identity + a / _TAYLOR_TERMS
-    for k in range(_TAYLOR_TERMS - 1, 0, -1):
-        result = identity + (a @ result) / k
-    for _ in range(squarings):
-        result = result @ result
-    return result
-
-
-def _chain(steps: ComplexArray, start: tuple[complex, complex, complex]) -> ComplexArray:
-    """Apply the step matrices one after another to `start`; plain complex numbers beat numpy for 3x3."""
-    u, e, c = (complex(x) for x in start)
-    amplitudes = [(u, e, c)]
-    for (uu, ue, uc), (eu, ee, ec), (cu, ce, cc) in steps.tolist():
-        u, e, c = uu * u + ue * e + uc * c, eu * u + ee * e + ec * c, cu * u + ce * e + cc * c
-        amplitudes.append((u, e, c))
-    return np.array(amplitudes, dtype=np.complex128)
+    return propagators(require_grid(t_s), rabi, Rates(g_rad_s, kappa_rad_s, gamma_rad_s, delta_rad_s,
+                                                      cavity_detuning_rad_s))
