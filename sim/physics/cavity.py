@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from sim.physics import returns
 from sim.physics.emission import (
+    ComplexArray,
     Emission,
     FloatArray,
     from_amplitude,
-    from_returns,
     mixture,
     propagate,
-    propagate_with_returns,
+    step_by_step,
 )
 from sim.physics.motion import Spread, coupling_rule
 from sim.physics.validate import require
@@ -33,10 +34,11 @@ class CavityPort:
 
     detuning_rad_s is the cavity minus the photon's frequency at two-photon (Raman) resonance. fibre_coupling: mode
     matching from the cavity's output to the fibre. branching_back: fraction of the spontaneous decays that end in the
-    prepared state again, from which the pulse excites once more. lock_rms_rad_s: rms by which the detuning varies
-    from one attempt to the next, because the lock of the cavity leaves so much. standing_wave_m, mode_waist_m:
-    wavelength of the standing wave and waist of its mode where the atom is, which feels them as it strays; 0: it does
-    not, and g is what it is on average.
+    prepared state again, from which the pulse excites once more; branching_beside: of those that end in F = 2, m = +-1,
+    from where it excites, too, but the atom ends outside the qubit (`sim.physics.returns`). lock_rms_rad_s: rms by
+    which the detuning varies from one attempt to the next, because the lock of the cavity leaves so much.
+    standing_wave_m, mode_waist_m: wavelength of the standing wave and waist of its mode where the atom is, which feels
+    them as it strays; 0: it does not, and g is what it is on average.
     """
 
     g_rad_s: float
@@ -49,6 +51,7 @@ class CavityPort:
     lock_rms_rad_s: float = 0.0
     standing_wave_m: float = 0.0
     mode_waist_m: float = 0.0
+    branching_beside: float = 0.0
 
     def __post_init__(self) -> None:
         for field in ("g_rad_s", "kappa_in_rad_s"):
@@ -58,6 +61,7 @@ class CavityPort:
         require(self, "detuning_rad_s", -math.inf)
         require(self, "fibre_coupling", 0, 1)
         require(self, "branching_back", 0, 1)
+        require(self, "branching_beside", 0, 1 - self.branching_back)
         require(self, "lock_rms_rad_s", 0)
         require(self, "standing_wave_m", 0, 1e-4)
         require(self, "mode_waist_m", 0, 1e-2)
@@ -125,7 +129,7 @@ def emit(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
         detunings = port.detuning_rad_s + port.lock_rms_rad_s * points
         quiet = [replace(port, lock_rms_rad_s=0.0, detuning_rad_s=float(detuning)) for detuning in detunings]
         return mixture([emit(each, t_s, rabi_rad_s, delta_rad_s) for each in quiet], weights / weights.sum())
-    if port.branching_back:
+    if port.branching_back or port.branching_beside:
         return _emit_with_returns(port, t_s, rabi_rad_s, delta_rad_s)
     states = propagate(t_s, rabi_rad_s, delta_rad_s, port.g_rad_s, port.kappa_rad_s, port.gamma_rad_s,
                        port.detuning_rad_s)
@@ -135,8 +139,33 @@ def emit(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
     return from_amplitude(t_s, leak, 1 - float(abs(states[-1, 0])) ** 2, scattered)
 
 
+def emit_beside(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float = 0.0,
+                moved: Spread | None = None) -> Emission:
+    """Return the photon of an atom that pumping left in F = 2, m = +-1; arguments as in `emit`.
+
+    It is that of an atom of weaker drive and coupling, whose returns are to its own level.
+    """
+    again = returns.BESIDE_AGAIN * port.branching_beside
+    weaker = replace(port, g_rad_s=returns.BESIDE_COUPLING * port.g_rad_s, branching_back=again, branching_beside=0.0)
+    return emit(weaker, t_s, returns.BESIDE_RABI * np.asarray(rabi_rad_s), delta_rad_s, moved)
+
+
 def _emit_with_returns(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float) -> Emission:
-    returns = propagate_with_returns(t_s, rabi_rad_s, delta_rad_s, port.g_rad_s, port.kappa_rad_s, port.gamma_rad_s,
-                                     port.detuning_rad_s, port.branching_back)
-    decayed = 2 * port.gamma_rad_s * float(t_s[1] - t_s[0]) * float(returns.populations[:, 1].sum())
-    return from_returns(t_s, returns, port.kappa_ext_rad_s, (1 - port.branching_back) * decayed)
+    steps, beside = _propagators(port, t_s, rabi_rad_s, delta_rad_s), None
+    if port.branching_beside:
+        beside = _beside(port, t_s, rabi_rad_s, delta_rad_s), port.branching_beside
+    drive = np.abs(np.broadcast_to(np.asarray(rabi_rad_s), t_s.shape))
+    found = returns.follow(t_s, steps, drive, port.gamma_rad_s, port.branching_back, beside)
+    decayed = 2 * port.gamma_rad_s * float(t_s[1] - t_s[0]) * float(found.populations[:, 1].sum())
+    return returns.photon(t_s, found, 2 * port.kappa_ext_rad_s, (1 - port.branching_back) * decayed)
+
+
+def _propagators(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float) -> ComplexArray:
+    return step_by_step(t_s, rabi_rad_s, delta_rad_s, port.g_rad_s, port.kappa_rad_s, port.gamma_rad_s,
+                       port.detuning_rad_s)
+
+
+def _beside(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float) -> ComplexArray:
+    """Return the propagators of an atom in F = 2, m = +-1."""
+    weaker = replace(port, g_rad_s=returns.BESIDE_COUPLING * port.g_rad_s)
+    return _propagators(weaker, t_s, returns.BESIDE_RABI * np.asarray(rabi_rad_s), delta_rad_s)

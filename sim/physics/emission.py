@@ -4,19 +4,13 @@ Amplitudes of |u> (prepared), |e> (excited) and |g,1> (photon in the mode), rota
     u' = -i Omega/2 e
     e' = -i Omega*/2 u + (i Delta - gamma) e - i g c
     c' = -i g e - (i delta_c + kappa) c
-A decay of |e> that ends in |u> again (a fraction of the decays, the port's `branching_back`) starts the atom anew at
-that moment s, under what is left of the pulse: wavepacket psi_s(t). Such returns happen at the rate
-    R(s) = b [|e_0(s)|^2 + integral R(s') |e_s'(s)|^2 ds'],   b = 2 gamma branching_back,
-and, as the scattered photon tells when, the photon in the mode is the mixture psi_0 psi_0* + integral R(s) psi_s psi_s*
-ds. That is the solution of the master equation in u, e, c, unravelled by the returns. Any other decay ends the attempt.
-Sources: A. Kuhn, M. Hennrich, G. Rempe, PRL 89, 067901 (2002); L. Giannelli et al., New J. Phys. 20, 105009 (2018);
-T. Walker et al., PRA 102, 032616 (2020), arXiv 1911.08442, for the return to |u> and what it costs in visibility.
+A decay of |e> that ends in |u> again excites the atom once more: `sim.physics.returns`. Any other ends the attempt.
+Sources: A. Kuhn, M. Hennrich, G. Rempe, PRL 89, 067901 (2002); L. Giannelli et al., New J. Phys. 20, 105009 (2018).
 """
 
 from __future__ import annotations  # np.random.Generator in a signature would import numpy.random (15 ms)
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,19 +21,8 @@ from sim.physics.validate import require_grid
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 
-# Delayed wavepackets kept of those from every point of the pulse, and the share of them dropped as weak.
-_KEPT_RETURNS = 128
+# The share of a mixture that is dropped with its weakest modes.
 _DROPPED = 1e-5
-
-
-class Returns(NamedTuple):
-    """Amplitudes with returns to |u>: undelayed (n, 3); populations of u, e, c (n, 3), all returns included; delayed
-    (m, n), the amplitudes c after a return, weighted with the root of its probability.
-    """
-
-    undelayed: ComplexArray
-    populations: FloatArray
-    delayed: ComplexArray
 
 
 @dataclass(frozen=True)
@@ -51,6 +34,7 @@ class Emission:
     of a photon in the collected mode, before the fibre. transferred: probability that the atom left |u> for good.
     scattered: probability of a decay into other modes that does not end in |u>. delayed, complex, shape (m, n): the
     modes after a return; sum(|row|^2) dt is the share of the row in the efficiency. None: no returns, a pure photon.
+    wrong: a photon besides, of its own efficiency, after which the atom is no qubit; None: there is none.
     """
 
     t_s: FloatArray
@@ -60,6 +44,7 @@ class Emission:
     scattered: float
     cdf: FloatArray
     delayed: ComplexArray | None = None
+    wrong: Emission | None = None
 
     @property
     def components(self) -> ComplexArray:
@@ -117,92 +102,48 @@ def propagate(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float, g_
     return np.asarray(between(chain(propagators(step, rabi, rates, span), start).T, span, len(t_s)).T)
 
 
-def propagate_with_returns(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float, g_rad_s: float,
-                           kappa_rad_s: float, gamma_rad_s: float, cavity_detuning_rad_s: float,
-                           branching_back: float) -> Returns:
-    """Integrate the three amplitudes anew from every moment at which the atom may have returned to |u>.
-
-    Arguments as in `propagate`. An atom that returns after the end of the pulse stays in |u>. Cost: n times the length
-    of the pulse in steps; 0.1 s for 1000 and 1000.
-    """
-    steps = _steps(t_s, rabi_rad_s, delta_rad_s, g_rad_s, kappa_rad_s, gamma_rad_s, cavity_detuning_rad_s)
-    undelayed = chain(steps, (1, 0, 0))
-    populations = np.square(np.abs(undelayed))
-    drive = np.abs(np.broadcast_to(np.asarray(rabi_rad_s), t_s.shape))
-    driven = np.flatnonzero(drive > 1e-12 * drive.max())
-    last = min(len(t_s), int(driven[-1]) + 2) if len(driven) else 1
-    stride = -(-last // _KEPT_RETURNS)
-    kept = np.zeros((-(-last // stride), len(t_s)), dtype=np.complex128)
-    columns = np.zeros((3, last), dtype=np.complex128)
-    returned = np.zeros(len(t_s))
-    gain = 2 * gamma_rad_s * branching_back * float(t_s[1] - t_s[0])
-    # The trapezoidal rule: an atom that returns now is not in |e> now, and none returns at the first point.
-    for k in range(1, len(t_s)):
-        if k <= last:
-            columns[0, k - 1] = 1
-        live = columns[:, : min(k, last)]
-        live[:] = steps[k - 1] @ live
-        populations[k] += (live.real**2 + live.imag**2) @ returned[: live.shape[1]]
-        returned[k] = gain * populations[k, 1]
-        kept[: -(-live.shape[1] // stride), k] = live[2, ::stride]
-    populations[:, 0] += np.concatenate((np.zeros(last), np.cumsum(returned[last:])))
-    return Returns(undelayed, populations, _weighted(kept, returned[:last], stride))
-
-
-def _weighted(kept: ComplexArray, returned: FloatArray, stride: int) -> ComplexArray:
-    """Return the kept amplitudes times the root of their probability; complex, shape (m, n).
-
-    A return between two kept ones is shared among them, so that its mean time stays.
-    """
-    low, part = np.divmod(np.arange(len(returned)), stride)
-    share = returned * part / stride
-    high = np.minimum(low + 1, len(kept) - 1)
-    weights = np.bincount(low, returned - share, len(kept)) + np.bincount(high, share, len(kept))
-    return np.sqrt(weights)[:, None] * kept
-
-
-def from_returns(t_s: FloatArray, returns: Returns, kappa_ext_rad_s: float, scattered: float) -> Emission:
-    """Build an Emission out of amplitudes with returns; the delayed modes are reduced to the few that matter."""
-    step = require_grid(t_s)
-    scale = np.sqrt(2 * kappa_ext_rad_s)
-    pure = from_amplitude(t_s, scale * returns.undelayed[:, 2], 1 - float(returns.populations[-1, 0]), scattered)
-    rate = scale**2 * returns.populations[:, 2]
-    efficiency = float(rate.sum() * step)
-    if efficiency == 0:
-        return pure
-    steps = np.concatenate(([0.0], np.cumsum(rate[1:] + rate[:-1])))
-    modes = _principal(returns.delayed)
-    power = float((np.abs(modes) ** 2).sum() * step)
-    share = 1 - pure.efficiency / efficiency
-    modes *= np.sqrt(share / power) if power > 0 else 0.0
-    return replace(pure, efficiency=efficiency, cdf=steps / steps[-1], delayed=modes)
-
-
 def mixture(emissions: list[Emission], weights: FloatArray) -> Emission:
     """Return the photon of a source that is another one from attempt to attempt: emissions[k] with weights[k].
 
     All on one grid; the weights, float, shape (k,), add to 1. The strongest mode of the mixture becomes its `amplitude`
     and the others `delayed`, as if they had come after a return: whoever samples photons treats both alike.
     """
+    parts = [(emission.wrong, weight) for emission, weight in zip(emissions, weights, strict=True)
+             if emission.wrong is not None]
+    wrong = mixture([part for part, _ in parts], np.array([weight for _, weight in parts])) if parts else None
     efficiencies = weights * np.array([emission.efficiency for emission in emissions])
     efficiency = float(efficiencies.sum())
     transferred, scattered = (float(weights @ np.array([getattr(emission, name) for emission in emissions]))
                               for name in ("transferred", "scattered"))
     if efficiency == 0:
-        return replace(emissions[0], transferred=transferred, scattered=scattered)
+        return replace(emissions[0], transferred=transferred, scattered=scattered, wrong=wrong)
     shares = efficiencies / efficiency
     t_s = emissions[0].t_s
-    modes = _principal(np.vstack([np.sqrt(share) * emission.components
-                                  for share, emission in zip(shares, emissions, strict=True)]))
+    modes = principal(np.vstack([np.sqrt(share) * emission.components
+                                 for share, emission in zip(shares, emissions, strict=True)]))
     strengths = (np.abs(modes) ** 2).sum(axis=1) * (t_s[1] - t_s[0])
     modes, strengths = modes[np.argsort(-strengths)], np.sort(strengths)[::-1]
     cdf = shares @ np.array([emission.cdf for emission in emissions])
     rest = modes[1:] / np.sqrt(strengths.sum())
     return Emission(t_s, modes[0] / np.sqrt(strengths[0]), efficiency, transferred, scattered, cdf,
-                    rest if len(rest) else None)
+                    rest if len(rest) else None, wrong)
 
 
-def _principal(modes: ComplexArray) -> ComplexArray:
+def merged(emission: Emission) -> Emission:
+    """Return the photon with its wrong part among the modes after a return: where only matters whose photon it was."""
+    wrong = emission.wrong
+    if wrong is None:
+        return emission
+    total = emission.efficiency + wrong.efficiency
+    share = emission.efficiency / total
+    rows = [np.sqrt(1 - share) * wrong.components]
+    if emission.delayed is not None:
+        rows.append(np.sqrt(share) * emission.delayed)
+    return replace(emission, efficiency=total, cdf=share * emission.cdf + (1 - share) * wrong.cdf,
+                   delayed=principal(np.vstack(rows)), wrong=None)
+
+
+def principal(modes: ComplexArray) -> ComplexArray:
     """Return the orthogonal modes of the same density matrix, without the weakest (1e-5 of the whole)."""
     weights, turns = np.linalg.eigh(modes.conj() @ modes.T)
     total = np.cumsum(weights)
@@ -210,8 +151,8 @@ def _principal(modes: ComplexArray) -> ComplexArray:
     return np.asarray(turns[:, strong].T @ modes, dtype=np.complex128)
 
 
-def _steps(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float, g_rad_s: float, kappa_rad_s: float,
-           gamma_rad_s: float, cavity_detuning_rad_s: float) -> ComplexArray:
+def step_by_step(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float, g_rad_s: float, kappa_rad_s: float,
+                 gamma_rad_s: float, cavity_detuning_rad_s: float) -> ComplexArray:
     """Return the propagators between neighbouring points of the grid; complex, shape (n - 1, 3, 3)."""
     rabi = np.broadcast_to(np.asarray(rabi_rad_s, dtype=np.complex128), t_s.shape)
     return propagators(require_grid(t_s), rabi, Rates(g_rad_s, kappa_rad_s, gamma_rad_s, delta_rad_s,

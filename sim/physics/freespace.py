@@ -11,22 +11,28 @@ import numpy as np
 import numpy.typing as npt
 
 from atomlink.errors import ScenarioError
-from sim.physics.emission import Emission, FloatArray, from_amplitude, propagate
+from sim.physics import returns
+from sim.physics.emission import Emission, FloatArray, from_amplitude, propagate, step_by_step
 from sim.physics.validate import require
 
 
 @dataclass(frozen=True)
 class FreeSpacePort:
-    """Describe free-space collection. collection: fraction of the photons that reach the lens (see `collection`)."""
+    """Describe free-space collection. collection: fraction of the good photons that reach the lens (see `collection`).
+    branching_back: fraction of the decays that end in the prepared state again by a photon that the fibre does not
+    take (F = 1, m = 0 by way of F' = 0: 1/3, of pi polarisation), from which the pulse excites once more.
+    """
 
     collection: float
     fibre_coupling: float
     gamma_rad_s: float
+    branching_back: float = 0.0
 
     def __post_init__(self) -> None:
         require(self, "collection", 0, 1)
         require(self, "fibre_coupling", 0, 1)
         require(self, "gamma_rad_s", 0, above=True)
+        require(self, "branching_back", 0, 1)
 
 
 def collection(numerical_aperture: float, pattern: str = "isotropic") -> float:
@@ -71,10 +77,22 @@ def emit_at(port: FreeSpacePort, t_s: FloatArray, t_excite_s: float) -> Emission
 def emit(port: FreeSpacePort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float = 0.0) -> Emission:
     """Return the photon of an atom driven by a pulse; arguments as in `sim.physics.cavity.emit`.
 
-    Decay ends the drive (no second excitation): add `two_photon_probability` for the pulse's error.
+    Without `branching_back` decay ends the drive (no second excitation): add `two_photon_probability` for the pulse's
+    error. With it, the photons after a return come as a mixture (`sim.physics.returns`).
     """
+    if port.branching_back:
+        return _emit_with_returns(port, t_s, rabi_rad_s, delta_rad_s)
     states = propagate(t_s, rabi_rad_s, delta_rad_s, 0.0, 0.0, port.gamma_rad_s, 0.0)
     total = math.sqrt(2 * port.gamma_rad_s) * states[:, 1]
     decayed = float((np.abs(total) ** 2).sum() * (t_s[1] - t_s[0]))
     return from_amplitude(t_s, math.sqrt(port.collection) * total, 1 - float(abs(states[-1, 0])) ** 2,
                           decayed * (1 - port.collection))
+
+
+def _emit_with_returns(port: FreeSpacePort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float) -> Emission:
+    steps = step_by_step(t_s, rabi_rad_s, delta_rad_s, 0.0, 0.0, port.gamma_rad_s, 0.0)
+    drive = np.abs(np.broadcast_to(np.asarray(rabi_rad_s), t_s.shape))
+    found = returns.follow(t_s, steps, drive, port.gamma_rad_s, port.branching_back, source=returns.EXCITED)
+    good = 2 * port.gamma_rad_s * (1 - port.branching_back)
+    decayed = good * float(t_s[1] - t_s[0]) * float(found.populations[:, returns.EXCITED].sum())
+    return returns.photon(t_s, found, good * port.collection, decayed * (1 - port.collection))

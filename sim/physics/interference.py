@@ -40,7 +40,9 @@ class Arm:
     """One node's photon on its way to the detectors.
 
     `delay_s` from the atom to the detectors, `jones` (2, 2) from (H, V) at the port to (H, V) at the midpoint,
-    `larmor_rad_s` the splitting of |0> and |1|, `jitter_s` the rms jitter of the emission.
+    `larmor_rad_s` the splitting of |0> and |1|, `jitter_s` the rms jitter of the emission. `others`: photons that it
+    may be instead and that leave the atom outside the qubit, whatever their polarisation (source 2 and on; the photon
+    itself is source 1). Until `detach` they are drawn as if the atom had kept their polarisation: whoever has it.
     """
 
     emission: Emission
@@ -48,17 +50,29 @@ class Arm:
     jones: Complexes
     larmor_rad_s: float
     jitter_s: float = 0.0
+    others: tuple[Emission, ...] = ()
 
     @cached_property
     def quantiles_s(self) -> Floats:
-        """The inverse of the arrival-time distribution on a uniform grid of probabilities."""
+        """The inverse of each source's arrival-time distribution on a uniform grid of probabilities (sources, k)."""
         at = np.linspace(0.0, 1.0, _QUANTILES + 1)
-        return np.asarray(np.interp(at, self.emission.cdf, self.emission.t_s) + self.delay_s)
+        return np.array([np.interp(at, each.cdf, each.t_s) + self.delay_s for each in (self.emission, *self.others)])
 
     @cached_property
     def components(self) -> Complexes:
-        """The modes (m, n) of a mixed wavepacket, each with the square root of its share."""
-        return np.asarray(self.emission.components)
+        """The modes (m, n) of a mixed wavepacket, each with the square root of its share; those of others follow."""
+        return np.vstack([each.components for each in (self.emission, *self.others)])
+
+    @cached_property
+    def source_of(self) -> Ints:
+        """The source (m,) that each mode is of, from 1."""
+        counts = [len(each.components) for each in (self.emission, *self.others)]
+        return np.repeat(np.arange(1, len(counts) + 1), counts)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether it has more modes than one."""
+        return self.emission.delayed is not None or bool(self.others)
 
     @property
     def aligned(self) -> bool:
@@ -110,12 +124,13 @@ def draw_photons(
     midpoint: Midpoint,
     present: Bools,
     same_polarisation: Bools | None = None,
+    source: Ints | None = None,
 ) -> Photons:
     """Draw where and when the photons of n attempts click; `present` (n, 2) says which node's photon reaches the
     detectors.
 
     `same_polarisation` (n,) fixes whether the two photons of a row have equal polarisation; left out, it is drawn (one
-    half).
+    half). `source` (n, 2): which of its arm's photons each is, from 1; left out, the first.
     """
     n = len(present)
     bits = rng.integers(0, 16, n, dtype=np.uint8)
@@ -127,12 +142,13 @@ def draw_photons(
     emitted = np.empty((n, 2))
     # Most wavepackets are pure and start on time; arrays of zeros would cost a tenth of the speed.
     shift = np.zeros((n, 2)) if any(arm.jitter_s for arm in arms) else None
-    mixed = any(arm.emission.delayed is not None for arm in arms)
+    mixed = any(arm.mixed for arm in arms)
     component = np.zeros((n, 2), dtype=np.int64) if mixed else None
     for k, arm in enumerate(arms):
-        emitted[:, k] = _draw_times(rng, arm, n)
-        if component is not None and arm.emission.delayed is not None:
-            component[:, k] = _draw_component(rng, arm, emitted[:, k])
+        mine = None if source is None or not arm.others else np.maximum(source[:, k], 1)
+        emitted[:, k] = _draw_times(rng, arm, n, mine)
+        if component is not None and arm.mixed:
+            component[:, k] = _draw_component(rng, arm, emitted[:, k], mine)
         if shift is not None and arm.jitter_s:
             shift[:, k] = rng.normal(0.0, arm.jitter_s, n)
             emitted[:, k] += shift[:, k]
@@ -167,6 +183,21 @@ def states(
     out[paired] = _pair_states(rng, arms, midpoint, modes.take(rows[paired]))
     out[~paired] = _product_states(rng, arms, modes.take(rows[~paired]), emitted[rows[~paired]])
     return out
+
+
+def detach(rng: np.random.Generator, psi: Complexes, wrong: Bools) -> Complexes:
+    """Return the states (n, 4) without the atoms that are no qubits, `wrong` (n, 2): whoever has the polarisation of
+    their photon keeps it, so that it is measured, and the rest is what follows; a product.
+    """
+    psi = psi.reshape(-1, 2, 2).copy()
+    for k in (0, 1):
+        rows = np.flatnonzero(wrong[:, k])
+        weights = _square(psi[rows]).sum(axis=2 - k)
+        level = (rng.random(len(rows)) * weights.sum(axis=1) >= weights[:, 0]).astype(np.int64)
+        kept = np.arange(2) == level[:, None]
+        psi[rows] *= kept[:, :, None] if k == 0 else kept[:, None, :]
+        psi[rows] /= np.sqrt(_square(psi[rows]).sum(axis=(1, 2)))[:, None, None]
+    return np.asarray(psi.reshape(-1, 4))
 
 
 class _Pairs:
@@ -233,16 +264,22 @@ def _product_states(rng: np.random.Generator, arms: tuple[Arm, Arm], ph: Modes, 
     return np.asarray((kets[0][:, :, None] * kets[1][:, None, :]).reshape(-1, 4))
 
 
-def _draw_times(rng: np.random.Generator, arm: Arm, n: int) -> Floats:
+def _draw_times(rng: np.random.Generator, arm: Arm, n: int, source: Ints | None) -> Floats:
     at = rng.random(n) * _QUANTILES
     index = at.astype(np.int64)
-    low = arm.quantiles_s[index]
-    return np.asarray(low + (at - index) * (arm.quantiles_s[index + 1] - low))
+    if source is None:
+        table = arm.quantiles_s[0]
+        low, high = table[index], table[index + 1]
+    else:
+        low, high = arm.quantiles_s[source - 1, index], arm.quantiles_s[source - 1, index + 1]
+    return np.asarray(low + (at - index) * (high - low))
 
 
-def _draw_component(rng: np.random.Generator, arm: Arm, t_s: Floats) -> Ints:
-    """Draw which mode of a mixed wavepacket a photon that arrived at t_s was in."""
+def _draw_component(rng: np.random.Generator, arm: Arm, t_s: Floats, source: Ints | None) -> Ints:
+    """Draw which mode of its source a photon that arrived at t_s was in."""
     density = np.array([_square(_psi(arm, t_s, np.full(len(t_s), k))) for k in range(len(arm.components))])
+    if arm.others:
+        density *= arm.source_of[:, None] == (1 if source is None else source)
     edges = np.cumsum(density, axis=0)
     return np.asarray((rng.random(len(t_s)) * edges[-1] >= edges).sum(axis=0).clip(max=len(density) - 1))
 
@@ -258,7 +295,7 @@ def _psi(arm: Arm, t_s: Floats, component: Ints | None) -> Complexes:
         # Not half a step before the start: a photon with a sharp edge would meet the other one too early.
         inside = (at >= -1e-6) & (index < len(grid))
         index = np.clip(index, 0, len(grid) - 1)
-    mixed = component is not None and arm.emission.delayed is not None
+    mixed = component is not None and arm.mixed
     psi = arm.components[component, index] if mixed else arm.emission.amplitude[index]
     return np.asarray(psi if inside is None else np.where(inside, psi, 0))
 

@@ -18,17 +18,22 @@ F1, F2, READY = 0, 1, 2
 
 @dataclass(frozen=True)
 class Pumping:
-    """Describe the light at full power: rates in 1/s per atom in the level it acts on."""
+    """Describe the light at full power: rates in 1/s per atom in the level it acts on. left_beside: the part of the
+    atoms left in F2 that are in m = +-1, from where excitation light draws photons, too, of atoms that are no qubits
+    then; 0: they send none.
+    """
 
     repump_hz: float
     pump_hz: float
     branch_f1: float
     leak_hz: float
+    left_beside: float = 0.0
 
     def __post_init__(self) -> None:
         for field in ("repump_hz", "pump_hz", "leak_hz"):
             require(self, field, 0)
         require(self, "branch_f1", 0, 1, below=True)
+        require(self, "left_beside", 0, 1)
 
 
 def generator(params: Pumping, repump: float = 1.0, pump: float = 1.0) -> npt.NDArray[np.float64]:

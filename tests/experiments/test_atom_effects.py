@@ -10,9 +10,11 @@ import pytest
 from lab_runs import execute
 
 from analysis.link import LinkResult, analyse
+from sim.physics import pumping as pump
 from sim.physics.emission import visibility
 from sim.physics.fibre import transmission
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
+from sim.physics.pumping import generator, transition
 from sim.world import World, load_scenario
 from sim.world.network.photon_port import PhotonPort
 
@@ -25,7 +27,7 @@ emission_heating_k = 0.0
 [nodes.imaging]
 loss_hz = 0.0
 [nodes.pumping]
-leak_hz = {leak_hz}
+{pumping}
 [nodes.raman]
 amplitude_rms = 0.0
 [nodes.microwave]
@@ -46,9 +48,9 @@ dark_rate_hz = 0.0
 """
 
 
-def write(folder: Path, port: str, temperature_k: float = 20e-6, leak_hz: float = 0.0) -> Path:
+def write(folder: Path, port: str, temperature_k: float = 20e-6, pumping: str = "leak_hz = 0.0") -> Path:
     own = folder / "own.toml"
-    own.write_text(PERFECT.format(temperature_k=temperature_k, leak_hz=leak_hz) + port)
+    own.write_text(PERFECT.format(temperature_k=temperature_k, pumping=pumping) + port)
     return own
 
 
@@ -87,3 +89,34 @@ def test_a_warm_atom_sends_fewer_photons_and_worse_pairs(temperature_k: float, t
     eta = photon.efficiency * seen * 0.9999  # what four time constants of pumping leave behind
     closed = two_photon_polarisation(TwoPhoton(eta, eta, 0.0, v))
     check(link(tmp_path, own, 5, pairs), closed.probability, v, -1.0, pairs)
+
+
+def wrong_share(port: PhotonPort, pump_s: float, seen: float) -> tuple[float, float]:
+    """Return the detected photons of an attempt, and the share of them that leave an atom outside the qubit."""
+    pumping = port.node.truth.pumping
+    pumped = transition(generator(pumping), pump_s)[:, pump.F2]
+    good, beside = port.emission(504, 1.0, 0.0), port.emission(504, 1.0, 0.0, None, beside=True)
+    right = pumped[pump.READY] * good.efficiency
+    wrong = pumped[pump.F2] * pumping.left_beside * beside.efficiency
+    wrong += pumped[pump.READY] * good.wrong.efficiency if good.wrong is not None else 0.0
+    return float(right + wrong) * seen, float(wrong / (right + wrong))
+
+
+@pytest.mark.parametrize(("leak_hz", "beside", "branching", "share"), [
+    (0.0, 0.0, (1 / 15, 0.1), 0.031), (4e4, 1.0, (0.0, 0.0), 0.0145), (4e4, 1.0, (1 / 15, 0.1), 0.045),
+])  # fmt: skip
+def test_photons_of_atoms_that_are_no_qubits_cost_fidelity(
+    leak_hz: float, beside: float, branching: tuple[float, float], share: float, tmp_path: Path
+) -> None:
+    """After returns to F = 2, m = +-1, and where pumping left atoms there: E = (1 - w)^2 of that without, P = eta^2/2
+    with all photons. Their atoms are read as unpolarised. A weaker cavity makes w large enough for 2400 pairs.
+    """
+    weak = "g_over_2pi_hz = 5e6\nkappa_ext_over_2pi_hz = 2.7e6\nkappa_in_over_2pi_hz = 0.3e6\n"
+    weak += f"branching_back = {branching[0]}\nbranching_beside = {branching[1]}\n"
+    own = write(tmp_path, weak, pumping=f"leak_hz = {leak_hz}\nleft_beside = {beside}")
+    port, seen = alice(own)
+    photon, pairs = port.emission(504, 1.0, 0.0), 2400
+    eta, w = wrong_share(port, 4e-6, seen)
+    assert w == pytest.approx(share, rel=0.05)
+    kept = (1 - w) ** 2
+    check(link(tmp_path, own, 7, pairs), eta**2 / 2, kept * visibility(photon, photon), -kept, pairs)

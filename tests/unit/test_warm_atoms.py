@@ -13,7 +13,7 @@ from atomlink.errors import ScenarioError
 from sim.physics.coherence import t2_star_s, thermal_contrast
 from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 from sim.world import load_scenario
-from sim.world.atoms.labels import F2, READY
+from sim.world.atoms.labels import F1, F2, QUBIT, READY
 from sim.world.network.warmth import cycles_within, middle_k
 from sim.world.scenario.memory_truth import Memory
 
@@ -127,3 +127,34 @@ def test_a_stored_atom_dephases_by_its_temperature(temperature_k: float) -> None
 def test_unphysical_motion_is_one_line(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=says):
         open_lab(tmp_path, text)
+
+
+def test_only_a_cavity_of_one_atom_has_photons_of_atoms_beside(tmp_path: Path) -> None:
+    lens = '[nodes.port]\nkind = "free_space"\ncollection = 0.1\nfibre_coupling = 0.5\ngamma_over_2pi_hz = 3e6\n'
+    with pytest.raises(ScenarioError, match=r"left_beside is 0\.5, but a port that is no cavity"):
+        open_lab(tmp_path, lens + "[nodes.pumping]\nleft_beside = 0.5\n")
+
+
+def test_an_atom_left_beside_meets_a_pulse_that_a_kernel_plays(tmp_path: Path) -> None:
+    """Pulse by pulse without pumping: an atom in F = 2 sends its photon with eta_beside (4000 tries, 4 sigma),
+    and is in F = 1 then, unpolarised; without the key it stays and sends none.
+    """
+    for key, text in ((1.0, "[nodes.pumping]\nleft_beside = 1.0\n"), (0.0, "")):
+        lab = open_lab(tmp_path, PERFECT.replace("leak_hz = 0.0", f"leak_hz = 0.0\n{text.partition(chr(10))[2]}"))
+        node, clicks, n = lab.nodes[0], 0, 4000 if key else 100
+        photon = node.port.emission(500, 1.0, 0.0, None, beside=True)
+        lab.world.advance(lab.t)
+        gone = 0
+        for _ in range(n):
+            put_atom(node)
+            node.port.register.handles.clear()
+            start = lab.t
+            lab.pulse(node.name, "excitation", 500)
+            lab.play(start + 4000)
+            clicks += sum(len(each(start, start + 4000)) for each in lab.detectors)
+            gone += node.label in (F1, QUBIT)  # a qubit is an atom in F = 1 whose state may be asked for
+        cycle = node.port.cycle((0.0, 0.0), 500, 0.0, lab.world.stations["midpoint"]._throughput)
+        assert abs(gone / n - key * photon.transferred) < 4 * math.sqrt(0.25 / n)
+        expected = cycle.beside[1]
+        assert (expected > 0.05) == (key > 0)
+        assert abs(clicks / n - expected) <= 4 * math.sqrt(expected * (1 - expected) / n)

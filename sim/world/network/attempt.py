@@ -21,18 +21,18 @@ from sim.physics.interference import (
     Ints,
     Midpoint,
     Photons,
+    detach,
     draw_photons,
     reference_s,
     states,
 )
-from sim.world.atoms.labels import CHAIN
+from sim.world.atoms.labels import CHAIN, F1
 from sim.world.network.detection import Detection
 from sim.world.network.first_passage import FirstPassage
 from sim.world.network.node_cycle import NodeCycle
 
 # Photons at the detectors in a candidate: none, the first's, the second's, both of different polarisation, of the same.
-_PHOTONS = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [1, 1]], dtype=bool)
-_CHANCES = (1.0, 1.0, 1.0, 0.5, 0.5)
+_NONE, _FIRST, _SECOND, _DIFFERENT, _SAME = range(5)
 _CHUNK = 1 << 15
 _DARKS = 12  # more dark clicks in one attempt than this are not distinguished
 
@@ -56,7 +56,7 @@ class Gates:
         )
 
     def darks_needed(self) -> tuple[int, ...]:
-        """Return, for each combination of photons in `_PHOTONS`, the smallest number of dark clicks that can make a
+        """Return, for each combination of photons (`_NONE` and on), the smallest number of dark clicks that can make a
         herald of it.
         """
         fewest = min((pattern.bit_count() for pattern in self.patterns), default=5)
@@ -67,21 +67,27 @@ class Gates:
 
 class Attempts(NamedTuple):
     """n attempts: `ends` (n, 2) labels, `first_s` (n, detectors) first click in each gate or inf, `pattern` (n,),
-    `seen` (n, 2) photon reached the detectors, `rows` (r,) the attempts that `photons` belong to.
+    `source` (n, 2) of the photon that reached the detectors (0: none), `rows` (r,) the attempts that `photons` belong
+    to.
     """
 
     ends: Ints
     first_s: Floats
     pattern: Ints
-    seen: Bools
+    source: Ints
     rows: Ints
     photons: Photons
+
+    @property
+    def seen(self) -> Bools:
+        """Whether each node's photon reached the detectors, (n, 2)."""
+        return self.source > 0
 
 
 class Candidates(NamedTuple):
     """n candidates: `cycle` (n,) how many cycles up to and including it (>= NEVER: none so far), the rest as in
     `Attempts`, and the atoms' state (n, 4), filled where `heralded`, at the mean emission time `reference_s` (n,) (as
-    it reaches the detectors).
+    it reaches the detectors); `qubits` (n, 2) which of them are in it.
     """
 
     cycle: Ints
@@ -91,6 +97,7 @@ class Candidates(NamedTuple):
     heralded: Bools
     states: Complexes
     reference_s: Floats
+    qubits: Bools
 
 
 class AttemptModel:
@@ -101,31 +108,33 @@ class AttemptModel:
         self.nodes, self.midpoint, self.gates, self._detection = nodes, midpoint, gates, detection or Detection()
         self.arms = (nodes[0].arm, nodes[1].arm)
         self._local = [node.transitions() for node in nodes]
+        self._photons, self._combination = _combinations(*(local.shape[1] - 1 for local in self._local))
+        self._faultless = len(self._combination) == 5
         self._darks = gates.darks()
         self._dark_pmf = _poisson(float(self._darks.sum()))
         self._passages: dict[int, FirstPassage] = {}
         self._windows = np.array(gates.windows_s)
         self._heralds = np.zeros(1 << len(gates.windows_s), dtype=bool)
         self._heralds[list(gates.patterns)] = True
-        self._needed = np.maximum(gates.darks_needed(), 0)
+        self._needed = np.maximum(gates.darks_needed(), 0)[self._combination]
         self._stay, self._event = self._chain()
         self._limits: dict[bytes, Floats] = {}
 
     def attempts(self, rng: np.random.Generator, labels: Ints) -> Attempts:
         """Play one attempt for each row of `labels` (n, 2)."""
-        ends, seen = np.empty_like(labels), np.empty(labels.shape, dtype=bool)
+        ends, source = np.empty_like(labels), np.empty_like(labels)
         for k, local in enumerate(self._local):
             edges = np.cumsum(local.reshape(CHAIN, -1), axis=1)
             edges[:, -1] = 1.0
             choice = np.sum(rng.random(len(labels))[:, None] >= edges[labels[:, k]], axis=1)
-            seen[:, k], ends[:, k] = choice // CHAIN, choice % CHAIN
+            source[:, k], ends[:, k] = choice // CHAIN, choice % CHAIN
         n_dark = (
             rng.poisson(self._darks.sum(), len(labels)) if self._darks.sum() else np.zeros(len(labels), dtype=np.int64)
         )
-        rows = np.flatnonzero(seen.any(axis=1) | (n_dark > 0))
+        rows = np.flatnonzero(source.any(axis=1) | (n_dark > 0))
         first = np.full((len(labels), len(self._windows)), np.inf)
-        photons, first[rows] = self._clicks(rng, seen[rows], n_dark[rows])
-        return Attempts(ends, first, _patterns(first), seen, rows, photons)
+        photons, first[rows] = self._clicks(rng, source[rows], n_dark[rows])
+        return Attempts(ends, first, _patterns(first), source, rows, photons)
 
     def candidates(self, rng: np.random.Generator, labels: Ints) -> Candidates:
         """Draw the next candidate for each row of `labels` (n, 2), the labels it starts from."""
@@ -135,15 +144,19 @@ class AttemptModel:
             rows = np.flatnonzero(start == index)
             cycle[rows], category[rows] = self._next(rng, index, len(rows))
         kind, ends = category // 16, np.stack((category // CHAIN % CHAIN, category % CHAIN), axis=1)
-        seen = _PHOTONS[kind]
+        source = self._photons[kind]
+        seen = source > 0
         n_dark = self._enough_darks(rng, self._needed[kind])
-        photons, first = self._clicks(rng, seen, n_dark, kind == len(_PHOTONS) - 1)
+        photons, first = self._clicks(rng, source, n_dark, self._combination[kind] == _SAME)
         pattern = _patterns(first)
         heralded = self._heralds[pattern]
         psi = np.zeros((len(start), 4), dtype=complex)
         rows = np.flatnonzero(heralded)
         psi[rows] = states(rng, self.arms, self.midpoint, photons.modes, seen, rows)
-        return Candidates(cycle, ends, first, pattern, heralded, psi, reference_s(photons.modes, seen))
+        qubits = (ends == F1) & (source < 2)
+        if not self._faultless:
+            psi[rows] = detach(rng, psi[rows], source[rows] > 1)
+        return Candidates(cycle, ends, first, pattern, heralded, psi, reference_s(photons.modes, seen), qubits)
 
     def heralds(self, rng: np.random.Generator, labels: Ints) -> tuple[Ints, Candidates]:
         """Draw the number of cycles up to a herald, and the herald, for each row of `labels` (n, 2)."""
@@ -181,13 +194,14 @@ class AttemptModel:
         return self._passages[index]
 
     def _chain(self) -> tuple[Floats, Floats]:
-        """Return P[s, s'] without a candidate (16, 16), and P[s, category] with one (16, 80); category = 16 photons +
-        ends.
+        """Return P[s, s'] without a candidate (16, 16), and P[s, category] with one (16, 80 and more); category = 16
+        photons + ends.
         """
         size = CHAIN * CHAIN
-        stay, event = np.zeros((size, size)), np.zeros((size, len(_PHOTONS), size))
-        for kind, (a, b) in enumerate(_PHOTONS.astype(int)):
-            joint = _CHANCES[kind] * np.kron(self._local[0][:, a, :], self._local[1][:, b, :])
+        stay, event = np.zeros((size, size)), np.zeros((size, len(self._photons), size))
+        for kind, (a, b) in enumerate(self._photons):
+            chance = 0.5 if a and b else 1.0
+            joint = chance * np.kron(self._local[0][:, a, :], self._local[1][:, b, :])
             enough = self._dark_pmf[self._needed[kind] :].sum()
             event[:, kind, :] = joint * enough
             stay += joint * (1.0 - enough)
@@ -214,11 +228,11 @@ class AttemptModel:
         return out
 
     def _clicks(
-        self, rng: np.random.Generator, seen: Bools, n_dark: Ints, same_polarisation: Bools | None = None
+        self, rng: np.random.Generator, source: Ints, n_dark: Ints, same_polarisation: Bools | None = None
     ) -> tuple[Photons, Floats]:
         """Play out the clicks of n attempts; return the photons and the first click in each gate, (n, detectors)."""
-        n = len(seen)
-        photons = draw_photons(rng, self.arms, self.midpoint, seen, same_polarisation)
+        n, others = len(source), None if self._faultless else source
+        photons = draw_photons(rng, self.arms, self.midpoint, source > 0, same_polarisation, others)
         photons = photons._replace(detector=self._detection.assigned(rng, photons.detector))
         first = np.full((n, len(self._windows)), np.inf)
         for k in (0, 1):
@@ -229,6 +243,17 @@ class AttemptModel:
             start, stop = self._windows[detector, 0], self._windows[detector, 1]
             _record(first, self._windows, rows, detector, start + rng.random(len(rows)) * (stop - start))
         return photons, first
+
+
+def _combinations(first: int, second: int) -> tuple[Ints, Ints]:
+    """Return the photons of a candidate (k, 2), the source of each node's (0: none), and the combination (k,) that they
+    are, for so many sources of each.
+    """
+    a, b = range(1, first + 1), range(1, second + 1)
+    found = [(0, 0, _NONE), *((k, 0, _FIRST) for k in a), *((0, k, _SECOND) for k in b),
+             *((i, j, both) for i in a for j in b for both in (_DIFFERENT, _SAME))]  # fmt: skip
+    table = np.array(found, dtype=np.int64)
+    return table[:, :2], table[:, 2]
 
 
 def _record(first: Floats, windows: Floats, rows: Ints, detector: Ints, time_s: Floats) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from atomlink.topology import StationSpec
 from sim.physics.clicks import Path
+from sim.physics.emission import merged
 from sim.physics.motion import Spread
 from sim.physics.rounds import Source, Splitter, play
 from sim.world.atoms.labels import QUBIT, READY
@@ -108,9 +109,10 @@ class CoherentStation(Station):
         if key not in self._sources:
             cycle = self._plain(k, shape)
             arm = cycle.arm
-            path = Path(arm.emission, min(1.0, cycle.detected), arm.delay_s, arm.jitter_s)
+            seen = min(cycle.detected + cycle.wrong, cycle.transferred)
+            path = Path(merged(arm.emission), min(1.0, seen), arm.delay_s, arm.jitter_s)
             start_s = 0.0 if shape is None else shape[0] * 1e-9
-            self._sources[key] = Source(path, cycle.transferred, min(cycle.detected, cycle.transferred), start_s)
+            self._sources[key] = Source(path, cycle.transferred, seen, start_s)
         return self._sources[key]
 
     def _refresh(self) -> None:

@@ -15,13 +15,13 @@ from sim.physics.fibre import delay_s, jones, transmission
 from sim.physics.interference import Arm, Complexes, Floats
 from sim.physics.motion import Spread, spread
 from sim.physics.pumping import generator, transition
-from sim.world.atoms.labels import ABSENT, CHAIN, F1
+from sim.world.atoms.labels import ABSENT, CHAIN, F1, F2
 from sim.world.atoms.light import LitAtoms, PortLight
 from sim.world.atoms.states import Handle, Part
 from sim.world.network.node_cycle import NodeCycle
 from sim.world.network.warmth import cycles_within, middle_k
 from sim.world.ports import Port
-from sim.world.scenario.truth import PortTruth
+from sim.world.scenario.truth import Excitation, PortTruth
 
 _EMPTYING_S = (
     1.2e-6  # the wavepacket is followed this long after the pulse: 15 cavity lifetimes and more in every scenario
@@ -152,11 +152,22 @@ class PhotonPort:
         """Return what pumping for `pump` (before, after) seconds and one excitation pulse do; `throughput` fibre end to
         click. A pulse of length 0 excites nothing.
         """
-        arm = self.arm(length_mu, start_s)
-        emitted = arm.emission.transferred if length_mu else 0.0
-        truth = self.truth
-        collected = arm.emission.efficiency * truth.port.fibre_coupling * transmission(truth.fibre) * throughput
-        return NodeCycle(self._pumped(pump[0]), self._pumped(pump[1]), emitted, collected if length_mu else 0.0, arm)
+        arm, truth = self.arm(length_mu, start_s), self.truth
+        before, after = self._pumped(pump[0]), self._pumped(pump[1])
+        if not length_mu:
+            return NodeCycle(before, after, 0.0, 0.0, replace(arm, others=()))
+        way = truth.port.fibre_coupling * transmission(truth.fibre) * throughput
+        mine = arm.emission
+        collected = mine.efficiency * truth.port.fibre_coupling * transmission(truth.fibre) * throughput
+        wrong = 0.0 if mine.wrong is None else mine.wrong.efficiency * way
+        share, sent = self.node.truth.pumping.left_beside, self._sent_beside(length_mu)
+        beside = (0.0, 0.0) if sent is None else (share * sent.transferred, share * sent.efficiency * way)
+        return NodeCycle(before, after, mine.transferred, collected, arm, wrong, beside)
+
+    @property
+    def sends_beside(self) -> bool:
+        """Whether its atom was left beside the ready state, and sends a photon that says nothing of a qubit."""
+        return self.label == F2 and self.node.truth.pumping.left_beside > 0 and self.truth.port.sends_beside
 
     def _pumped(self, t_s: float) -> Floats:
         """Return the label transitions (4, 4), row-stochastic, of pumping at the beams' available powers for t_s."""
@@ -171,25 +182,27 @@ class PhotonPort:
 
     def arm(self, length_mu: int, start_s: float) -> Arm:
         """Return the photon's way to the detectors for an excitation pulse of this length that begins at start_s."""
-        return Arm(
-            self.emission(length_mu, self.beams["excitation"].available, self.piezo_v, self.strays),
-            start_s + self.flight_s,
-            self.jones(),
-            self.register.larmor_rad_s,
-            self.truth.excitation.jitter_s,
-        )
+        emission = self.emission(length_mu, self.beams["excitation"].available, self.piezo_v, self.strays)
+        others = [photon for photon in (emission.wrong, self._sent_beside(length_mu))
+                  if photon is not None and photon.efficiency > 0]  # fmt: skip
+        return Arm(emission, start_s + self.flight_s, self.jones(), self.register.larmor_rad_s,
+                   self.truth.excitation.jitter_s, tuple(others))  # fmt: skip
 
-    def photon(self, length_mu: int, power: float, port: Port, strays: Spread | None = None) -> Emission:
+    def _sent_beside(self, length_mu: int) -> Emission | None:
+        """Return the photon of an atom that pumping left beside the ready state; None where that sends none."""
+        if not (self.node.truth.pumping.left_beside > 0 and self.truth.port.sends_beside):
+            return None
+        return self.emission(length_mu, self.beams["excitation"].available, self.piezo_v, self.strays, beside=True)
+
+    def photon(self, length_mu: int, power: float, port: Port, strays: Spread | None = None,
+               beside: bool = False) -> Emission:  # fmt: skip
         """Integrate the photon of one excitation pulse; t = 0 is the moment its light reaches half its power."""
-        rise, length = self.node.truth.aom.rise_s, length_mu * 1e-9
-        t = np.arange(-3 * rise, length + _EMPTYING_S, _GRID_S)
-        drive = self.truth.excitation
-        rabi = drive.rabi_rad_s * math.sqrt(power) * np.sqrt(np.clip(envelope(t, 0.0, length, rise), 0, None))
-        return port.emit(t, rabi, drive.detuning_rad_s, strays)
+        return _photon(self.node.truth.aom.rise_s, length_mu * 1e-9, self.truth.excitation, power, port, strays, beside)
 
-    def _emission(self, length_mu: int, power: float, piezo_v: float, strays: Spread | None = None) -> Emission:
+    def _emission(self, length_mu: int, power: float, piezo_v: float, strays: Spread | None = None,
+                  beside: bool = False) -> Emission:  # fmt: skip
         moved_rad_s = piezo_v * self.truth.excitation.cavity_rad_s_per_v
-        return self.photon(length_mu, power, self.truth.port.tuned(moved_rad_s), strays)
+        return self.photon(length_mu, power, self.truth.port.tuned(moved_rad_s), strays, beside)
 
     def jones(self) -> Complexes:
         """Return what the compensator and the fibre behind it do to polarisation."""
@@ -197,3 +210,11 @@ class PhotonPort:
         turn, phase = self.paddle_v[0] * fibre.turn_rad_per_v, self.paddle_v[1] * fibre.phase_rad_per_v
         through = jones(fibre.alpha_rad, fibre.beta_rad, fibre.gamma_rad)
         return through @ jones(phase, turn, 0.0) if turn or phase else through
+
+
+@lru_cache(maxsize=32)  # ports that are alike have the same photon
+def _photon(rise_s: float, length_s: float, drive: Excitation, power: float, port: Port, strays: Spread | None,
+            beside: bool) -> Emission:  # fmt: skip
+    t = np.arange(-3 * rise_s, length_s + _EMPTYING_S, _GRID_S)
+    rabi = drive.rabi_rad_s * math.sqrt(power) * np.sqrt(np.clip(envelope(t, 0.0, length_s, rise_s), 0, None))
+    return (port.emit_beside if beside else port.emit)(t, rabi, drive.detuning_rad_s, strays)

@@ -16,7 +16,7 @@ from atomlink.signals import Cycle
 from atomlink.topology import StationSpec
 from sim.physics.interference import Midpoint
 from sim.physics.motion import Spread
-from sim.world.atoms.labels import ABSENT, F1, READY
+from sim.world.atoms.labels import ABSENT, F1, F2, READY
 from sim.world.atoms.states import Birth, JointState, Part, Unborn, embed
 from sim.world.detectors.counter import Counter
 from sim.world.network.attempt import AttemptModel, Candidates, Gates
@@ -114,7 +114,7 @@ class Station:
         k = self.ports.index(port)
         if any(pulse.input == k for pulse in self._pending):
             self.settle()
-        if port.label in self.excited_labels and stop_mu > start_mu:
+        if (port.label in self.excited_labels or port.sends_beside) and stop_mu > start_mu:
             self._pending.append(Pulse(k, start_mu, stop_mu))
 
     def look(self, t_mu: int) -> None:
@@ -161,14 +161,15 @@ class Station:
         shapes: list[Shape] = [None, None]
         for pulse in pulses:
             shapes[pulse.input] = (pulse.start_mu - zero, pulse.stop_mu - pulse.start_mu)
-        flight = next(self._stream((shapes[0], shapes[1])))
+        flight = next(self._stream((shapes[0], shapes[1]), self._excited_from(shapes)))
         for detector, seconds in flight.clicks:
             self.counters[detector].photon(zero + int(seconds * 1e9))
         for pulse in pulses:
             port = self.ports[pulse.input]
             assert port is not None
             port.excited(flight.ends[pulse.input])
-        both = tuple(shape is not None and flight.ends[k] == F1 for k, shape in enumerate(shapes))
+        both = tuple(shape is not None and flight.ends[k] == F1 and not flight.wrong[k]
+                     for k, shape in enumerate(shapes))  # fmt: skip
         self.entangle(zero, self.turned(flight.psi, both), flight.reference_s, both)
 
     def turned(self, psi: np.ndarray, qubits: tuple[bool, ...]) -> np.ndarray:
@@ -185,16 +186,21 @@ class Station:
         norm = float(np.linalg.norm(pair))
         return np.asarray(pair.ravel() / norm) if norm > 0 else psi
 
-    def _stream(self, shapes: tuple[Shape, Shape]) -> Iterator[Flight]:
+    def _excited_from(self, shapes: list[Shape]) -> tuple[int, ...]:
+        """Return the labels that the atoms of a pulse had; ABSENT where there was none."""
+        here = [ABSENT if shape is None or port is None else F2 if port.label == F2 else READY
+                for shape, port in zip(shapes, self.ports, strict=True)]  # fmt: skip
+        return tuple(here)
+
+    def _stream(self, shapes: tuple[Shape, Shape], labels: tuple[int, ...]) -> Iterator[Flight]:
         self._refresh()
-        key = (shapes, self.strays)
+        key = (shapes, labels, self.strays)
         if key not in self._flights:
             _make_room(self._flights)
             cycles = [self._plain(k, shape) for k, shape in enumerate(shapes)]
             gates = Gates(self._closed_gates, (0.0,) * len(self.counters), ())
             model = AttemptModel((cycles[0], cycles[1]), self._midpoint, gates, self._detection)
-            labels = [ABSENT if shape is None else READY for shape in shapes]
-            self._flights[key] = flights(model, labels, self._midpoint, self.rng)
+            self._flights[key] = flights(model, list(labels), self._midpoint, self.rng)
         return self._flights[key]
 
     def _plain(self, k: int, shape: Shape) -> NodeCycle:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from atomlink.signals import Cycle, CycleResult
-from sim.world.atoms.labels import F1
 from sim.world.network.attempt import Candidates
 from sim.world.network.cycles import Outputs
 from sim.world.network.station import Station, refuse_cloud
@@ -135,7 +134,7 @@ class Stretch:
         if candidate.heralded[0]:
             self.herald = candidate
             start_mu = self.start_mu + (self.done - 1) * self.cycle.length_mu
-            qubits = tuple(end == F1 for end in ends)
+            qubits = tuple(candidate.qubits[0].tolist())
             psi = self.station.turned(candidate.states[0], qubits)
             self.station.entangle(start_mu, psi, float(candidate.reference_s[0]), qubits)
 

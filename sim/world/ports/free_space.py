@@ -8,14 +8,14 @@ from atomlink.heralds import SCHEMES
 from sim.physics import freespace
 from sim.physics.emission import Emission, FloatArray
 from sim.physics.motion import Spread
+from sim.world.ports.port import Plain
 
 
 @dataclass(frozen=True)
-class FreeSpacePort(freespace.FreeSpacePort):
+class FreeSpacePort(Plain, freespace.FreeSpacePort):
     """A lens as a photon port."""
 
     resonator = None
-    feels_motion = False
     schemes = SCHEMES
 
     def emit(self, t_s: FloatArray, rabi_rad_s: FloatArray, detuning_rad_s: float,

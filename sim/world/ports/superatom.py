@@ -15,10 +15,11 @@ from sim.physics import cavity, superatom
 from sim.physics.emission import Emission, FloatArray
 from sim.physics.motion import Spread
 from sim.physics.validate import require
+from sim.world.ports.port import Plain
 
 
 @dataclass(frozen=True)
-class SuperatomPort(cavity.CavityPort):
+class SuperatomPort(Plain, cavity.CavityPort):
     """A blockaded cloud as a photon port. `g_rad_s` of one atom; `atoms` their mean number, `prepared` the chance that
     the excitation is there, `stored_s` from its preparation to the pulse, `dephasing_s` its 1/e time.
     """
@@ -35,9 +36,10 @@ class SuperatomPort(cavity.CavityPort):
         require(self, "prepared", 0, 1)
         require(self, "stored_s", 0)
         require(self, "dephasing_s", 0, above=True)
-        if self.feels_motion:
-            raise ScenarioError("standing_wave_m and mode_waist_m are of one atom in a cavity, but a superatom's atoms "
-                                "are everywhere in the mode: leave them out, and give g_rad_s as their average.")
+        if self.standing_wave_m or self.mode_waist_m or self.branching_beside:
+            raise ScenarioError("standing_wave_m, mode_waist_m and branching_beside are of one atom in a cavity, but a "
+                                "superatom's atoms are everywhere in the mode: leave them out, and give g_rad_s as "
+                                "their average.")
 
     @property
     def resonator(self) -> cavity.CavityPort:

@@ -14,10 +14,11 @@ from sim.physics.emission import Emission, FloatArray
 from sim.physics.motion import Spread
 from sim.physics.validate import require
 from sim.physics.waveguide import Waveguide, extraction
+from sim.world.ports.port import Plain
 
 
 @dataclass(frozen=True)
-class WaveguidePort(Waveguide):
+class WaveguidePort(Plain, Waveguide):
     """A waveguide as a photon port. `fibre_coupling`: from the guided mode at the used end into the fibre;
     `one_polarisation`: only one guided polarisation couples, so that no photon carries a qubit in its polarisation.
     """
@@ -25,7 +26,6 @@ class WaveguidePort(Waveguide):
     fibre_coupling: float = 1.0
     one_polarisation: bool = False
     resonator = None
-    feels_motion = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

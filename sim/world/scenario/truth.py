@@ -165,6 +165,9 @@ class NodeTruth:
             if not (0 <= port.row < rows and 0 <= port.column < columns):
                 raise ScenarioError(f"port {port.name!r} is at ({port.row!r}, {port.column!r}), but must be a site of "
                                     f"the array of {rows} x {columns}: give `row` and `column` in its channel.")
+        if self.pumping.left_beside and not all(port.port.sends_beside for port in self.ports):
+            raise ScenarioError(f"pumping.left_beside is {self.pumping.left_beside!r}, but a port that is no cavity "
+                                "with one atom has no model of such photons: leave it out, or change the port's kind.")
         if len(set(self.sites)) < len(self.sites):
             raise ScenarioError("two ports are at one site, but each must have its own: give `row` and `column` in "
                                 "their channels.")
