@@ -57,5 +57,8 @@ def read(lab: Mapping[str, Any]) -> LabTables:
     unknown = set(lab.get("ports", {})) - set(nodes)
     if unknown:
         raise UsageError(f"lab.ports.{min(unknown)} is of no node of the lab: name it in lab.nodes, or take it out.")
+    for node, names in lab.get("ports", {}).items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UsageError(f"lab.ports.{node} is {names!r}, but must be a list of names: [\"east\", \"west\"].")
     ports = {node: tuple(names) for node, names in lab.get("ports", {}).items()}
     return LabTables(dict(nodes), ports, dict(lab.get("stations", {})), dict(lab.get("switches", {})), dict(memories))
