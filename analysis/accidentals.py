@@ -1,76 +1,62 @@
-"""Heralds that did not come from two photons: predicted from what the lab believes, bounded from patterns that pairs
+"""Heralds that did not come from photons alone: predicted from what the lab believes, bounded from patterns that pairs
 cannot make.
 
-Predicted: the closed form of `sim.physics.heralding` for two photons with believed dark rate, gate and visibility,
-and the efficiency (equal for both nodes) that gives the measured herald probability. Everything but "both photons,
-one H and one V" is accidental. Measured: a photon and a dark click, or two dark clicks, fill the four patterns that
-herald twice as often as the two of one polarisation, c_h & d_h and c_v & d_v. Photon pairs fill those too where
-interference is imperfect, so this is an upper bound.
+Predicted: the closed form of the scheme (`analysis.heralding`) with believed dark rate, gate and visibility, and the
+efficiency (equal for both nodes) that gives the measured herald probability. Measured, of the polarisation scheme with
+both outputs: a photon and a dark click, or two dark clicks, fill the four patterns that herald twice as often as the
+two of one polarisation, c_h & d_h and c_v & d_v. Photon pairs fill those too where interference is imperfect, so this
+is an upper bound. The other schemes have no pattern that only accidents make.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
+from analysis import heralding
 from analysis.estimates import Estimate, ratio
 from analysis.load import Run
 from atomlink.heralds import same_polarisation
-from sim.physics.heralding import HeraldPrediction, TwoPhoton, two_photon_polarisation
 
-BELIEFS = (
-    ("link.dark_rate_belief_hz", "dark_rate_hz"),
-    ("link.t_gate_s", "t_gate_s"),
-    ("link.visibility_belief", "visibility"),
-)
+SOURCE = "closed form of {}; believed dark rate, gate, visibility; efficiency from the herald probability"
 
 
 @dataclass(frozen=True)
 class Accidentals:
-    """Accidental fraction: predicted (with the fidelity it allows) and measured, an upper bound; None where unknown."""
+    """Accidental fraction: predicted (with the fidelity it allows) and measured, an upper bound; None where unknown.
+
+    `unmeasured` says why nothing was measured.
+    """
 
     predicted: Estimate | None
     fidelity: Estimate | None
     measured: Estimate | None
+    unmeasured: str = ""
 
 
 def estimate_accidentals(run: Run, probability: Estimate, accepted: tuple[int, ...]) -> Accidentals:
     """Return the accidental fraction of a run with this herald probability and these accepted patterns."""
     predicted, fidelity = _predict(run, probability)
-    return Accidentals(predicted, fidelity, _measure(run, accepted))
+    if run.scheme != "polarisation" or not same_polarisation(run.detectors):
+        why = f"scheme {run.scheme}, detectors {', '.join(run.detectors)}: no pattern that only accidents make"
+        return Accidentals(predicted, fidelity, None, why)
+    measured = _measure(run, accepted)
+    return Accidentals(predicted, fidelity, measured, "" if measured else "the file has no `link.pattern_counts`")
 
 
 def _predict(run: Run, probability: Estimate) -> tuple[Estimate | None, Estimate | None]:
-    beliefs = [run.belief(key, run.link.of_station(belief)) for key, belief in BELIEFS]
-    if any(belief is None for belief in beliefs):
+    believed = heralding.of_run(run, eta=(0.0, 0.0))
+    if believed is None:
         return None, None
-    rate_hz, gate_s, visibility = (float(np.mean(belief)) for belief in beliefs)
-    dark = -math.expm1(-rate_hz * gate_s)
-    centre, high = (
-        _at_probability(p, dark, visibility) for p in (probability.value, probability.value + probability.error)
-    )
-    if centre is None or high is None:
+    found = [believed.at_probability(p) for p in (probability.value, probability.value + probability.error)]
+    if found[0] is None or found[1] is None:
         return None, None
-    source = "closed form; believed dark rate, gate, visibility; efficiency from the herald probability"
-    fractions = [1 - prediction.parts["true"] / prediction.probability for prediction in (centre, high)]
-    return (
-        Estimate(fractions[0], abs(fractions[1] - fractions[0]), probability.n, source),
-        Estimate(centre.fidelity, abs(high.fidelity - centre.fidelity), probability.n, source),
-    )
-
-
-def _at_probability(p: float, dark: float, visibility: float) -> HeraldPrediction | None:
-    """Return the closed form at the efficiency, equal for both nodes, that gives this probability, if any."""
-
-    def at(eta: float) -> HeraldPrediction:
-        return two_photon_polarisation(TwoPhoton(eta, eta, dark, visibility))
-
-    if not at(0.0).probability < p < at(1.0).probability:
-        return None
-    return at(float(brentq(lambda eta: at(eta).probability - p, 0.0, 1.0, xtol=1e-12)))
+    source, n = SOURCE.format(run.scheme), probability.n
+    fractions = [each.accidental for each in found if each]
+    fidelities = [each.closed_form.fidelity for each in found if each]
+    return (Estimate(fractions[0], abs(fractions[1] - fractions[0]), n, source),
+            Estimate(fidelities[0], abs(fidelities[1] - fidelities[0]), n, source))  # fmt: skip
 
 
 def _measure(run: Run, accepted: tuple[int, ...]) -> Estimate | None:
@@ -83,8 +69,8 @@ def _measure(run: Run, accepted: tuple[int, ...]) -> Estimate | None:
     source = "upper bound: 2 x patterns of one polarisation, which imperfect interference fills too"
     looked = 1.0
     if attempts is not None:  # the gateware looked for them in attempts of their own
-        others, heralding = (max(attempts[list(which)]) for which in (alike, accepted))
+        others, own = (max(attempts[list(which)]) for which in (alike, accepted))
         if not others:
             return None
-        looked = float(heralding) / float(others)
+        looked = float(own) / float(others)
     return 2 * looked * ratio(same, heralds, source) if heralds else None

@@ -4,9 +4,10 @@ Steps from 1 to what is read, each what is left when one more imperfection is le
 for <ZZ>; F = (1 + 2 E_c - E_z)/4, as for Psi+.
     overlap       E_c = V, F = (1 + V)/2: whatever makes photons differ (modes, frequency, a second excitation) is in
                   the two-photon visibility V, which HomInterference measures, accidentals subtracted
-    optical phase of schemes that know it: exp(-sigma^2/2) of E_c, sigma^2 the believed walk times the time it had
+    optical phase of schemes that know it: exp(-sigma^2/2) of E_c, sigma^2 the believed walk times the time it had; what
+                  the run's own readings say of the walk stands beside it
     both bright   one photon: the full closed form, not its first order in the bright fraction
-    dark counts   closed form of `sim.physics.heralding` with the believed rate, were every atom pumped
+    dark counts   closed form of the scheme (`analysis.heralding`) with the believed rate, were every atom pumped
     pumping       an atom that was not pumped sends no photon: fewer true heralds beside as many dark ones, eta instead
                   of eta/p. It costs rate (p of both nodes), hardly fidelity
     decoherence   until the analysis pulse's light: E_c shrinks by exp(-(t/T2*)^2 - t/T2) of both atoms
@@ -29,19 +30,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from analysis import heralding
 from analysis.estimates import Estimate
+from analysis.heralding import Heralds
 from analysis.link import LinkResult
 from analysis.load import Run
 from atomlink.at_port import belief
 from atomlink.topology import LinkSpec
-from sim.physics.heralding import (
-    HeraldPrediction,
-    OnePhoton,
-    TwoPhoton,
-    barrett_kok,
-    one_photon,
-    two_photon_polarisation,
-)
 
 _SHARES = {"p_pumped": 1.0, "p_pushout_f1": 0.0, "pulse_rms": 0.0}  # what a file without this belief is taken to say
 _NEEDED = ("t2_star_s", "t2_s")
@@ -93,22 +88,12 @@ class Budget:
     sigmas: float
 
 
-def believed_probability(eta_a: float, eta_b: float, dark_rate_hz: float, gate_s: float, visibility: float,
-                         bright_fraction: float | None = None) -> float:  # fmt: skip
-    """Return the herald probability of an attempt with both atoms, of these beliefs; of one photon with a fraction."""
-    eta = [min(max(value, 0.0), 1.0) for value in (eta_a, eta_b)]
-    dark = -math.expm1(-dark_rate_hz * gate_s)
-    if bright_fraction is not None:
-        return _one_photon(TwoPhoton(eta[0], eta[1], dark, visibility), bright_fraction).probability
-    return two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, visibility)).probability
-
-
 def budget(run: Run, result: LinkResult) -> Budget | None:
-    """Return the budget of a run; None where the file lacks the beliefs it rests on."""
+    """Return the budget of a run; None where the file lacks the beliefs it rests on, or these let no photon herald."""
     believed = Believed.of(run)
-    if believed is None:
+    if believed is None or not believed.heralds.changed(dark_probability=0.0).probability > 0:
         return None
-    probability = believed.probability
+    probability = believed.heralds.probability
     steps = tuple(_steps(run, result, believed))
     raw, corrected = result.total.raw.fidelity, result.total.corrected
     parts = [Part(step.name, step.fidelity if step.known else None, None, step.note) for step in steps]
@@ -124,52 +109,33 @@ def budget(run: Run, result: LinkResult) -> Budget | None:
 
 @dataclass(frozen=True)
 class Believed:
-    """The beliefs of a run: the link, and by node coherence times, shares and pulse lengths."""
+    """The beliefs of a run: the heralds, and by node coherence times, shares and pulse lengths."""
 
-    link: TwoPhoton
+    heralds: Heralds
     nodes: tuple[str, ...]
     of_node: dict[str, dict[str, float]]
     missing: frozenset[str]
-    bright_fraction: float | None = None  # where one photon heralds
-
-    @property
-    def probability(self) -> float:
-        """Return the herald probability of an attempt."""
-        if self.bright_fraction is not None:
-            return _one_photon(self.link, self.bright_fraction).probability
-        return barrett_kok(self.link).probability
 
     @classmethod
     def of(cls, run: Run) -> Believed | None:
         """Return what the file says; None where it lacks what the link rests on."""
-        name, nodes = run.link, run.nodes
-        gate = run.belief("link.t_gate_s", name.of_station("t_gate_s"))
-        dark = run.belief("link.dark_rate_belief_hz", name.of_station("dark_rate_hz"))
-        visibility = run.belief("link.visibility_belief", name.of_station("visibility"))
-        eta = [run.belief(name.of_channel(end, "efficiency")) for end in range(2)]
+        heralds, nodes = heralding.of_run(run), run.nodes
         keys = (*_NEEDED, *_DURATIONS, *_SHARES)
         found = {node: {key: run.belief(belief(node, key)) for key in keys} for node in nodes}
-        if any(value is None for value in (gate, dark, visibility, *eta)) or any(
-            found[node][key] is None for node in nodes for key in _NEEDED
-        ):
+        if heralds is None or any(found[node][key] is None for node in nodes for key in _NEEDED):
             return None
         missing = frozenset(key for node in nodes for key, value in found[node].items() if value is None)
         standing_in = {**_SHARES, **dict.fromkeys(_DURATIONS, 0.0)}
         of_node = {node: {key: float(standing_in[key] if value is None else value)
                           for key, value in values.items()} for node, values in found.items()}  # fmt: skip
-        dark_share = -math.expm1(-float(np.mean(dark)) * float(gate))
-        walk, age = run.belief(name.of_station("phase_walk_rad2_s")), _phase_age_s(run)
-        link = TwoPhoton(float(eta[0]), float(eta[1]), dark_share, float(visibility),
-                         math.sqrt(float(walk or 0.0) * age))  # fmt: skip
-        bright = run.datasets.get("link.bright_fraction")
-        return cls(link, nodes, of_node, missing, None if bright is None else float(bright))
+        return cls(heralds, nodes, of_node, missing)
 
     @property
-    def pumped_link(self) -> TwoPhoton:
-        """Return the link as it would be if every atom were pumped."""
-        pumped = [max(self.of_node[node]["p_pumped"], 1e-6) for node in self.nodes]
-        return replace(self.link, eta_a=min(self.link.eta_a / pumped[0], 1.0),
-                       eta_b=min(self.link.eta_b / pumped[1], 1.0))  # fmt: skip
+    def pumped(self) -> Heralds:
+        """Return the heralds as they would be if every atom were pumped."""
+        photons = self.heralds.photons
+        first, second = (max(self.of_node[node]["p_pumped"], 1e-6) for node in self.nodes)
+        return self.heralds.changed(eta_a=min(photons.eta_a / first, 1.0), eta_b=min(photons.eta_b / second, 1.0))
 
     def knows(self, *names: str) -> bool:
         """Return whether the file says these of both nodes."""
@@ -177,17 +143,10 @@ class Believed:
 
 
 def _steps(run: Run, result: LinkResult, believed: Believed) -> Iterator[Step]:
-    link = believed.link
     yield Step("ideal", 1.0, -1.0, "")
+    yield from _photon_steps(believed.pumped, _walk_read(run))
     shares = [believed.of_node[node]["p_pumped"] for node in believed.nodes]
-    if believed.bright_fraction is None:
-        yield Step("overlap of the photons", link.visibility, -1.0, f"believed visibility {link.visibility:.4g}")
-        if run.scheme != "polarisation":
-            yield Step("optical phase", link.visibility * _fringe(link), -1.0, _of_phase(link))
-        yield _heralded("dark counts", believed.pumped_link, f"{link.dark_probability:.3g} a gate and detector")
-    else:
-        yield from _one_photon_steps(believed.pumped_link, believed.bright_fraction)
-    pumped = _heralded("pumping", link, f"believed shares {shares[0]:.4g}, {shares[1]:.4g}", believed.bright_fraction)
+    pumped = _heralded("pumping", believed.heralds, f"believed shares {shares[0]:.4g}, {shares[1]:.4g}")
     yield replace(pumped, known=believed.knows("p_pumped"))
     t_s, said = _time_to_analysis(run)
     kept = 1.0 if t_s is None else math.prod(_kept(t_s, believed.of_node[node]) for node in believed.nodes)
@@ -197,50 +156,35 @@ def _steps(run: Run, result: LinkResult, believed: Believed) -> Iterator[Step]:
     yield from _read(stored, t_s or 0.0, result, believed)
 
 
-def _one_photon_steps(link: TwoPhoton, bright_fraction: float) -> Iterator[Step]:
-    """Let in one by one what a herald of one photon suffers from; the photons' overlap is sqrt(V), of pure modes."""
-    alone = replace(link, visibility=1.0, dark_probability=0.0, phase_sigma_rad=0.0)
-    yield _heralded("both atoms bright", alone, f"bright fraction {bright_fraction:.4g}", bright_fraction)
-    alone = replace(alone, visibility=link.visibility)
-    yield _heralded("overlap of the photons", alone, f"believed visibility {link.visibility:.4g}", bright_fraction)
-    alone = replace(alone, phase_sigma_rad=link.phase_sigma_rad)
-    yield _heralded("optical phase", alone, _of_phase(link), bright_fraction)
-    yield _heralded("dark counts", link, f"{link.dark_probability:.3g} a gate and detector", bright_fraction)
+def _photon_steps(heralds: Heralds, walk_read: str = "") -> Iterator[Step]:
+    """Let in one by one what the heralds of a scheme suffer from, up to its whole closed form."""
+    link = heralds.photons
+    alone = heralds.changed(visibility=1.0, dark_probability=0.0, phase_sigma_rad=0.0)
+    if heralds.bright_fraction is not None:
+        yield _heralded("both atoms bright", alone, f"bright fraction {heralds.bright_fraction:.4g}")
+    alone = alone.changed(visibility=link.visibility)
+    yield _heralded("overlap of the photons", alone, f"believed visibility {link.visibility:.4g}")
+    if heralds.scheme != "polarisation":
+        alone = alone.changed(phase_sigma_rad=link.phase_sigma_rad)
+        yield _heralded("optical phase", alone, f"believed walk: {link.phase_sigma_rad:.3g} rad{walk_read}")
+    yield _heralded("dark counts", heralds, f"{link.dark_probability:.3g} a gate and detector")
 
 
-def _heralded(name: str, link: TwoPhoton, note: str, bright_fraction: float | None = None) -> Step:
-    """Return what heralds of this link are: true pairs, two photons at one detector, and what dark counts make; of one
-    photon, with its bright fraction: the two atoms differ with one bright, and agree with two or none.
-    """
-    if bright_fraction is not None:
-        one = _one_photon(link, bright_fraction)
-        share = {part: value / one.probability for part, value in one.parts.items()}
-        differ = share["one_bright"] + share["one_bright_dark"]
-        coherence = share["one_bright"] * math.sqrt(link.visibility) * _fringe(link)
-        return Step(name, coherence, 1 - 2 * differ, note)
-    found = barrett_kok(link)
-    true, bunched = (found.parts[part] / found.probability for part in ("true", "bunched"))
-    return Step(name, true * link.visibility * _fringe(link), bunched - true, note)
+def _heralded(name: str, heralds: Heralds, note: str) -> Step:
+    return Step(name, *heralds.state, note)
 
 
-def _one_photon(link: TwoPhoton, bright_fraction: float) -> HeraldPrediction:
-    """Return the closed form of one photon, for both ends alike."""
-    return one_photon(OnePhoton(math.sqrt(link.eta_a * link.eta_b), bright_fraction, link.dark_probability,
-                                link.visibility, math.sqrt(link.visibility), link.phase_sigma_rad))  # fmt: skip
+def _walk_read(run: Run) -> str:
+    """Return what the believed walk is over, and what the run's own readings of the phase say of it."""
+    read, n = run.datasets.get("link.phase_walk_rad2_s"), run.datasets.get("link.phase_readings")
+    if read is None or not n:
+        return " since it was read" if "link.t_phase_s" in run.datasets else " between the rounds"
+    sigma = math.sqrt(max(float(read), 0.0) * heralding.phase_age_s(run))
+    return f" since it was read; by this run's {int(n)} readings {sigma:.3g} rad ({_walk(float(read), int(n))} rad²/s)"
 
 
-def _fringe(link: TwoPhoton) -> float:
-    """Return what the wandering of the optical phase leaves of a fringe."""
-    return math.exp(-0.5 * link.phase_sigma_rad**2)
-
-
-def _of_phase(link: TwoPhoton) -> str:
-    return f"believed walk: {link.phase_sigma_rad:.3g} rad since it was read, or between the rounds"
-
-
-def _phase_age_s(run: Run) -> float:
-    """Return the time that the optical phase had to walk: since it was read, or between two rounds; else 0."""
-    return float(run.datasets.get("link.t_phase_s", run.datasets.get("link.t_rounds_s", 0.0)))
+def _walk(read: float, n: int) -> str:
+    return Estimate(read, abs(read) * math.sqrt(2 / n)).number()  # n squares of a Gaussian
 
 
 def _read(stored: Step, t_s: float, result: LinkResult, believed: Believed) -> Iterator[Step]:

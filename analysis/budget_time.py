@@ -5,7 +5,8 @@ Per herald, with p the believed herald probability, q = (1 - p)^B that a block o
                 (1 - E)/2, E the setting's correlator; until both are full it takes 1/l tries for one, 2/l - 1/(1 - (1 -
                 l)^2) for two, l the believed share of tries that load. Atoms lost otherwise are left out
     recooling   q/(1 - q) times
-    attempts    1/p cycles of pumping, photon and gate; the driver's gaps are left out
+    attempts    1/p cycles of pumping, photon and gate; the driver's gaps are left out. Two rounds: the time between
+                them once more, of barrett_kok where the first round shows exactly one click
     the rest    cooling, wait, map, push-out, image. Measured it holds slack, looks at the atoms, RPCs and shutters, too
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis import heralding
 from analysis.budget import Budget, Part
 from analysis.estimates import Estimate
 from analysis.link import LinkResult, patterns_of, settings_of
@@ -35,7 +37,7 @@ def time_budget(run: Run, result: LinkResult, found: Budget) -> tuple[Part, ...]
         Part("loading", _loading(run, found, t), _counter(data, "link.t_loading_s")),
         Part("recooling", _times(shots, _recoolings(run, found), t.get("t_recooling_s")),
              _recooled(data, t.get("t_recooling_s")), "measured: how often it was, each as long as believed"),
-        Part("attempts", _attempts(result, found, t), _counter(data, "link.t_attempting_s")),
+        Part("attempts", _attempts(run, result, found, t), _counter(data, "link.t_attempting_s")),
     ]  # fmt: skip
     lab = _counter(data, "link.t_lab_s")
     known = [part.measured.value for part in parts if part.measured]
@@ -89,9 +91,12 @@ def _recoolings(run: Run, found: Budget) -> float | None:
     return vain / (1 - vain)
 
 
-def _attempts(result: LinkResult, found: Budget, t: dict[str, float]) -> float | None:
-    p = found.probability.predicted
-    return result.heralds / p * t["t_cycle_s"] if p and "t_cycle_s" in t else None
+def _attempts(run: Run, result: LinkResult, found: Budget, t: dict[str, float]) -> float | None:
+    p, heralds = found.probability.predicted, heralding.of_run(run)
+    if not p or heralds is None or "t_cycle_s" not in t:
+        return None
+    again = heralds.first_round if run.scheme == "barrett_kok" else 1.0
+    return result.heralds / p * (t["t_cycle_s"] + again * float(run.datasets.get("link.t_rounds_s", 0.0)))
 
 
 def _shot(run: Run, t: dict[str, float]) -> float | None:

@@ -1,25 +1,23 @@
 """What a lab's network is made of, and what its links should give: a drawing, and a table from what the lab believes.
 
-A link's prediction is the closed form of two photons with one H and one V click (`sim.physics.heralding`), with
-efficiencies, dark rate, gate and visibility as believed; a station whose detectors see one of the four patterns has a
-quarter of the heralds. An attempt takes pumping, the longer way of a photon, and the gate. The
-fidelity is that of new pairs: before the wait, the rotations and the read-out (`analysis.budget` has these).
+A link's prediction is the closed form of its heralds (`analysis.heralding`), with efficiencies, dark rate, gate and
+visibility as believed; a station whose detectors see one of the four patterns has a quarter of the heralds. An attempt
+takes pumping, the longer way of a photon, and the gate. The fidelity is that of new pairs: before the wait, the
+rotations and the read-out (`analysis.budget` has these).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis import heralding
 from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, styled
 from atomlink.at_port import belief
-from atomlink.heralds import FOUR, heralds
 from atomlink.topology import LinkSpec, Topology
-from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +51,7 @@ def forecasts(topology: Topology, beliefs: Mapping[str, float],
 def beliefs_of(link: LinkSpec) -> tuple[str, ...]:
     """Return the names of the beliefs that a link's forecast rests on."""
     return (
-        *(link.of_station(key) for key in ("t_gate_s", "dark_rate_hz", "visibility")),
+        *(link.of_station(key) for key in heralding.OF_STATION),
         *(link.of_channel(end, key) for end in range(2) for key in ("efficiency", "t_photon_s")),
         *(belief(atom, "t_pump_s") for atom in link.atoms),
     )
@@ -64,13 +62,11 @@ def _forecast(topology: Topology, link: LinkSpec, beliefs: Mapping[str, float]) 
     station = topology.station(link.station)
     if station.scheme != "polarisation":
         return LinkForecast(link, None, None, None, through, memories)
-    gate_s, dark_hz, visibility = (beliefs[link.of_station(key)] for key in ("t_gate_s", "dark_rate_hz", "visibility"))
-    eta = [beliefs[link.of_channel(end, "efficiency")] for end in range(2)]
-    found = two_photon_polarisation(TwoPhoton(eta[0], eta[1], -math.expm1(-dark_hz * gate_s), visibility))
+    found = heralding.believed(link, station.scheme, station.roles, beliefs.__getitem__)
     photon_s = max(beliefs[link.of_channel(end, "t_photon_s")] for end in range(2))
-    cycle_s = max(beliefs[belief(atom, "t_pump_s")] for atom in link.atoms) + photon_s + gate_s
-    p = found.probability * len(heralds(station.scheme, station.roles)) / len(heralds(station.scheme, FOUR))
-    return LinkForecast(link, p, p / cycle_s, found.fidelity, through, memories)
+    pump_s, gate_s = max(beliefs[belief(atom, "t_pump_s")] for atom in link.atoms), beliefs[link.of_station("t_gate_s")]
+    rate_hz = found.probability / (pump_s + photon_s + gate_s)
+    return LinkForecast(link, found.probability, rate_hz, found.closed_form.fidelity, through, memories)
 
 
 def _switch(topology: Topology, link: LinkSpec) -> str:

@@ -189,7 +189,7 @@ def _checks(result: LinkResult) -> str:
     accidental = result.accidentals
     rows = [
         _check("Accidental heralds, predicted", accidental.predicted, "no beliefs in the file"),
-        _check("Accidental heralds, measured", accidental.measured, "the file has no `link.pattern_counts`"),
+        _check("Accidental heralds, measured", accidental.measured, accidental.unmeasured),
         _check("Fidelity that the beliefs allow", accidental.fidelity, "no beliefs in the file"),
         ("Waits for a herald", _p_value(result), result.waiting.verdict),
         ("Patterns that herald nothing", f"{result.other_patterns} shots", "left out"),

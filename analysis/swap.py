@@ -18,11 +18,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from analysis import heralding
 from atomlink.at_port import belief
+from atomlink.heralds import FOUR
 from atomlink.link_name import LinkName
 from sim.physics.bell_pair import TwoPulses, fidelity
 from sim.physics.constants import BOLTZMANN_J_K
-from sim.physics.heralding import TwoPhoton, barrett_kok
 from sim.physics.rydberg import pair_shift_rad_s, state
 from sim.physics.species import species
 
@@ -37,7 +38,7 @@ def beliefs(links: Sequence[LinkName], atoms: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the beliefs that the prediction rests on; `atoms` (4,): first end, middle's two, last end."""
     return (
         *(link.of_channel(end, "efficiency") for link in links for end in range(2)),
-        *(link.of_station(key) for link in links for key in ("t_gate_s", "dark_rate_hz", "visibility")),
+        *(link.of_station(key) for link in links for key in heralding.OF_STATION),
         *(belief(atom, key) for atom in atoms for key in _ATOM),
         *(belief(atom, "t2_storage_s") for atom in atoms[:2]),
         *(belief(atoms[1], key) for key in _GATE),
@@ -90,11 +91,8 @@ def predicted(believed: Mapping[str, float], links: Sequence[LinkName], atoms: S
 
 def _heralded(believed: Mapping[str, float], link: LinkName) -> tuple[float, float]:
     """Return |<XX>| and |<ZZ>| of a heralded pair at its clicks."""
-    eta = [min(max(believed[link.of_channel(end, "efficiency")], 0.0), 1.0) for end in range(2)]
-    gate_s, dark_hz, visibility = (believed[link.of_station(key)] for key in ("t_gate_s", "dark_rate_hz", "visibility"))
-    found = barrett_kok(TwoPhoton(eta[0], eta[1], -math.expm1(-dark_hz * gate_s), visibility))
-    true, bunched = (found.parts[part] / found.probability for part in ("true", "bunched"))
-    return true * visibility, true - bunched
+    coherence, populations = heralding.believed(link, "polarisation", FOUR, believed.__getitem__).state
+    return coherence, -populations
 
 
 def _kept(believed: Mapping[str, float], atom: str, t_s: float) -> float:

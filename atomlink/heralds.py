@@ -89,6 +89,19 @@ def patterns(scheme: str, roles: Sequence[str] = FOUR, sign: int = 0) -> tuple[i
     return tuple(pattern for pattern, herald in heralds(scheme, roles).items() if sign in (0, herald.sign))
 
 
+def share_seen(scheme: str, roles: Sequence[str] = FOUR) -> float:
+    """Return which part of a scheme's heralds detectors with these roles see, of those that both outputs would show.
+
+    Several detectors that share the light of one output see no more than one.
+    """
+    read = {(role.output, role.polarisation) for role in map(Role.of, roles)}
+    if scheme == "polarisation":
+        h, v = (sum(polarisation == seen for _, polarisation in read) for seen in "hv")
+        return h * v / 4
+    outputs = len({output for output, _ in read})
+    return (outputs / 2) ** rounds(scheme)
+
+
 def same_polarisation(roles: Sequence[str] = FOUR) -> tuple[int, ...]:
     """Return the patterns of one click at each output, equal polarisation: where two-photon interference shows."""
     read = [Role.of(name) for name in roles]

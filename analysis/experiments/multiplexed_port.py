@@ -17,12 +17,12 @@ storings of equal length, and the host sends moves after the herald, for longer 
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis import heralding
 from analysis.estimates import Estimate, binomial
 from analysis.figures import ACCENT, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
@@ -30,7 +30,6 @@ from analysis.pair_rows import PairRows
 from analysis.result import Result, columns
 from atomlink import at_port
 from atomlink.errors import DataError
-from sim.physics.heralding import TwoPhoton, two_photon_polarisation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,12 +67,9 @@ def believed(run: Run) -> dict[str, float]:
         return max(belief(at_port.belief(node, name)) for node in run.nodes)
 
     link, gate = run.link, float(run.datasets["pairs.t_gate_s"])
-    eta, photon = ([belief(link.of_channel(end, name)) for end in range(2)] for name in ("efficiency", "t_photon_s"))
-    dark = -math.expm1(-belief(link.of_station("dark_rate_hz")) * gate)
-    visibility = belief(link.of_station("visibility"))
-    probability = two_photon_polarisation(TwoPhoton(eta[0], eta[1], dark, visibility)).probability
+    photon = [belief(link.of_channel(end, "t_photon_s")) for end in range(2)]
     return {
-        "p": probability,
+        "p": heralding.believed(link, run.scheme, run.detectors, belief).probability,
         "t_prep_s": slowest("t_image_s") + slowest("t_cooling_s") + belief(at_port.belief(run.nodes[0], "t_frame_s"))
         + belief(at_port.belief(run.nodes[0], "t_readout_s")),
         "t_recooling_s": slowest("t_recooling_s"),

@@ -36,8 +36,9 @@ def analyse(run: Run) -> Result:
             f"{node}.t_mean_s": found.mean(),
             f"{node}.t_rms_s": found.width(),
             f"{node}.clicks_per_attempt": found.per_attempt,
-            f"{node}.share_h": binomial(int(found.counts[_h_detectors(run)].sum()), found.clicks, "H clicks/clicks"),
         }
+        if h := _h_detectors(run):  # a station that does not tell H from V has no share of H
+            estimates[f"{node}.share_h"] = binomial(int(found.counts[h].sum()), found.clicks, "H clicks/clicks")
     return Result("Photon shape", estimates=estimates)
 
 

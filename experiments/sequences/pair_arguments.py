@@ -1,12 +1,14 @@
 """What an experiment on pairs asks for: how shots are laid out, and how it waits for heralds. Set at the owner."""
 
 import math
+from functools import partial
 from typing import Any
 
 from artiq.language.environment import BooleanValue, EnumerationValue, NumberValue
 
-from analysis import budget
+from analysis import heralding
 from atomlink.link_name import LinkName
+from atomlink.topology import StationSpec
 from drivers import parameters
 
 UNLIKELY_WAIT = 0.01  # chance that both atoms wait so long for a herald: then look whether they are there
@@ -54,15 +56,13 @@ def ask_waiting(owner: Any, wait_s: float | None, choose_feed_forward: bool) -> 
     )
 
 
-def unlikely_wait(owner: Any, link: LinkName, bright: float | None) -> int:
+def unlikely_wait(owner: Any, link: LinkName, station: StationSpec, bright: float | None) -> int:
     """Return after how many attempts without a herald an atom is likely to be gone, as the lab believes.
 
     bright: the bright fraction of a scheme that has one.
     """
-    eta = [parameters.get(owner, link.of_channel(end, "efficiency")) for end in range(2)]
-    names = ("dark_rate_hz", "t_gate_s", "visibility")
-    dark_hz, gate_s, visibility = (parameters.get(owner, link.of_station(name)) for name in names)
-    p = budget.believed_probability(eta[0], eta[1], dark_hz, gate_s, visibility, bright)
+    believed = partial(parameters.get, owner)
+    p = heralding.believed(link, station.scheme, station.roles, believed, bright).probability
     if p >= 1:
         return 1
     return min(math.ceil(math.log(UNLIKELY_WAIT) / math.log1p(-p)), MOST_ATTEMPTS) if p > 0 else MOST_ATTEMPTS

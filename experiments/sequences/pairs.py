@@ -66,7 +66,7 @@ class Pairs(HasEnvironment):
             parameters.get(self, name)  # filed with the results: the report's budget rests on them
         self.herald.setup(self.scheme.timing(), self.herald.psi_plus + self.herald.psi_minus)
         self.block = int(parameters.get(self, link.of_station("n_recooling")))
-        self.look_after = self.check_attempts or unlikely_wait(self, link, self.scheme.bright)
+        self.look_after = self.check_attempts or unlikely_wait(self, link, self.herald.station, self.scheme.bright)
         self.set_wait(self.wait)
         self.phase_rad = parameters.get(self, link.of_pairs("phase_rad"))  # the pairs' own: turns the second axes
         self.kernel_feeds_forward = self.feed_forward == "kernel"

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from synthetic_runs import as_run, link_datasets, werner
 
-from analysis import link
-from analysis.budget import believed_probability
+from analysis import heralding, link
 from analysis.report_link import section
 from analysis.schema import array
 from analysis.waiting import check_waiting
 from atomlink.errors import DataError
 from atomlink.heralds import FOUR, heralds
 from atomlink.link_name import LinkName
+from atomlink.topology import pair
 from drivers import parameters
 from experiments.sequences import print_summary
 from experiments.sequences.pair_arguments import unlikely_wait
@@ -112,8 +112,9 @@ def test_atoms_are_looked_at_when_so_long_a_wait_has_become_improbable(
     beliefs = {"dark_rate_hz": 50.0, "t_gate_s": 0.9e-6, "visibility": 0.95}
     monkeypatch.setattr(parameters, "get", lambda _, name: beliefs.get(name.rpartition(".")[2], eta))
     link = LinkName.parse("n1-n2@hub")
-    wait = unlikely_wait(None, link, None)
-    p = believed_probability(eta, eta, *beliefs.values())
+    station = pair(("n1", "n2"), FOUR).stations[0]
+    wait = unlikely_wait(None, link, station, None)
+    p = heralding.believed(link, "polarisation", FOUR, lambda name: parameters.get(None, name)).probability
     assert least <= wait <= most and (wait == 10**6 or (1 - p) ** wait <= 0.01 < (1 - p) ** (wait - 1))
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from analysis import network
-from analysis.budget import believed_probability
+from analysis.heralding import Heralds
 from atomlink.heralds import FOUR
 from atomlink.topology import Topology, pair
 from drivers import parameters
 from sim.cli import main
+from sim.physics.heralding import TwoPhoton
 
 CHAIN = Topology.from_arguments({
     "nodes": {"n1": {}, "Quokka": {"ports": ["west", "east"]}, "west_2": {}},
@@ -28,9 +29,10 @@ def test_a_links_forecast_is_the_closed_form_over_the_attempts_length() -> None:
     lab = pair(("alice", "bob"), FOUR)
     held = beliefs(lab)
     (found,) = network.forecasts(lab, held)
-    keys = ("dark_rate_hz", "t_gate_s", "visibility")
-    p = believed_probability(*(held[found.link.of_channel(end, "efficiency")] for end in range(2)),
-                             *(held[found.link.of_station(key)] for key in keys))  # fmt: skip
+    eta = [held[found.link.of_channel(end, "efficiency")] for end in range(2)]
+    dark_hz, gate_s, visibility = (held[found.link.of_station(key)] for key in
+                                   ("dark_rate_hz", "t_gate_s", "visibility"))  # fmt: skip
+    p = Heralds("polarisation", TwoPhoton(*eta, -math.expm1(-dark_hz * gate_s), visibility)).probability
     assert found.probability is not None and math.isclose(found.probability, p)
     assert found.herald_hz is not None and math.isclose(found.herald_hz, p / (4e-6 + 549e-9 + 0.9e-6))
 
