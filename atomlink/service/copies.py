@@ -5,15 +5,16 @@ its outcome there, and they must not become another job's.
 """
 
 import os
-import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from atomlink.errors import UsageError
 from atomlink.files import replacing
-from atomlink.service.local import highest_number
+from atomlink.service.local import folder_of, highest_number, living
+from atomlink.service.states import ERROR
 from atomlink.service.steps import STEPS
 from atomlink.service.store import FILE, Store, only_one
 
@@ -25,10 +26,7 @@ def backup(state: Path, file: Path) -> None:
     with replacing(file) as temporary:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
-            # Read only: a service that runs may be of an older version, and its database is its own to upgrade.
-            with closing(_only_read(state / FILE)) as source, closing(sqlite3.connect(temporary)) as copy:
-                source.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
+            _copy(state / FILE, temporary)
         except sqlite3.Error as error:
             raise UsageError(f"{state / FILE} cannot be copied ({error}): nothing was written") from None
 
@@ -42,10 +40,12 @@ def restore(state: Path, file: Path, who: str) -> Path:
         raise UsageError(f"{file} is no file: name a backup of a service")
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(state):
+        if lives := living(state / "jobs"):
+            raise UsageError(f"job {lives[0]} still runs, which the copy may not know: wait for its end, or kill its "
+                             "worker")  # fmt: skip
         with replacing(state / FILE) as temporary:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            shutil.copyfile(file, temporary)
-            _check(temporary, file)
+            _checked_copy(file, temporary)
             _empty_log(state / FILE)
         for suffix in ("-wal", "-shm"):  # of a database that could not be read: nothing of it belongs to the new one
             (state / (FILE + suffix)).unlink(missing_ok=True)
@@ -53,13 +53,21 @@ def restore(state: Path, file: Path, who: str) -> Path:
         try:
             store.number_above(highest_number(state / "jobs"))
             store.audit(who, "restore", "service", str(file.resolve()))
+            for job in store.running():
+                if not folder_of(state / "jobs", job["id"]).exists():  # it had one: not to be taken for not begun
+                    store.move(job["id"], ERROR, ended_at=time.time(), error="it ran when the copy of the queue was "
+                               "made, and its folder is gone")  # fmt: skip
         finally:
             store.close()
     return state / FILE
 
 
-def _only_read(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+def _copy(path: Path, to: Path) -> None:
+    """Copy a database with what is in its log, read only: that of a service that runs is its own to upgrade."""
+    source = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    with closing(source), closing(sqlite3.connect(to)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one whole file
 
 
 @contextmanager
@@ -72,14 +80,14 @@ def _alone(state: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _check(copy: Path, file: Path) -> None:
-    """Refuse what is damaged, is no database of a service, or is of a newer version; leave the copy one whole file."""
+def _checked_copy(file: Path, copy: Path) -> None:
+    """Copy a file, and refuse what is damaged, is no database of a service, or is of a newer version."""
     try:
+        _copy(file, copy)
         with closing(sqlite3.connect(copy)) as database:
             (taken,) = database.execute("PRAGMA user_version").fetchone()
             found = [row[0] for row in database.execute("PRAGMA integrity_check(1)")]
             database.execute("SELECT COUNT(*) FROM jobs")
-            database.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.Error as error:
         raise UsageError(f"{file} is no backup of a service ({error}): name one") from None
     if found != ["ok"]:

@@ -21,9 +21,34 @@ from atomlink.service.worker import BEGUN, JOB, LOCK, LOG, OUTCOME, read_rid
 INSIST_S = (0.0, 30.0, 60.0)  # after a cancel: ask (SIGTERM), ask again, kill
 
 
+def folder_of(folder: Path, number: int) -> Path:
+    """Return the folder of a job in that of all jobs."""
+    return folder / f"{number:09}"
+
+
 def highest_number(folder: Path) -> int:
     """Return the highest number of a job that has a folder in this one, 0 where there is none."""
-    return max((int(place.name) for place in folder.glob("*") if place.name.isdecimal()), default=0)
+    return max(_numbers(folder), default=0)
+
+
+def living(folder: Path) -> list[int]:
+    """Return the jobs in a folder whose workers live."""
+    return sorted(number for number in _numbers(folder) if _held(folder_of(folder, number)))
+
+
+def _numbers(folder: Path) -> list[int]:
+    return [int(place.name) for place in folder.glob("*") if place.name.isdecimal()]
+
+
+def _held(place: Path) -> bool:
+    try:
+        with open(place / LOCK, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class LocalLab:
@@ -36,15 +61,12 @@ class LocalLab:
 
     def place(self, job: Row) -> Path:
         """Return the folder of a job."""
-        return self._place(job["id"])
-
-    def _place(self, number: int) -> Path:
-        return self.folder / f"{number:09}"
+        return folder_of(self.folder, job["id"])
 
     def _lives(self, number: int) -> bool:
         """Say whether a job's worker lives: by the process that we made, or by the lock that it holds."""
         child = self._children.get(number)
-        return self._held(self._place(number)) if child is None else child.poll() is None
+        return _held(folder_of(self.folder, number)) if child is None else child.poll() is None
 
     def start(self, job: Row) -> None:
         """Start a job's worker; it holds the lock before it exists.
@@ -135,7 +157,7 @@ class LocalLab:
         Empty where it has not begun.
         """
         try:
-            begun = json.loads((self._place(number) / BEGUN).read_text())
+            begun = json.loads((folder_of(self.folder, number) / BEGUN).read_text())
             return {"pid": int(begun["pid"]), "at": float(begun["at"])}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
@@ -157,14 +179,3 @@ class LocalLab:
         except (OSError, ValueError):
             return None
         return outcome
-
-    @staticmethod
-    def _held(place: Path) -> bool:
-        try:
-            with open(place / LOCK, "rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False

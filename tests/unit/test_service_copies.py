@@ -1,5 +1,6 @@
 """Backup and restore: only a sound copy takes the database's place, and no job is run twice or mixed up after it."""
 
+import fcntl
 import json
 import sqlite3
 import stat
@@ -143,6 +144,51 @@ def test_restore_leaves_nothing_of_the_old_log_and_holds_the_lock_to_its_end(
     assert [job["id"] for job in store.jobs()] == [1]
     said = [(line["who"], line["action"], line["detail"]) for line in store.audited()]
     assert said == [("ada", "restore", str(tmp_path / "copy.db"))]
+    store.close()
+    killed._db.close()
+
+
+def test_nothing_is_restored_while_a_job_runs_that_the_copy_may_not_know(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    _queue(state)
+    copies.backup(state, tmp_path / "copy.db")
+    _ran(state, 4)
+    before = (state / FILE).read_bytes()
+    with open(state / "jobs" / f"{4:09}" / "lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as a worker that lives
+        with pytest.raises(UsageError, match="job 4 still runs"):
+            copies.restore(state, tmp_path / "copy.db", "ada")
+    assert (state / FILE).read_bytes() == before
+    copies.restore(state, tmp_path / "copy.db", "ada")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_job_that_ran_when_the_copy_was_made_is_not_begun_again_where_its_folder_is_gone(
+    tmp_path: Path, there: bool
+) -> None:
+    state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    _queue(state)
+    store = Store(state)
+    store.move(1, "RUNNING", started_at=1.0)
+    store.close()
+    copies.backup(state, tmp_path / "copy.db")
+    if there:  # made, and its worker ended before it began: it may be begun
+        (elsewhere / "jobs" / f"{1:09}").mkdir(parents=True)
+    copies.restore(elsewhere, tmp_path / "copy.db", "ada")
+    store = Store(elsewhere)
+    job = store.job(1) or {}
+    assert job["state"] == ("RUNNING" if there else "ERROR") and (there or "its folder is gone" in job["error"])
+    store.close()
+
+
+def test_the_database_itself_is_no_copy_that_loses_anything(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    _queue(state)
+    killed = Store(state)
+    killed.submit("user:ann", "ann", "default", "experiment", {"late": True})  # in the log alone
+    copies.restore(state, state / FILE, "ada")
+    store = Store(state)
+    assert [job["id"] for job in store.jobs()] == [2, 1]
     store.close()
     killed._db.close()
 

@@ -21,6 +21,7 @@ for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
     pytest.importorskip(module, reason="the extra `service` is not installed")
 
 from atomlink.errors import LabError
+from atomlink.service.local import living
 from atomlink.service.states import DONE, ERROR, FINAL
 from atomlink.service.store import Store
 from sim import cli
@@ -145,6 +146,7 @@ def test_the_commands_submit_list_show_and_fetch(
         assert cli.main(["serve", "restore", "copy.db"]) == 2, "the service runs"
     finally:
         service.stop()
+    until(lambda: not living(root / "service" / "jobs"))  # the retried one: restore waits for nobody
     assert cli.main(["serve", "restore", "copy.db"]) == 0
     assert Store(root / "service").job(1)["state"] == DONE  # type: ignore[index]
     for words in (["serve", "--bind", "0.0.0.0"], ["serve", "--port", "x"], ["serve", "token", "a b"],
