@@ -4,6 +4,7 @@
     dispatch        which job is next, on which lab      worker       one job in a process of its own: `atomlink run`
     store, steps    jobs, sessions, audit in SQLite      local        a lab of this machine, and its workers
     identity        who asks: tokens, MUNGE              copies       backup and restore of the database
+    streams         logs and events of a job             config       the file of `--config`, checked
 
 What it promises: docs/service.md and docs/threat-model.md.
 """

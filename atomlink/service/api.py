@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from starlette.responses import FileResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import FileResponse, Response
 
 import atomlink
 from atomlink.errors import brief
-from atomlink.service import experiments, openapi
+from atomlink.service import experiments, openapi, streams
 from atomlink.service.experiments import Catalogue, check_parts, wanted
 from atomlink.service.identity import SCOPES
 from atomlink.service.problems import Problem, bad_request, not_found
-from atomlink.service.requests import Call, Handler, Json, Service, number_in, own_job
+from atomlink.service.requests import Call, Handler, Json, number_in, own_job, shown
 from atomlink.service.states import CANCELED, ERROR, FINAL, TRANSITIONS
 from atomlink.service.store import Row
 
-MOST = 1_000          # jobs in one answer
-STREAM_S = 0.3        # between looks of a stream
-STREAM_END_S = 3600.0  # after which a stream ends, and the client comes again
-_TEXT = "text/plain; charset=utf-8"
+MOST = 1_000  # jobs in one answer
 
 
 class Route(NamedTuple):
@@ -42,15 +35,6 @@ class Route(NamedTuple):
     body: dict[str, Any] | None = None   # JSON schema
     query: tuple[str, ...] = ()
     answer: str = "application/json"
-
-
-def shown(job: Row) -> dict[str, Any]:
-    """Return a job as its owner sees it."""
-    spec = json.loads(job["spec"])
-    keys = ("id", "state", "kind", "lab", "user", "session", "priority", "created_at", "started_at", "ended_at", "rid",
-            "error", "attempt", "retry_of", "shots")  # fmt: skip
-    own = {key: spec.get(key) for key in ("file", "class_name", "arguments", "seed")}
-    return {**{key: job[key] for key in keys}, **own, "cancel_requested": bool(job["cancel_requested"])}
 
 
 def catalogues(call: Call) -> dict[str, Catalogue]:
@@ -178,24 +162,6 @@ async def retry(call: Call) -> Response:
     return Json(shown(new), 201, {"Location": f"/v1/jobs/{new['id']}"})
 
 
-async def log(call: Call) -> Response:
-    """Return the end of what a job printed, as plain text."""
-    text = await log_of(call, own_job(call, call.request.path_params["id"]))
-    return Response(text, media_type=_TEXT, headers={"X-Content-Type-Options": "nosniff"})
-
-
-async def log_of(call: Call, found: Row) -> str:
-    """Return the end of what a job printed."""
-    return (await _printed(call, found, None))[1].decode("utf-8", "replace")
-
-
-async def _printed(call: Call, found: Row, since: int | None) -> tuple[int, bytes]:
-    lab = call.service.dispatcher.labs.get(found["lab"])
-    if lab is None:
-        return since or 0, b""
-    return await asyncio.to_thread(lab.log, found, call.service.config.limits.log_bytes, since)
-
-
 async def result(call: Call) -> Response:
     """Return what a job that has ended found: estimates with errors, how the run was made."""
     found = own_job(call, call.request.path_params["id"])
@@ -223,63 +189,6 @@ async def file(call: Call) -> Response:
 def _must_have_ended(found: Row) -> None:
     if found["state"] not in FINAL:
         raise Problem(409, "not-ended", f"job {found['id']} is {found['state']}", "wait for its end, see GET …/events")
-
-
-# -- streams
-
-
-async def events(call: Call) -> Response:
-    """Stream a job as server-sent events until it has ended: `state`, `log` (its end, then all that comes)."""
-    found = own_job(call, call.request.path_params["id"])
-    who, service, limits = call.who.user, call.service, call.service.config.limits
-    if service.streams[who] >= limits.streams_per_user or service.streams.total() >= limits.streams:
-        raise Problem(429, "too-many-streams", f"{who} has {service.streams[who]} streams open, all "
-                      f"{service.streams.total()}", f"{limits.streams_per_user} each and {limits.streams} together are "
-                      "the most: close one, or ask again and again instead", {"Retry-After": "10"})  # fmt: skip
-    return _Events(service, who, _stream(call, found["id"]))
-
-
-class _Events(StreamingResponse):
-    """A stream of a user, counted from when it is answered until it ends, however it does."""
-
-    def __init__(self, service: Service, who: str, content: AsyncIterator[str]) -> None:
-        super().__init__(content, media_type="text/event-stream",
-                         headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})  # fmt: skip
-        self._service, self._who = service, who
-        service.streams[who] += 1
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._service.streams[self._who] -= 1
-            self._service.streams += Counter()  # forgets who has none
-
-
-async def _stream(call: Call, number: int) -> AsyncIterator[str]:
-    service, since, state = call.service, None, None
-    letters = codecs.getincrementaldecoder("utf-8")("replace")  # a letter may be cut between two looks
-    until = time.monotonic() + STREAM_END_S
-    while time.monotonic() < until and not service.stopping:
-        now = call.store.job(number)
-        assert now is not None
-        at, printed = await _printed(call, now, since)
-        since = at + len(printed)
-        if text := letters.decode(printed):
-            yield _event("log", text)
-        if (changed := shown(now)) != state:
-            state = changed
-            yield _event("state", changed)
-        if len(printed) >= service.config.limits.log_bytes:
-            continue  # there is more
-        if now["state"] in FINAL:
-            return
-        await asyncio.sleep(STREAM_S)
-
-
-def _event(name: str, data: Any) -> str:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n"  # JSON has no line ends of its own
 
 
 # -- labs, sessions, the service
@@ -395,10 +304,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/jobs/{id}", job, "user", "One job"),
     Route("POST", "/v1/jobs/{id}/cancel", cancel, "user", "Cancel a job", {"type": "object"}),
     Route("POST", "/v1/jobs/{id}/retry", retry, "user", "Submit a failed job again", {"type": "object"}),
-    Route("GET", "/v1/jobs/{id}/log", log, "user", "What it printed", answer="text/plain"),
+    Route("GET", "/v1/jobs/{id}/log", streams.log, "user", "What it printed", answer="text/plain"),
     Route("GET", "/v1/jobs/{id}/result", result, "user", "What it found"),
     Route("GET", "/v1/jobs/{id}/file", file, "user", "Its results file", answer="application/x-hdf5"),
-    Route("GET", "/v1/jobs/{id}/events", events, "user", "Its states and log",
+    Route("GET", "/v1/jobs/{id}/events", streams.events, "user", "Its states and log",
           answer="text/event-stream"),
     Route("GET", "/v1/experiments", list_experiments, "user", "The experiments of the labs"),
     Route("GET", "/v1/labs", labs, "user", "The labs"),

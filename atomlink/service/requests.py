@@ -223,3 +223,12 @@ def own_job(call: Call, text: str) -> Row:
     if job is None or job["user"] != call.who.user and not call.who.may("operator"):
         raise Problem(404, "not-found", f"there is no job {brief(text)} of yours", "see `atomlink jobs`")
     return job
+
+
+def shown(job: Row) -> dict[str, Any]:
+    """Return a job as its owner sees it."""
+    spec = json.loads(job["spec"])
+    keys = ("id", "state", "kind", "lab", "user", "session", "priority", "created_at", "started_at", "ended_at", "rid",
+            "error", "attempt", "retry_of", "shots")  # fmt: skip
+    own = {key: spec.get(key) for key in ("file", "class_name", "arguments", "seed")}
+    return {**{key: job[key] for key in keys}, **own, "cancel_requested": bool(job["cancel_requested"])}

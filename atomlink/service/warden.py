@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 from atomlink.errors import brief
-from atomlink.service import api
+from atomlink.service import api, streams
 from atomlink.service.experiments import wanted
 from atomlink.service.identity import USER_NAME, user_of
 from atomlink.service.problems import Problem, bad_request, not_found
@@ -140,7 +140,7 @@ async def cancel(call: Call) -> Response:
 
 async def logs(call: Call) -> Response:
     """Return what a job printed."""
-    return Json({"logs": await api.log_of(call, own_job(call, call.request.path_params["id"]))})
+    return Json({"logs": await streams.log_of(call, own_job(call, call.request.path_params["id"]))})
 
 
 async def status(call: Call) -> Response:

@@ -13,7 +13,7 @@ for module in ("starlette", "uvicorn", "jwt", "prometheus_client"):
 
 from service_site import JOB, Site, site
 
-from atomlink.service import api
+from atomlink.service import streams
 from atomlink.service.config import LabConfig, Limits
 from atomlink.service.local import LocalLab
 
@@ -22,7 +22,7 @@ END = {"begun": True, "exit_code": 0, "rid": 7, "path": None, "error": None}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "STREAM_S", 0.001)
+    monkeypatch.setattr(streams, "STREAM_S", 0.001)
 
 
 async def _running(lab: Site) -> None:
@@ -77,15 +77,15 @@ def test_a_user_has_no_more_streams_than_allowed_also_when_they_are_asked_for_at
     async def scene() -> None:
         async with site(tmp_path, limits) as lab:
             await _running(lab)
-            streams = lab.app.state.service.streams
+            open_ = lab.app.state.service.streams
             tasks = [asyncio.create_task(lab.ask("ann", "GET", "/v1/jobs/1/events")) for _ in range(6)]
-            await soon(lambda: streams["ann"] == 2 and sum(task.done() for task in tasks) == 4)
+            await soon(lambda: open_["ann"] == 2 and sum(task.done() for task in tasks) == 4)
             other = asyncio.create_task(lab.ask("oda", "GET", "/v1/jobs/1/events"))
-            await soon(lambda: streams["oda"] == 1)
+            await soon(lambda: open_["oda"] == 1)
             full = await lab.ask("ada", "GET", "/v1/jobs/1/events")
             assert full.status == 429 and "ada has 0 streams open, all 3" in full.json["detail"]
             next(task for task in tasks if not task.done()).cancel()  # its user goes away
-            await soon(lambda: streams["ann"] == 1)
+            await soon(lambda: open_["ann"] == 1)
             lab.labs["lab0"].ends[1] = END
             answers = [await task for task in tasks if not task.cancelled()]
             assert sorted(answer.status for answer in answers) == [200, 429, 429, 429, 429]
