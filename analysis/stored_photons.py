@@ -16,6 +16,7 @@ from analysis.load import Run
 from analysis.models import Model
 from analysis.result import Result, columns
 from atomlink.errors import DataError
+from atomlink.memory_spec import of_memory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +64,7 @@ def peak(run: Run, title: str, axis: str, model: Model, unit: str, belief: str) 
     if memory in found:
         fit = found[memory]
         estimates |= {belief: fit["centre"], "efficiency": efficiency(run, fit["amplitude"])}
-        updates[f"param.{memory}.{belief}"] = fit["centre"]
+        updates[of_memory(memory, belief)] = fit["centre"]
     return Result(title, estimates=estimates, updates=updates, fits=found, refusals=refusals)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from atomlink.errors import UsageError
+from atomlink.topology_checks import ROW, check_keys, check_known, table_of
 
-SIGNALS = ("ttl_control", "dds_control", "ttl_mot")
 _TWO_RAILS = ("polarisation",)  # schemes whose photons are qubits of two polarisations
 
 
@@ -27,12 +27,16 @@ class MemorySpec:
     rails: int = 2
 
 
+def of_memory(memory: str, key: str) -> str:
+    """Return the name of a parameter of a memory."""
+    return f"param.{memory}.{key}"
+
+
 def read_memories(table: Any, ports: Iterable[str]) -> tuple[MemorySpec, ...]:
     """Read `network.memories`; UsageError says what is wrong in it."""
-    known = sorted(ports)
-    if not isinstance(table, Mapping):
-        raise UsageError(f"network.memories is {table!r}, but must be a table of names.")
-    return tuple(_read(f"network.memories.{name}", name, entry, known) for name, entry in table.items())
+    known = tuple(ports)
+    entries = table_of(table, "memories").items()
+    return tuple(_read(name, table_of(entry, f"memories.{name}"), known) for name, entry in entries)
 
 
 def check_memories(memories: tuple[MemorySpec, ...], schemes: Mapping[str, str]) -> None:
@@ -41,7 +45,7 @@ def check_memories(memories: tuple[MemorySpec, ...], schemes: Mapping[str, str])
     schemes: how the station heralds that a port ("node.port") reaches.
     """
     for k, memory in enumerate(memories):
-        where = f"network.memories.{memory.name}"
+        where = f"{ROW}.memories.{memory.name}"
         if memory.port in (other.port for other in memories[:k]):
             raise UsageError(f"{where}.port is {memory.port!r}, which has a memory already: name another port.")
         scheme = schemes.get(memory.port, "")
@@ -50,13 +54,11 @@ def check_memories(memories: tuple[MemorySpec, ...], schemes: Mapping[str, str])
                              f"polarisations (scheme {scheme!r}), of which one rail stores one.")
 
 
-def _read(where: str, name: str, table: Any, known: list[str]) -> MemorySpec:
-    if not isinstance(table, Mapping) or set(table) - {"port", "rails"} or "port" not in table:
-        raise UsageError(f"{where} is {table!r}, but must be a table of `port` and `rails`.")
-    port, rails = table["port"], table.get("rails", 2)
-    if port not in known:
-        raise UsageError(f"{where}.port names {port!r}, which the lab does not have; it must be one of "
-                         f"{', '.join(known)}.")
+def _read(name: str, table: Mapping[str, Any], known: Iterable[str]) -> MemorySpec:
+    where = f"{ROW}.memories.{name}"
+    check_keys(table, ("port", "rails"), where)
+    port, rails = table.get("port", ""), table.get("rails", 2)
+    check_known(f"{where}.port", port, known)
     if type(rails) is not int or rails not in (1, 2):
         raise UsageError(f"{where}.rails is {rails!r}, but must be 1 or 2.")
     return MemorySpec(name, port, rails)

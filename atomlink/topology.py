@@ -155,17 +155,16 @@ class Topology:
                 _check_shared(f"Input {end}", [channel for channel in self.channels if channel.end == end])
         for port in self.ports:
             _check_shared(f"Port {port}", self.channels_of(port))
-        scheme_of = {station.name: station.scheme for station in self.stations}
-        check_memories(self.memories, {way.port: scheme_of[way.station] for way in self.channels})
-        self._check_served()
-
-    def _check_served(self) -> None:
-        """Every port that leads to a station must serve its scheme."""
         schemes = {station.name: station.scheme for station in self.stations}
+        check_memories(self.memories, {way.port: schemes[way.station] for way in self.channels})
+        self._check_served(schemes)
+
+    def _check_served(self, schemes: Mapping[str, str]) -> None:
+        """Every port that leads to a station must serve its scheme; `schemes`: by station."""
         for port in (port for node in self.nodes for port in node.ports):
             for channel in self.channels_of(port.key):
-                scheme = schemes.get(channel.station)
-                if scheme is not None and scheme not in port.schemes:
+                scheme = schemes[channel.station]
+                if scheme not in port.schemes:
                     raise UsageError(
                         f"Port {port.key} serves {', '.join(port.schemes)}, but station {channel.station} heralds by "
                         f"{scheme!r}: lead it to another station, or change {ROW}.stations.{channel.station}.scheme."

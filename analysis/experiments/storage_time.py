@@ -13,6 +13,7 @@ from analysis import fits, stored_photons
 from analysis.load import Run
 from analysis.models import GAUSSIAN_DECAY
 from analysis.result import Result
+from atomlink.memory_spec import of_memory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +29,8 @@ def analyse(run: Run) -> Result:
     if memory in found:
         estimates["t_spin_wave_s"] = found[memory]["decay"]
         estimates["efficiency"] = stored_photons.efficiency(run, found[memory]["amplitude"])
-        updates = {f"param.{memory}.t_spin_wave_s": estimates["t_spin_wave_s"],
-                   f"param.{memory}.memory_efficiency": estimates["efficiency"]}
+        updates = {of_memory(memory, "t_spin_wave_s"): estimates["t_spin_wave_s"],
+                   of_memory(memory, "memory_efficiency"): estimates["efficiency"]}
     return Result("Storage time", estimates=estimates, updates=updates, fits=found, refusals=refusals)
 
 

@@ -13,6 +13,7 @@ from artiq.language.units import ms, us
 from numpy import int64
 
 from atomlink.errors import TimingError
+from atomlink.memory_spec import of_memory
 from drivers import parameters
 
 GRID_MU = 8
@@ -34,9 +35,9 @@ class Memory(HasEnvironment):
 
     def prepare(self) -> None:
         """Read the memory's beliefs."""
-        self.frequency = parameters.get(self, f"param.{self.name}.f_control_hz")
-        self.amplitude = parameters.get(self, f"param.{self.name}.a_control")
-        self.attenuation = parameters.get(self, f"param.{self.name}.att_control_db")
+        self.frequency = parameters.get(self, of_memory(self.name, "f_control_hz"))
+        self.amplitude = parameters.get(self, of_memory(self.name, "a_control"))
+        self.attenuation = parameters.get(self, of_memory(self.name, "att_control_db"))
         self.latency_mu, self.lead_mu, self.off_mu = (self._duration_mu(f"control_{key}")
                                                       for key in ("aom", "lead", "off"))  # fmt: skip
         self.read_mu, self.longest_mu = self._duration_mu("read_out"), self._duration_mu("longest_storage")
@@ -48,7 +49,7 @@ class Memory(HasEnvironment):
         self.use(0.0)
 
     def _duration_mu(self, key: str) -> int64:
-        return parameters.duration_mu(self, f"param.{self.name}.t_{key}_s")
+        return parameters.duration_mu(self, of_memory(self.name, f"t_{key}_s"))
 
     def use(self, storage_s: float, off_s: float | None = None) -> None:
         """Store for storage_s from the next photon on: from its first light in the cloud to the read-out's.
@@ -65,8 +66,9 @@ class Memory(HasEnvironment):
             raise TimingError(f"Memory {self.name}: read-out {storage} mu after first light, must be after the "
                               f"control light is off at {off} mu: store for longer.")
         if storage > self.longest_mu:
+            window = of_memory(self.name, "t_longest_storage_s")
             raise TimingError(f"Memory {self.name}: read-out {storage} mu after first light, must be within its "
-                              f"window of {self.longest_mu} mu (param.{self.name}.t_longest_storage_s).")
+                              f"window of {self.longest_mu} mu ({window}).")
         self.stop_mu, self.storage_mu = off, storage if storage else off + GRID_MU * 8
 
     @kernel

@@ -8,13 +8,13 @@ Where dependencies leave a choice, the table's order holds: what drifts fastest 
 0.5 MHz in a quarter of an hour, and their difference makes the photons distinguishable: 0.0075 of fidelity per MHz^2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from artiq.language.scan import RangeScan
 
 from atomlink.at_port import belief
-from atomlink.memory_spec import MemorySpec
+from atomlink.memory_spec import of_memory
 from atomlink.topology import LinkSpec, Topology
 from experiments.calibration.graph import Node
 
@@ -166,24 +166,13 @@ def nodes_of(lab: Topology) -> tuple[Node, ...]:
     too.
     """
     found = [node for template in _TEMPLATES for node in _expanded(template, lab)]
-    return (*found, *(node for memory in lab.memories for node in _of_memory(memory, lab)))
-
-
-def _of_memory(memory: MemorySpec, lab: Topology) -> Iterator[Node]:
-    several = len(lab.memories) > 1
-    ours = {template.name for template in _OF_A_MEMORY}
-    given = {"memory": memory.name} if several else {}
-    for template in _OF_A_MEMORY:
-        yield replace(
-            template,
-            name=f"{template.name}_{memory.name}" if several else template.name,
-            kind=template.name,
-            covers=(memory.name, memory.port),
-            depends=tuple(f"{name}_{memory.name}" if several and name in ours else name for name in template.depends),
-            check={**template.check, **given},
-            measure={**template.measure, **given},
-            tolerances={name.format(m=memory.name): size for name, size in template.tolerances.items()},
-        )
+    several, ours = len(lab.memories) > 1, {template.name for template in _OF_A_MEMORY}
+    for memory in lab.memories:
+        for template in _OF_A_MEMORY:
+            tolerances = {of_memory(memory.name, _key(name)): size for name, size in template.tolerances.items()}
+            node = _one(template, ours, "memory", memory.name if several else "")
+            found.append(replace(node, tolerances=tolerances, covers=(memory.name, memory.port)))
+    return tuple(found)
 
 
 def _expanded(template: Node, lab: Topology) -> Iterator[Node]:
@@ -192,27 +181,36 @@ def _expanded(template: Node, lab: Topology) -> Iterator[Node]:
         return
     several = len(lab.links) > 1
     for link in lab.links:
-        given = {"link": link.name} if several else {}
-        yield replace(
-            template,
-            name=_named(template.name, link, several),
-            depends=tuple(_named(name, link, several and name in OF_A_LINK) for name in template.depends),
-            check={**template.check, **given},
-            measure={**template.measure, **given},
-            tolerances=_tolerances(template, link.atoms, link),
-            kind=template.name,
-            covers=(link.name,),
-        )
+        suffix = f"{'_'.join(link.ends)}_{link.station}".replace(".", "_")
+        node = _one(template, OF_A_LINK, "link", link.name if several else "", suffix)
+        yield replace(node, tolerances=_tolerances(template, link.atoms, link), covers=(link.name,))
 
 
-def _named(name: str, link: LinkSpec, several: bool) -> str:
-    return f"{name}_{'_'.join(link.ends)}_{link.station}".replace(".", "_") if several else name
+def _one(template: Node, ours: Collection[str], argument: str, value: str, suffix: str = "") -> Node:
+    """Return a template's node for one of several links or memories, `argument=value`: its name and those that it
+    depends on among `ours` end in `suffix`, by default the value. Without a value: for the only one.
+    """
+    ending = f"_{suffix or value}" if value else ""
+    given = {argument: value} if value else {}
+    return replace(
+        template,
+        name=template.name + ending,
+        kind=template.name,
+        depends=tuple(name + ending if name in ours else name for name in template.depends),
+        check={**template.check, **given},
+        measure={**template.measure, **given},
+    )
+
+
+def _key(name: str) -> str:
+    """Return the last part of a belief's name."""
+    return name.rpartition(".")[2]
 
 
 def _tolerances(template: Node, atoms: tuple[str, ...], link: LinkSpec | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, tolerance in template.tolerances.items():
-        key = name.rpartition(".")[2]
+        key = _key(name)
         if "{n}" in name:
             found |= {belief(atom, key): tolerance for atom in atoms}
         elif link is not None and "{end}" in name:

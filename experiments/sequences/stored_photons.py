@@ -17,6 +17,7 @@ from artiq.language.types import TFloat
 from artiq.language.units import ms
 
 from atomlink.errors import UsageError
+from atomlink.memory_spec import of_memory
 from drivers import parameters
 from drivers.network import topology
 from drivers.rtio.attempt import Attempt, believed_timing
@@ -73,10 +74,10 @@ class StoredPhotons(HasEnvironment):
                              "or choose scenario memory.")
         self.call_child_method("prepare")
         self.timing = believed_timing(self, self.nodes.link)
-        self.read_s = parameters.get(self, f"param.{self.name}.t_read_out_s")
+        self.read_s = parameters.get(self, of_memory(self.name, "t_read_out_s"))
         for key in ("memory_efficiency", "memory_noise", "t_spin_wave_s", "t_control_off_s", "a_control",
                     "f_control_hz"):
-            parameters.get(self, f"param.{self.name}.{key}")  # filed with the results
+            parameters.get(self, of_memory(self.name, key))  # filed with the results
 
     def check(self, storages_s: Iterable[float], off_s: float | None = None) -> None:
         """Refuse times outside the memory's window before anything is played."""

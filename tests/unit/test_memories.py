@@ -23,7 +23,11 @@ def network(memories: Any, scheme: str = "polarisation") -> dict[str, Any]:
     ({"m": {"port": "carol.port"}}, r"memories\.m\.port names 'carol\.port', which the lab does not have"),
     ({"m": {"port": "alice.port"}, "n": {"port": "alice.port"}}, r"memories\.n\.port .* has a memory already"),
     ({"m": {"port": "alice.port", "rails": 3}}, r"memories\.m\.rails is 3, but must be 1 or 2"),
-    ({"m": {"door": 1}}, r"memories\.m is .*, but must be a table of `port` and `rails`"),
+    ({"m": {"port": "alice.prt"}}, r"memories\.m\.port names 'alice\.prt', .*; did you mean 'alice\.port'\?"),
+    ({"m": {"port": "alice.port", "door": 1}}, r"memories\.m\.door does not exist; it must be one of port, rails"),
+    ({"m": {"rails": 2}}, r"memories\.m\.port names '', which the lab does not have; it must be one of alice\.port"),
+    ({"m": {"port": ["alice.port"]}}, r"memories\.m\.port names \['alice\.port'\], which the lab does not have"),
+    ({"m": 1}, r"memories\.m is 1, but must be a table of names"),
     ({"alice": {"port": "alice.port"}}, r"name 'alice' must .* be given once"),
     (3, r"memories is 3, but must be a table"),
 ])  # fmt: skip
