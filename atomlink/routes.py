@@ -11,8 +11,6 @@ from typing import NamedTuple
 from atomlink.errors import UsageError
 from atomlink.topology import ChannelSpec, LinkSpec, Topology
 
-_FIRST_SINK = 17  # of a switch that no topology names: ports at 1, 2, …, inputs of the stations at 17, 18, …
-
 
 class Connection(NamedTuple):
     """One connection of a switch, by its row: terminal `source`, where the port ends, to `sink`, the input's."""
@@ -51,14 +49,14 @@ def connection(topology: Topology, port: str, end: str) -> Connection:
                      "these, or cable it and name the way in network.stations and network.switches.")  # fmt: skip
 
 
-def watched(topology: Topology, link: LinkSpec, switch: str) -> dict[int, int]:
-    """Return what a switch must connect for a link, source: sink; where no topology names terminals, as the convention
-    has it.
+def watched(topology: Topology, link: LinkSpec, switch: str, first_sink: int) -> dict[int, int]:
+    """Return what a switch must connect for a link, source: sink. Where no topology names terminals, the lab's ports
+    are at 1, 2, … and the inputs of its stations at `first_sink`, `first_sink` + 1, …
     """
     if topology.switches:
         return {each.source: each.sink for each in connections(topology, [link]) if each.switch == switch}
     ends = [f"{station.name}.{end}" for station in topology.stations for end in station.inputs]
-    return {topology.ports.index(channel.port) + 1: ends.index(channel.end) + _FIRST_SINK
+    return {topology.ports.index(channel.port) + 1: ends.index(channel.end) + first_sink
             for channel in _channels(topology, link)}  # fmt: skip
 
 

@@ -4,7 +4,7 @@
     routes.set()                             rpc: connect what is not yet connected; True if a mirror moved
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from artiq.language.core import rpc
@@ -37,17 +37,21 @@ class FibreRoutes(HasEnvironment):
         """Connect what is not yet connected; DeviceError where a switch does not do it. Return whether any moved."""
         moved = False
         for name in dict.fromkeys(each.switch for each in self.connections):
-            moved |= self._set(self.get_device(name), {each.source: each.sink for each in self.connections
-                                                       if each.switch == name})  # fmt: skip
+            moved |= connect(self.get_device(name), {each.source: each.sink for each in self.connections
+                                                     if each.switch == name})  # fmt: skip
         return moved
 
-    @staticmethod
-    def _set(switch: Any, wanted: dict[int, int]) -> bool:
-        present = switch.connections()
-        moving = {source: sink for source, sink in wanted.items() if present.get(source) != sink}
-        for source, sink in present.items():  # what is in the way is let go first
-            if source in moving or sink in moving.values():
-                switch.release(source)
-        for source, sink in moving.items():
-            switch.route(source, sink)
-        return bool(moving)
+
+def connect(switch: Any, wanted: Mapping[int, int]) -> bool:
+    """Connect inputs to outputs of a switch, where they are not yet; return whether any moved.
+
+    What is in the way is let go first. DeviceError where a connection does not read back.
+    """
+    present = switch.connections()
+    moving = {source: sink for source, sink in wanted.items() if present.get(source) != sink}
+    for source, sink in present.items():
+        if source in moving or sink in moving.values():
+            switch.release(source)
+    for source, sink in moving.items():
+        switch.route(source, sink)
+    return bool(moving)

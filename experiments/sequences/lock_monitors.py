@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from atomlink.at_port import node_of, row
+from drivers.fibre_routes import connect
 from drivers.instruments import Instrument
 from drivers.interlock import DetectorGuard, LockLimits, LockMonitor, Reading, Shutter
 from drivers.interlock_log import InterlockLog
@@ -84,8 +85,7 @@ def _switch(switch: Any, routes: Mapping[int, int], log: InterlockLog) -> LockMo
         return _reading("; ".join(wrong))
 
     def route() -> bool:
-        for source, sink in routes.items():
-            switch.route(source, sink)  # DeviceError where that does not read back
+        connect(switch, routes)  # DeviceError where that does not read back
         return True
 
     return LockMonitor("fibre_switch", HOLDS, read, route, log=log)

@@ -13,6 +13,7 @@ from artiq.experiment import BooleanValue, HasEnvironment, TBool, TInt64, kernel
 from atomlink.at_port import belief
 from atomlink.routes import watched
 from drivers import parameters
+from drivers.instruments.polatis import Driver as Polatis
 from drivers.interlock import LockMonitor, LockState, LostTime
 from drivers.interlock_log import run_log
 from drivers.network import topology
@@ -74,7 +75,9 @@ class Locks(HasEnvironment):
 
     def _routes(self) -> dict[int, int]:
         """Return what the fibre switch must connect for the link of the run."""
-        return watched(topology(self), self.nodes.link, "fibre_switch") if self.nodes.link else {}
+        if not self.nodes.link:
+            return {}
+        return watched(topology(self), self.nodes.link, "fibre_switch", int(Polatis.OUTPUT.lowest))
 
     @kernel
     def hold(self) -> TBool:

@@ -7,7 +7,7 @@ import pytest
 from atomlink import routes
 from atomlink.errors import UsageError
 from atomlink.topology import Topology
-from drivers.fibre_routes import FibreRoutes
+from drivers.fibre_routes import connect
 from sim.world import World, load_scenario
 
 STAR = load_scenario("star4").topology
@@ -51,9 +51,9 @@ def test_a_route_that_no_switch_can_make_is_one_line() -> None:
 
 def test_what_is_watched_is_the_links_or_the_convention_where_no_terminals_are_named() -> None:
     default = load_scenario("default").topology
-    assert routes.watched(default, default.link(), "fibre_switch") == {1: 17, 2: 18}
-    assert routes.watched(CHAIN, CHAIN.link("charlie.east-bob@right"), "fibre_switch") == {3: 19, 4: 20}
-    assert routes.watched(STAR, STAR.link("alice-dora@hub"), "fibre_switch") == {1: 17, 4: 18}
+    for lab, name, wanted in ((default, "", {1: 17, 2: 18}), (CHAIN, "charlie.east-bob@right", {3: 19, 4: 20}),
+                              (STAR, "alice-dora@hub", {1: 17, 4: 18})):  # fmt: skip
+        assert routes.watched(lab, lab.link(name), "fibre_switch", 17) == wanted
 
 
 class Switch:
@@ -83,6 +83,6 @@ class Switch:
 def test_what_is_in_the_way_is_let_go_and_what_is_right_stays() -> None:
     switch = Switch()
     assert switch.at_hub() == ["alice.port", "charlie.port"]
-    assert not FibreRoutes._set(switch, {1: 17, 3: 18}) and not switch.asked
-    assert FibreRoutes._set(switch, {2: 17, 3: 18}) and switch.asked == ["1-", "2-17"]
+    assert not connect(switch, {1: 17, 3: 18}) and not switch.asked
+    assert connect(switch, {2: 17, 3: 18}) and switch.asked == ["1-", "2-17"]
     assert switch.at_hub() == ["bob.port", "charlie.port"]
