@@ -6,7 +6,7 @@
     gates (all detectors)                         |‾‾‾‾‾|
                                  0     pump_stop  arrival  gate_stop
 
-A scheme of two rounds (`TwoRoundTiming`) prepares (|1> + |2>)/sqrt(2) by half a microwave pi pulse behind the pumping,
+A scheme of two rounds (`second_mu` > 0) prepares (|1> + |2>)/sqrt(2) by half a microwave pi pulse behind the pumping,
 so that an atom emits in the first round or not, exchanges, and plays excitation and gates again, `second_mu` later:
 
     pump --[ microwave pi/2 ]--[ excite ]--[ gates ]--[ microwave pi ]--[ Raman pi ]--[ excite ]--[ gates ]
@@ -18,7 +18,7 @@ photon early, |0> for one late.
 from dataclasses import dataclass
 from typing import Any
 
-from artiq.language.core import at_mu, kernel, now_mu
+from artiq.language.core import at_mu, delay_mu, kernel
 from artiq.language.environment import HasEnvironment
 from artiq.language.types import TInt64
 from numpy import int64
@@ -28,6 +28,7 @@ from atomlink.errors import TimingError
 from atomlink.topology import LinkSpec
 from drivers import parameters
 from drivers.rtio.node import Node
+from drivers.rtio.together import Together
 
 GRID_MU = 8  # outputs of the heralding gateware and SERDES-free TTLs sit on the coarse clock
 GAP_MU = 104  # dark time between pumping and excitation light: four rise times of 25 ns
@@ -38,6 +39,7 @@ class AttemptTiming:
     """Switch edges of one attempt in machine units from its start; of the excitation one per end of the link.
 
     The gates' reference is the first end's excitation edge; `delay_mu` is the second end's light after the first's.
+    Where there are two rounds, these are the edges of the first one, `second_mu` before those of the second.
     """
 
     pump_stop_mu: int
@@ -46,6 +48,10 @@ class AttemptTiming:
     gate_start_mu: int
     gate_stop_mu: int
     delay_mu: int
+    prepare_mu: int = 0  # start of the microwave that makes the superposition
+    swap_mu: int = 0  # start of the microwave of the exchange
+    raman_mu: int = 0  # start of its Raman pulse
+    second_mu: int = 0  # 0: one round
 
     def __post_init__(self) -> None:
         excite = min(self.excite_mu)
@@ -58,22 +64,7 @@ class AttemptTiming:
             )
 
 
-@dataclass(frozen=True)
-class TwoRoundTiming(AttemptTiming):
-    """Switch edges of one attempt of two rounds; of the first one, `second_mu` before those of the second."""
-
-    prepare_mu: int = 0  # start of the microwave that makes the superposition
-    swap_mu: int = 0  # start of the microwave of the exchange
-    raman_mu: int = 0  # start of its Raman pulse
-    second_mu: int = 0
-
-    @property
-    def last_mu(self) -> int:
-        """Return the end of the second round's gates."""
-        return self.gate_stop_mu + self.second_mu
-
-
-def two_rounds(experiment: Any, link: LinkSpec, timing: AttemptTiming, slack_mu: int = 0) -> TwoRoundTiming:
+def two_rounds(experiment: Any, link: LinkSpec, timing: AttemptTiming, slack_mu: int = 0) -> AttemptTiming:
     """Return the timing of two rounds with the light of one; the exchange waits `slack_mu` behind the first gates."""
     mw, raman, aom = (max(_mu(experiment, belief(atom, key)) for atom in link.atoms)
                       for key in ("t_mw_pi_s", "t_raman_pi_s", "t_aom_s"))  # fmt: skip
@@ -84,8 +75,8 @@ def two_rounds(experiment: Any, link: LinkSpec, timing: AttemptTiming, slack_mu:
     swap = _grid(max(dark, timing.gate_stop_mu + later + slack_mu if slack_mu else 0))
     raman_start = swap + _grid(mw + GAP_MU)
     second = raman_start + _grid(raman + 2 * GAP_MU) - min(excite)
-    return TwoRoundTiming(timing.pump_stop_mu, excite, stop, timing.gate_start_mu + later, timing.gate_stop_mu + later,
-                          timing.delay_mu, prepare, swap, raman_start, second)  # fmt: skip
+    return AttemptTiming(timing.pump_stop_mu, excite, stop, timing.gate_start_mu + later, timing.gate_stop_mu + later,
+                         timing.delay_mu, prepare, swap, raman_start, second)  # fmt: skip
 
 
 def believed_timing(
@@ -127,10 +118,11 @@ def _grid(t_mu: int) -> int:
 class Attempt(HasEnvironment):
     """Pumping and excitation of both ends of a link, pulse by pulse from the kernel; `ends` in the link's order."""
 
-    kernel_invariants = {"ends"}
+    kernel_invariants = {"ends", "together"}
 
     def build(self, ends: list[Node]) -> None:
         self.ends = ends
+        self.together = Together(self)
         self.use(AttemptTiming(8, (16, 16), (24, 24), 32, 40, 0))
 
     def use(self, timing: AttemptTiming) -> None:
@@ -139,44 +131,46 @@ class Attempt(HasEnvironment):
         self.excite_mu = [int64(t_mu) for t_mu in timing.excite_mu]
         edges = zip(timing.excite_mu, timing.excite_stop_mu, strict=True)
         self.pulse_mu = [int64(stop_mu - start_mu) for start_mu, stop_mu in edges]
-        self.two_rounds = isinstance(timing, TwoRoundTiming)
-        two = timing if isinstance(timing, TwoRoundTiming) else None
-        self.prepare_mu = int64(two.prepare_mu if two else 0)
-        self.swap_mu = int64(two.swap_mu if two else 0)
-        self.raman_mu = int64(two.raman_mu if two else 0)
-        self.second_mu = int64(two.second_mu if two else 0)
+        self.two_rounds = timing.second_mu > 0
+        self.prepare_mu = int64(timing.prepare_mu)
+        self.swap_mu = int64(timing.swap_mu)
+        self.raman_mu = int64(timing.raman_mu)
+        self.second_mu = int64(timing.second_mu)
 
     @kernel
     def fire(self):
         """Play the light of one attempt from the cursor on; the cursor ends after the last edge."""
-        t_mu = now_mu()
-        end_mu = t_mu + self.pump_mu
+        self.together.begin()
         for node in self.ends:
-            at_mu(t_mu)
+            self.together.branch()
             node.pumping.pulse_mu(self.pump_mu)
-            at_mu(t_mu)
+            self.together.branch()
             node.repump.pulse_mu(self.pump_mu)
         if self.two_rounds:
             for node in self.ends:
-                at_mu(t_mu + self.prepare_mu)
+                self.together.branch()
+                delay_mu(self.prepare_mu)
                 node.qubit.microwave.pulse_mu(node.qubit.mw_pi_mu >> 1)
         for i in range(2):
-            at_mu(t_mu + self.excite_mu[i])
+            self.together.branch()
+            delay_mu(self.excite_mu[i])
             self.ends[i].excitation.pulse_mu(self.pulse_mu[i])
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()
 
     @kernel
     def fire_again(self, t_mu: TInt64):
         """Play exchange and second round of the attempt that began at t_mu; the cursor ends after the last edge."""
-        end_mu = t_mu
+        at_mu(t_mu)
+        self.together.begin()
         for node in self.ends:
-            at_mu(t_mu + self.swap_mu)
+            self.together.branch()
+            delay_mu(self.swap_mu)
             node.qubit.microwave.pulse_mu(node.qubit.mw_pi_mu)
-            at_mu(t_mu + self.raman_mu)
+            self.together.branch()
+            delay_mu(self.raman_mu)
             node.qubit.rotate_mu(node.qubit.raman_pi_mu)
         for i in range(2):
-            at_mu(t_mu + self.second_mu + self.excite_mu[i])
+            self.together.branch()
+            delay_mu(self.second_mu + self.excite_mu[i])
             self.ends[i].excitation.pulse_mu(self.pulse_mu[i])
-            end_mu = max(end_mu, now_mu())
-        at_mu(end_mu)
+        self.together.end()

@@ -18,8 +18,9 @@ from numpy import int64
 
 from atomlink.at_port import belief
 from atomlink.errors import UsageError
+from atomlink.heralds import TWO_ROUNDS
 from drivers import parameters
-from drivers.rtio.attempt import AttemptTiming, TwoRoundTiming, believed_timing, two_rounds
+from drivers.rtio.attempt import AttemptTiming, believed_timing, two_rounds
 from experiments.sequences.nodes import Nodes
 
 
@@ -57,7 +58,7 @@ class PairScheme(HasEnvironment):
         """Return the timing of an attempt that the lab's beliefs ask for."""
         link = self.nodes.link
         timing = believed_timing(self, link)
-        if self.name not in ("time_bin", "barrett_kok"):
+        if self.name not in TWO_ROUNDS:
             return timing
         slack = parameters.duration_mu(self, link.of_station("t_software_slack_s")) if self.name == "barrett_kok" else 0
         return two_rounds(self, link, timing, int(slack))
@@ -69,7 +70,7 @@ class PairScheme(HasEnvironment):
         level: dict[str, Any] = {"link.scheme": self.name}
         for key in ("phase_walk_rad2_s", "t_gate_s"):  # filed: the budget rests on them
             parameters.get(self, self.nodes.link.of_station(key))
-        if isinstance(timing, TwoRoundTiming):
+        if timing.second_mu:
             level["link.t_rounds_s"] = timing.second_mu * self.core.ref_period
         else:
             level["link.bright_fraction"] = float(self.bright_fraction)
