@@ -4,7 +4,7 @@
 # mypy: disable-error-code="valid-type"
 
 import numpy as np
-from artiq.experiment import EnvExperiment, NumberValue, TBool, TerminationRequested, TInt32, TList, kernel, rpc
+from artiq.experiment import EnvExperiment, TBool, TerminationRequested, TInt32, TList, kernel, rpc
 
 from drivers.progress import Progress
 from experiments.sequences.analyse_run import conclude_run
@@ -12,6 +12,7 @@ from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.live import Live, counts_histogram
 from experiments.sequences.nodes import ask_nodes
 from experiments.sequences.recorder import provenance, stopped
+from experiments.sequences.whole_numbers import ask_whole
 
 CHECK_SHOTS = 8  # shots between two looks at the scheduler
 SHOWN_SHOTS = 10  # shots between two updates of the plots: counts of the image after loading
@@ -26,12 +27,7 @@ class LoadAndImage(EnvExperiment):
     def build(self) -> None:
         self.setattr_device("core")
         self.setattr_device("scheduler")
-        self.setattr_argument(
-            "n_shots",
-            NumberValue(200, precision=0, scale=1, step=10, min=1, max=100_000, type="int"),
-            "Statistics",
-            "How often the nodes are loaded.",
-        )
+        ask_whole(self, "n_shots", 200, 1, 100_000, "Statistics", "How often the nodes are loaded.", step=10)
         self.nodes = ask_nodes(self)
 
     def prepare(self) -> None:

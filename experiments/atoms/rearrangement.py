@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from artiq.experiment import (
     EnvExperiment,
-    NumberValue,
     TerminationRequested,
     delay,
     kernel,
@@ -23,6 +22,7 @@ from experiments.sequences.filing import ending, file_datasets
 from experiments.sequences.live import Columns, Live, Plot
 from experiments.sequences.nodes import ask_node
 from experiments.sequences.recorder import provenance, stopped
+from experiments.sequences.whole_numbers import ask_whole
 
 MAX_LOADS = 10  # that often too few atoms for the target: then something is broken
 SURPLUS = 1.15  # atoms per target site that the automatic size asks for
@@ -46,19 +46,16 @@ class Rearrangement(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.node = ask_node(self, "Array", "Whose array.")
-        self.whole("n_shots", 5, 10_000, "Statistics", "How often to load.")
-        self.whole("rows", 32, 1000, "Array", "Rows of sites.")
-        self.whole("columns", 32, 1000, "Array", "Columns of sites.")
-        self.whole("target", 0, 1000, "Array", "Sites of a side of the square to fill; 0: as many as the atoms allow.")
-        self.whole("rounds", 1, 5, "Moves", "Times that moves are planned and made, each after an image.")
-        self.whole("moves_per_block", 8, 100_000, "Moves", "Moves for one trigger of the AWG; its memory bounds them.")
+        ask_whole(self, "n_shots", 5, 1, 10_000, "Statistics", "How often to load.")
+        ask_whole(self, "rows", 32, 1, 1000, "Array", "Rows of sites.")
+        ask_whole(self, "columns", 32, 1, 1000, "Array", "Columns of sites.")
+        ask_whole(self, "target", 0, 0, 1000, "Array",
+                  "Sites of a side of the square to fill; 0: as many as the atoms allow.")  # fmt: skip
+        ask_whole(self, "rounds", 1, 1, 5, "Moves", "Times that moves are planned and made, each after an image.")
+        ask_whole(self, "moves_per_block", 8, 1, 100_000, "Moves",
+                  "Moves for one trigger of the AWG; its memory bounds them.")  # fmt: skip
         self.tweezer = Node(self, self.node)
         self.array = TweezerArray(self, self.node, self.tweezer.imaging)
-
-    def whole(self, name: str, default: int, highest: int, group: str, tooltip: str) -> None:
-        """Ask for a whole number from 1 up; from 0 where that is the default."""
-        value = NumberValue(default, precision=0, scale=1, step=1, min=min(1, default), max=highest, type="int")
-        self.setattr_argument(name, value, group, tooltip)
 
     def prepare(self) -> None:
         """Read the beliefs."""

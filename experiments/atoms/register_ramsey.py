@@ -5,7 +5,6 @@ from typing import Any
 from artiq.experiment import (
     BooleanValue,
     EnvExperiment,
-    NumberValue,
     RangeScan,
     Scannable,
     TInt32,
@@ -27,6 +26,7 @@ from experiments.sequences.analyse_run import conclude
 from experiments.sequences.nodes import ask_node
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.states import PUMP_TIMES
+from experiments.sequences.whole_numbers import ask_whole
 
 MAX_LOADS = 50  # that often too few atoms: then something is broken
 HALF_TURN_POW = 0x8000
@@ -50,21 +50,16 @@ class RegisterRamsey(EnvExperiment):
         self.setattr_device("scheduler")
         waits = Scannable(RangeScan(0.1, 1.6, 6), unit="s", global_min=1e-3, global_max=20.0)
         self.node = ask_node(self, "Register", "Whose register.")
-        self.whole("n_qubits", 4, 2, 16, "Register", "Qubits in the gate zone, that at the port among them.")
-        self.whole("rows", 4, 1, 1000, "Register", "Rows of the array.")
-        self.whole("columns", 6, 1, 1000, "Register", "Columns of the array.")
-        self.whole("blocks", 1, 1, 1000, "Storage", "XY8 blocks before the measurement, and as many after it.")
+        ask_whole(self, "n_qubits", 4, 2, 16, "Register", "Qubits in the gate zone, that at the port among them.")
+        ask_whole(self, "rows", 4, 1, 1000, "Register", "Rows of the array.")
+        ask_whole(self, "columns", 6, 1, 1000, "Register", "Columns of the array.")
+        ask_whole(self, "blocks", 1, 1, 1000, "Storage", "XY8 blocks before the measurement, and as many after it.")
         self.setattr_argument("measure_midway", BooleanValue(True), "Storage", "Off: the same without a measurement.")
         self.n_qubits: int = max(2, int(self.n_qubits or 2))  # None while arguments are examined
         kept = {f"qubit {k}": (("kept", k), "n") for k in range(1, self.n_qubits)}
         self.scan = Scan(self, (Axis("t_wait", waits, "s", "From the first pi/2 pulse to the last."),), shares=kept,
                          shots=40)  # fmt: skip
         self.register = Register(self, self.node)
-
-    def whole(self, name: str, default: int, lowest: int, highest: int, group: str, tooltip: str) -> None:
-        """Ask for a whole number."""
-        value = NumberValue(default, precision=0, scale=1, step=1, min=lowest, max=highest, type="int")
-        self.setattr_argument(name, value, group, tooltip)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""

@@ -34,6 +34,7 @@ from experiments.sequences.pair_counts import PairCounts, fidelity_curve, rate_c
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
+from experiments.sequences.whole_numbers import ask_whole
 
 IDLE_S = 5.0  # between two questions to the scheduler while nothing happens
 SETTINGS = (XX, YY, ZZ)
@@ -74,12 +75,8 @@ class LinkMonitor(EnvExperiment):
             "Monitor",
             "Of rate or fidelity: a fall to this part of the reference is to be found.",
         )
-        self.setattr_argument(
-            "looks_to_false_alarm",
-            NumberValue(500, precision=0, scale=1, step=100, min=2, max=10**6, type="int"),
-            "Monitor",
-            "An unchanged link raises an alarm once in so many looks, or more seldom.",
-        )
+        ask_whole(self, "looks_to_false_alarm", 500, 2, 10**6, "Monitor",
+                  "An unchanged link raises an alarm once in so many looks, or more seldom.", step=100)  # fmt: skip
         self.calibrations = nodes_of(topology(self))
         names = [calibrate.ALL, *(node.name for node in self.calibrations)]
 

@@ -6,7 +6,6 @@ import numpy as np
 from artiq.experiment import (
     EnvExperiment,
     ExplicitScan,
-    NumberValue,
     Scannable,
     TBool,
     TInt32,
@@ -26,6 +25,7 @@ from experiments.sequences.pair_counts import PairCounts, rate_curve
 from experiments.sequences.pairs import Pairs
 from experiments.sequences.scan import Axis, Point, Scan
 from experiments.sequences.settings import XX, YY, ZZ
+from experiments.sequences.whole_numbers import ask_whole
 
 MAX_LOADS = 20  # loadings in succession that leave too few atoms: then something is broken
 SETTINGS = (XX, YY, ZZ)
@@ -50,19 +50,14 @@ class MultiplexedPort(EnvExperiment):
         numbers = Scannable(ExplicitScan([1, 4]), precision=0, global_min=1, global_max=100)
         self.scan = Scan(self, (Axis("n_atoms", numbers, "", "Atoms of the first end that take turns at the port."),),
                          shots=150, plots=[rate_curve("n_atoms", "t_prep_s", "t_port_s")])  # fmt: skip
-        self.whole("attempts", 50, 10_000, "Port", "Attempts of one atom before the next one has its turn.")
-        self.whole("rows", 6, 1000, "Array", "Rows of the array that are used.")
-        self.whole("columns", 6, 1000, "Array", "Columns of the array that are used.")
+        ask_whole(self, "attempts", 50, 1, 10_000, "Port", "Attempts of one atom before the next one has its turn.")
+        ask_whole(self, "rows", 6, 1, 1000, "Array", "Rows of the array that are used.")
+        ask_whole(self, "columns", 6, 1, 1000, "Array", "Columns of the array that are used.")
         self.nodes = ask_link(self)
         self.pairs = Pairs(self, self.nodes, wait=False, choose_feed_forward=False)
         self.herald = self.pairs.herald
         self.readout = self.pairs.readout
         self.array = TweezerArray(self, self.nodes.names[0], self.nodes.nodes[0].imaging)
-
-    def whole(self, name: str, default: int, highest: int, group: str, tooltip: str) -> None:
-        """Ask for a whole number from 1 up."""
-        value = NumberValue(default, precision=0, scale=1, step=1, min=1, max=highest, type="int")
-        self.setattr_argument(name, value, group, tooltip)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the points."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from artiq.experiment import EnumerationValue, EnvExperiment, NumberValue
+from artiq.experiment import EnumerationValue, EnvExperiment
 
 from atomlink.heralds import FOUR
 from drivers.rtio.attempt import believed_timing
@@ -14,6 +14,7 @@ from experiments.sequences.live import Columns, Plot
 from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.scan import Point, Scan
+from experiments.sequences.whole_numbers import ask_whole
 
 PAIRS = (3, 5, 6, 9, 10, 12)  # patterns of two clicks: ch cv, ch dh, cv dh, ch dv, cv dv, dh dv
 
@@ -50,12 +51,7 @@ class HbtG2(EnvExperiment):
             ("singles_attempts", 2000, 1, "Attempts of one row in which single clicks are counted."),
             ("dark_attempts", 20_000, 1, "Attempts of one row without excitation light."),
         ):
-            self.setattr_argument(
-                name,
-                NumberValue(default, precision=0, scale=1, step=1000, min=least, max=10**9, type="int"),
-                "Accidentals",
-                tooltip,
-            )
+            ask_whole(self, name, default, least, 10**9, "Accidentals", tooltip, step=1000)
         self.photons = PhotonCounter(self, self.nodes, watch=True)
 
     def prepare(self) -> None:

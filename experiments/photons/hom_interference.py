@@ -5,7 +5,6 @@ from typing import Any
 from artiq.experiment import (
     BooleanValue,
     EnvExperiment,
-    NumberValue,
     RangeScan,
     Scannable,
     TerminationRequested,
@@ -26,6 +25,7 @@ from experiments.sequences.nodes import ask_link
 from experiments.sequences.photons import PhotonCounter
 from experiments.sequences.recorder import open_journal, provenance, stopped
 from experiments.sequences.scan import Axis, check_values
+from experiments.sequences.whole_numbers import ask_whole
 
 
 class HomInterference(EnvExperiment):
@@ -44,24 +44,12 @@ class HomInterference(EnvExperiment):
         delays = Scannable(RangeScan(-0.48 * us, 0.48 * us, 13), unit="us", global_min=-0.5 * us, global_max=0.5 * us)
         self.axis = Axis("delays", delays, "s", "The second end's light after the first's; played on the 8 ns grid.")
         self.setattr_argument("delays", delays, "Scan", self.axis.tooltip)
-        self.setattr_argument(
-            "attempts",
-            NumberValue(200_000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"),
-            "Scan",
-            "Attempts per delay in which coincidences are counted.",
-        )
-        self.setattr_argument(
-            "singles_attempts",
-            NumberValue(4000, precision=0, scale=1, step=1000, min=1, max=10**9, type="int"),
-            "Accidentals",
-            "Attempts per delay in which single clicks are counted.",
-        )
-        self.setattr_argument(
-            "dark_attempts",
-            NumberValue(200_000, precision=0, scale=1, step=1000, min=0, max=10**9, type="int"),
-            "Accidentals",
-            "Attempts without excitation light.",
-        )
+        ask_whole(self, "attempts", 200_000, 1, 10**9, "Scan",
+                  "Attempts per delay in which coincidences are counted.", step=1000)  # fmt: skip
+        ask_whole(self, "singles_attempts", 4000, 1, 10**9, "Accidentals",
+                  "Attempts per delay in which single clicks are counted.", step=1000)  # fmt: skip
+        ask_whole(self, "dark_attempts", 200_000, 0, 10**9, "Accidentals",
+                  "Attempts without excitation light.", step=1000)  # fmt: skip
         self.setattr_argument(
             "apply",
             BooleanValue(False),

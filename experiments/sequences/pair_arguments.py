@@ -10,6 +10,7 @@ from analysis import heralding
 from atomlink.link_name import LinkName
 from atomlink.topology import StationSpec
 from drivers import parameters
+from experiments.sequences.whole_numbers import ask_whole
 
 UNLIKELY_WAIT = 0.01  # chance that both atoms wait so long for a herald: then look whether they are there
 MOST_ATTEMPTS = 1_000_000  # without a look
@@ -47,13 +48,9 @@ def ask_waiting(owner: Any, wait_s: float | None, choose_feed_forward: bool) -> 
             "Heralding",
             "From the herald to the analysis pulse; at least what the kernel needs to write the phases.",
         )
-    owner.setattr_argument(
-        "check_attempts",
-        NumberValue(0, precision=0, scale=1, step=100, min=0, max=MOST_ATTEMPTS, type="int"),
-        "Heralding",
-        "After this many attempts without a herald, look whether the atoms are still there; 0: when a wait so long "
-        f"has a chance of {UNLIKELY_WAIT:.0%} only, as the lab believes.",
-    )
+    ask_whole(owner, "check_attempts", 0, 0, MOST_ATTEMPTS, "Heralding",
+              "After this many attempts without a herald, look whether the atoms are still there; 0: when a wait so "
+              f"long has a chance of {UNLIKELY_WAIT:.0%} only, as the lab believes.", step=100)  # fmt: skip
 
 
 def unlikely_wait(owner: Any, link: LinkName, station: StationSpec, bright: float | None) -> int:

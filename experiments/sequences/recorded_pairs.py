@@ -10,6 +10,7 @@ from experiments.sequences.nodes import Nodes
 from experiments.sequences.pairs import DONE, PAUSE, Pairs
 from experiments.sequences.recorder import ShotRecorder, stopped
 from experiments.sequences.settings import Setting
+from experiments.sequences.whole_numbers import ask_whole
 
 
 class RecordedPairs(HasEnvironment):
@@ -20,12 +21,8 @@ class RecordedPairs(HasEnvironment):
         self.nodes = nodes
         self.core = self.get_device("core")
         self.ccb = self.get_device("ccb")
-        self.setattr_argument(
-            "n_pairs",
-            NumberValue(n_pairs, precision=0, scale=1, step=100, min=1, max=1_000_000, type="int"),
-            "Measurement",
-            "Stop after this many heralded pairs that were read out with push-out.",
-        )
+        ask_whole(self, "n_pairs", n_pairs, 1, 1_000_000, "Measurement",
+                  "Stop after this many heralded pairs that were read out with push-out.", step=100)  # fmt: skip
         self.setattr_argument(
             "max_lab_time",
             NumberValue(2 * 3600.0, unit="s", precision=0, step=60, min=1, max=7 * 86400),

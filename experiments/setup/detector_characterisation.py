@@ -27,6 +27,7 @@ from experiments.sequences.analyse_run import conclude
 from experiments.sequences.live import Columns, Plot, summed_histogram
 from experiments.sequences.nodes import Nodes, ask_station
 from experiments.sequences.scan import Point, Scan
+from experiments.sequences.whole_numbers import ask_whole
 
 BINS = 400  # of 1 mu: waits from a click to the next one, or to the gate's end; the last one takes all that are longer
 
@@ -60,10 +61,7 @@ class DetectorCharacterisation(EnvExperiment):
             "t_gate", NumberValue(20 * us, unit="us", precision=3, min=1 * us, max=50 * us), "Light",
             "One gate: some clicks up to some ten, which an input's FIFO holds.",
         )  # fmt: skip
-        self.setattr_argument(
-            "gates", NumberValue(250, precision=0, scale=1, step=10, min=1, max=10**6, type="int"), "Light",
-            "Gates of each detector in one row.",
-        )  # fmt: skip
+        ask_whole(self, "gates", 250, 1, 10**6, "Light", "Gates of each detector in one row.", step=10)
         self.station = ask_station(self)
         self.nodes = Nodes(self, topology(self).nodes_at(self.station.name))
         self.probe = self.get_device(f"{self.station.name}_probe")
