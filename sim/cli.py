@@ -261,6 +261,11 @@ def _kept(path: Path | None) -> str:
     return "nothing was written" if path is None else f"what there was by then is in {short(path)}"
 
 
+def _asks_for_help(words: list[str]) -> bool:
+    """Return whether a command that reads its words by itself is asked what it takes."""
+    return words[:1] == ["help"] or "-h" in words or "--help" in words
+
+
 def _params(words: list[str]) -> int:
     from sim import artiq_runtime
     from sim.command.lab import find_lab
@@ -269,7 +274,7 @@ def _params(words: list[str]) -> int:
     from sim.command.params import USAGE as PARAMS_USAGE
     from sim.command.params import params
 
-    if words and words[0] in ("-h", "--help", "help"):
+    if _asks_for_help(words):
         print(PARAMS_USAGE)
         return 0
     print("\n".join(params(find_lab(Path.cwd()), words, LAB)))
@@ -283,7 +288,7 @@ def _draw(words: list[str]) -> int:
     artiq_runtime.install()
     from sim.command.draw import FORMATS, draw
 
-    if words and words[0] in ("-h", "--help", "help"):
+    if _asks_for_help(words):
         print("usage: atomlink draw [OUT.png] [--scenario NAME | --lab [HOST:PORT]]\n\n"
               "Draw the lab's network and tell what each link should give by what that lab believes, and last gave.")
         return 0
@@ -353,7 +358,7 @@ def _runs(words: list[str]) -> int:
     """Search among runs, compare two, or carry one out again."""
     from sim.command import of_results
 
-    if words[:1] == ["again"]:
+    if words[:1] == ["again"] and not _asks_for_help(words[1:2]):  # behind RID: about the experiment
         again = of_results.again(words[1:])
         print(f"atomlink run {' '.join(shlex.quote(word) for word in again)}")
         return _run(again)

@@ -150,7 +150,9 @@ def _carry_out(stores: _Stores, store: ParameterStore, command: str, rest: list[
         raise UsageError(f"unknown command `params {command}`, must be one of: {', '.join(takes)}")
     least, most = takes[command]
     if not least <= len(rest) <= most:
-        raise UsageError(f"`params {command}` takes {least} to {most} words, was given {len(rest)}; see `params -h`")
+        raise UsageError(
+            f"`params {command}` takes {_words(least, most)}, was given {len(rest)}: see `atomlink params -h`"
+        )
     if command in ("set", "rollback", "adopt"):
         _refuse_beside_master()
     if command == "adopt":
@@ -158,6 +160,12 @@ def _carry_out(stores: _Stores, store: ParameterStore, command: str, rest: list[
     return {"list": _list, "get": _get, "set": _set, "log": _log, "diff": _diff, "rollback": _rollback}[command](
         store, rest
     )
+
+
+def _words(least: int, most: int) -> str:
+    """Return how many words these are: `1 word`, `at most 2 words`, `2 or 3 words`."""
+    number = str(most) if least == most else f"at most {most}" if least == 0 else f"{least} or {most}"
+    return f"{number} word" + ("s" if most > 1 else "")
 
 
 def _adopt(stores: _Stores, store: ParameterStore, name: str) -> list[str]:

@@ -317,6 +317,12 @@ def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
     return captured.err if code else captured.out
 
 
+@pytest.mark.parametrize("words", ["-h", "help", "rollback -h", "log --help", "set -h", "get param.x -h"])
+def test_help_is_given_wherever_it_is_asked_for(lab: Path, capsys: pytest.CaptureFixture[str], words: str) -> None:
+    assert "atomlink params rollback REVISION" in said(capsys, *words.split())
+    assert not (lab / parameter_log.FILE).exists()
+
+
 @pytest.mark.usefixtures("lab")
 def test_the_command_sets_lists_compares_and_rolls_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{LARMOR} = 1410000 Hz, was 1400000" in said(capsys, "set", LARMOR, "1.41", "MHz")
@@ -343,7 +349,11 @@ def test_the_command_sets_lists_compares_and_rolls_back(capsys: pytest.CaptureFi
         (("set", "param.alice.nix", "1"), "does not exist"),
         (("rollback", "9"), "must be 0 … 1"),
         (("rollback", "-1"), "does not exist"),
-        (("get",), "takes 1 to 1 words"),
+        (("get",), "`params get` takes 1 word, was given 0"),
+        (("rollback", "1", "2"), "`params rollback` takes 1 word, was given 2"),
+        (("set", LARMOR), "takes 2 or 3 words, was given 1"),
+        (("list", "a", "b"), "takes at most 1 word, was given 2"),
+        (("diff", "1", "2", "3"), "takes at most 2 words, was given 3"),
         (("list", "xyz"), "no parameter"),
         (("erase",), "must be one of"),
     ],
