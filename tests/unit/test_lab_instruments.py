@@ -17,9 +17,11 @@ from daemon_lab import Kept, hardware_rows, kept, quiet_port
 from atomlink.errors import DeviceError
 from atomlink.signals import Tone
 from drivers.instruments import driver_class
+from drivers.instruments.id900 import COMMAND_PORT, LINK_PORT
+from drivers.instruments.websq import CONTROL_PORT, COUNTS_PORT
 from sim.daemon import messages
 from sim.daemon.in_lab import open_at_lab
-from sim.daemon.instruments import Instruments
+from sim.daemon.instruments import FIRST, Instruments
 from sim.daemon.remote import Connection, RemoteWorld
 from sim.instruments.camera import Refusal
 from sim.instruments.dds_card import Fault
@@ -30,6 +32,7 @@ from sim.world.scenario import load_scenario
 from sim.world.world import World
 
 ROWS = hardware_rows()
+SECOND = {"dlc_pro": 1, "websq": COUNTS_PORT - CONTROL_PORT, "id900": LINK_PORT - COMMAND_PORT}  # above the first
 GARBAGE = (b"", b"\n", b"\x00\xff" * 500 + b"\n", b"SOUR:FREQ", b"(param-set! 'laser1", b'{"request": ', b"\r", b"\x17",
            b"{" * 50, b"\x10\xff\xff\xff\x7f", bytes(range(256)) * 1000)  # fmt: skip
 
@@ -47,10 +50,10 @@ def driver(lab: Kept, name: str) -> Any:
 
 
 def tcp_ports(lab: Kept) -> list[int]:
-    """Return every TCP port that the lab has open, the second ones of an instrument too."""
-    ports = {served.port for served in lab.daemon.instruments.served.values() if served.port}
-    more = {port + offset for port in ports for offset in (1, 345, 505)}
-    return [lab.daemon.port, *sorted(ports), *(port for port in sorted(more - ports) if is_open(port))]
+    """Return every TCP port that the lab has open, the second ones of an instrument too; none of anybody else."""
+    served = [one for one in lab.daemon.instruments.served.values() if one.port]
+    second = (one.port + SECOND[one.kind] for one in served if one.kind in SECOND)
+    return [lab.daemon.port, *sorted({*(one.port for one in served), *second})]
 
 
 def is_open(port: int) -> bool:
@@ -66,7 +69,8 @@ def test_every_row_opens_with_its_driver_at_the_address_that_the_lab_answers(lab
 
 def test_garbage_and_broken_off_requests_on_every_port_cost_nobody_else_anything(lab: Kept) -> None:
     ports = tcp_ports(lab)
-    assert len(ports) >= 18  # the lab's, 13 instruments' (both locks on one broker), and four second ones
+    assert len(ports) == 18  # the lab's, 13 instruments' (both locks on one broker), and four second ones
+    assert all(is_open(port) for port in ports)
     source = driver(lab, "alice_microwave")
     for port in ports:
         for garbage in GARBAGE:
@@ -84,9 +88,11 @@ def test_garbage_and_broken_off_requests_on_every_port_cost_nobody_else_anything
         assert connection.ask(op="hello")["lease"] is None
 
 
-def test_requests_in_a_row_are_answered_in_order_however_late_they_are_read(lab: Kept) -> None:
+def test_requests_in_a_row_are_answered_in_order_however_late_they_are_read() -> None:
+    """In a lab of its own: all clients share the error queue, of which *STB? tells."""
     count = 30_000
-    with socket.create_connection(("127.0.0.1", lab.port("alice_microwave"))) as client:
+    own = kept(rows=hardware_rows("alice_microwave"))
+    with own as lab, socket.create_connection(("127.0.0.1", lab.port("alice_microwave"))) as client:
         client.settimeout(60)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sender = threading.Thread(target=client.sendall, args=(b"*OPC?;*STB?\n*TST?\n" * count,), daemon=True)
@@ -97,6 +103,14 @@ def test_requests_in_a_row_are_answered_in_order_however_late_they_are_read(lab:
         for _ in range(count):
             assert (replies.readline(), replies.readline()) == (b"1;0\n", b"0\n")
         sender.join(60)
+
+
+def test_a_lab_next_door_gets_none_of_the_garbage() -> None:
+    """Ports of other processes lie between those of a lab, and what is said to them is theirs."""
+    with kept(rows=hardware_rows("alice_microwave"), port=quiet_port()) as ours:
+        neighbour = ours.port("alice_microwave") + 1
+        with kept(rows=hardware_rows("alice_microwave"), port=neighbour - FIRST) as theirs:
+            assert theirs.port("alice_microwave") == neighbour and neighbour not in tcp_ports(ours)
 
 
 def test_a_request_without_end_loses_its_connection(lab: Kept) -> None:
