@@ -108,6 +108,7 @@ class Kernel:
 
     def _rpc_send(self, asynchronous: bool) -> None:
         bus, costs = self._bus, self._bus.costs
+        self._services.settle()
         bus.now = self.cpu.now
         service, tag, pointers = self.cpu.arguments("uuu")
         message = rpc.arguments(self._memory, service, self._memory.bytes_at(tag), pointers)

@@ -53,6 +53,7 @@ class Services:
         self.exceptions: Exceptions | None = None  # there are none before the library is loaded
         self._polled = (0, 0, 0)  # how the counter was read last: return address, stack pointer, number of the call
         self._polls = 0
+        self._waited = False  # in a loop that polls the counter; the lab has yet to reach it
         self._rows: dict[str, tuple[int, list[int]]] = {}  # what kernels got of the cache: address, row
         self._rtio_log = ""
 
@@ -121,7 +122,8 @@ class Services:
         return made
 
     def end(self) -> None:
-        """Take back what the kernel has changed of the cache's rows."""
+        """Let the lab reach the counter, and take back what the kernel has changed of the cache's rows."""
+        self.settle()
         for address, row in self._rows.values():
             row[:] = self._memory.integers(address)
 
@@ -132,6 +134,7 @@ class Services:
         cpu, bus, pace = self._cpu, self._bus, self._pace
 
         def call() -> None:
+            self.settle()
             bus.now = cpu.now
             args = cpu.arguments(given)
             try:
@@ -239,18 +242,27 @@ class Services:
                 self._pace()
         cpu.result("I", bus.counter)
 
+    def settle(self) -> None:
+        """Let the lab reach the counter where a loop has waited for it: once, at its end, or what is random in the lab
+        would depend on the values at which the loop looked.
+        """
+        if self._waited:
+            self._waited = False
+            self._bus.catch_up()
+
     def _wait(self) -> None:
         bus = self._bus
         step = bus.costs.poll_mu
+        self._waited = True
         wanted = min((t for t in self._awaited() if t > bus.counter), default=None)
         if wanted is not None and self._pace is not None:
             wanted = min(wanted, bus.counter + _SLICE_MU)
         if wanted is None:
-            bus.wait_until(bus.counter + (step or bus.ref_multiplier))
+            bus.advance(bus.counter + (step or bus.ref_multiplier))
         elif step:
-            bus.wait_until(bus.counter + -(-(wanted - bus.counter) // step) * step)
+            bus.advance(bus.counter + -(-(wanted - bus.counter) // step) * step)
         else:
-            bus.wait_until(wanted)
+            bus.advance(wanted)
 
     def _awaited(self) -> Iterator[int]:
         """Return 64-bit numbers that may be times soon to come, among what a function keeps over a call."""

@@ -18,12 +18,10 @@ HERE = Path(__file__).parent
 PROCESSORS = ("cortexa9", "rv32g")
 PROBE = ("tests/parity/virtual_probe.py", "VirtualProbe", ())
 QUICK = ("VirtualProbe", "Pulse", "Ramsey", "RemoteEntanglement")
-# The binary's instruments are those of a lab that is kept (tests/unit/test_lab_runs.py), not in the process.
-NEED_A_LAB = ("AomPower", "CzBell", "MultiplexedPort", "Rearrangement", "RegisterRamsey")
 # The same events, and other random clicks. A value that a kernel returns is an RPC, before which the virtual core lets
 # the lab catch up and the host engine does not; so clicks are drawn in other portions.
 EVENTS_ONLY = ("DetectorCharacterisation",)
-ROWS = [PROBE, *(row for row in experiments() if row[1] not in (*NOT_HERE, *NEED_A_LAB))]
+ROWS = [PROBE, *(row for row in experiments() if row[1] not in NOT_HERE)]
 slow = pytest.mark.slow
 
 
