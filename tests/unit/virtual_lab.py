@@ -39,9 +39,11 @@ class World:
 
     def __init__(self) -> None:
         self.levels: list[tuple[str, int]] = []
+        self.reached: list[int] = []
 
     def reach(self, t_mu: int) -> None:
         self.now_mu = t_mu
+        self.reached.append(t_mu)
 
     advance = reach
 
