@@ -128,5 +128,5 @@ def check_address(host: str, port: int) -> None:
     if not loopback:
         raise UsageError(f"--bind is {host!r}, must be a loopback address such as 127.0.0.1: the protocol of a core "
                          "device knows no password")  # fmt: skip
-    if not 0 <= port < 65534:
-        raise UsageError(f"--port is {port}, must be 0 (any) to 65533: the three other ports lie beside it")
+    if port and not 2 <= port < 65534:
+        raise UsageError(f"--port is {port}, must be 2 to 65533, or 0 for any: the three other ports lie beside it")

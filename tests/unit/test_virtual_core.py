@@ -359,6 +359,12 @@ def test_nothing_binds_beyond_loopback(host: str) -> None:
         Server(Device(lambda: Core(None), FACTS), host, 0)
 
 
+@pytest.mark.parametrize("port", [-1, 1, 65534, 70000])
+def test_a_port_that_leaves_no_room_for_the_others_is_refused(port: int) -> None:
+    with pytest.raises(UsageError, match=rf"--port is {port}, must be 2 to 65533, or 0 for any"):
+        Server(Device(lambda: Core(None), FACTS), "127.0.0.1", port)
+
+
 def test_without_unicorn_a_library_is_refused_with_what_to_install(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "unicorn", None)
     with closing(Client(lab.server)) as client:
