@@ -27,6 +27,8 @@ class Flash:
         self._values: dict[str, bytes] = {}
         if path is not None and path.exists():
             self._values = _read(path)
+        elif path is not None and not path.parent.is_dir():
+            raise UsageError(f"configuration {path} cannot be kept: {path.parent} is no folder; make it first")
 
     def get(self, key: str) -> bytes | None:
         """Return a value, None where there is none."""

@@ -177,6 +177,11 @@ def test_a_configuration_that_cannot_be_read_is_refused_in_one_line(content: byt
     assert "\n" not in str(refusal.value)
 
 
+def test_a_configuration_in_no_folder_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"core\.json cannot be kept: .*missing is no folder"):
+        Flash(tmp_path / "missing" / "core.json")
+
+
 # MonInj
 
 
