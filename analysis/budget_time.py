@@ -5,8 +5,8 @@ Per herald, with p the believed herald probability, q = (1 - p)^B that a block o
                 (1 - E)/2, E the setting's correlator; until both are full it takes 1/l tries for one, 2/l - 1/(1 - (1 -
                 l)^2) for two, l the believed share of tries that load. Atoms lost otherwise are left out
     recooling   q/(1 - q) times
-    attempts    1/p cycles of pumping, photon and gate; the driver's gaps are left out. Two rounds: the time between
-                them once more, of barrett_kok where the first round shows exactly one click
+    attempts    1/p cycles of pumping, photon, gate and the news' way back; the driver's gaps are left out. Two rounds:
+                the time between them once more, of barrett_kok where the first round shows exactly one click
     the rest    cooling, wait, map, push-out, image. Measured it holds slack, looks at the atoms, RPCs and shutters, too
 """
 
@@ -26,7 +26,7 @@ from analysis.load import Run
 from atomlink.at_port import belief
 
 _DURATIONS = ("t_image_s", "t_recooling_s", "t_pushout_s", "t_pump_s", "t_cooling_s", "t_loading_s", "t_coil_s",
-              "t_mw_pi_s", "p_loading")  # fmt: skip
+              "t_mw_pi_s", "t_aom_s", "p_loading")  # fmt: skip
 
 
 def time_budget(run: Run, result: LinkResult, found: Budget) -> tuple[Part, ...]:
@@ -57,7 +57,9 @@ def _believed(run: Run) -> dict[str, float]:
     photon = [run.belief(run.link.of_channel(end, "t_photon_s")) for end in range(2)]
     gate = run.belief("link.t_gate_s", run.link.of_station("t_gate_s"))
     if None not in (*photon, gate) and "t_pump_s" in out:
-        out["t_cycle_s"] = out["t_pump_s"] + max(float(value) for value in photon) + float(gate)
+        there_s = max(float(value) for value in photon)
+        back_s = max(0.0, there_s - out.get("t_aom_s", there_s))  # an old file does not say
+        out["t_cycle_s"] = out["t_pump_s"] + there_s + float(gate) + back_s
     return out
 
 

@@ -53,7 +53,7 @@ def beliefs_of(link: LinkSpec) -> tuple[str, ...]:
     return (
         *(link.of_station(key) for key in heralding.OF_STATION),
         *(link.of_channel(end, key) for end in range(2) for key in ("efficiency", "t_photon_s")),
-        *(belief(atom, "t_pump_s") for atom in link.atoms),
+        *(belief(atom, key) for atom in link.atoms for key in ("t_pump_s", "t_aom_s")),
     )
 
 
@@ -65,7 +65,8 @@ def _forecast(topology: Topology, link: LinkSpec, beliefs: Mapping[str, float]) 
     found = heralding.believed(link, station.scheme, station.roles, beliefs.__getitem__)
     photon_s = max(beliefs[link.of_channel(end, "t_photon_s")] for end in range(2))
     pump_s, gate_s = max(beliefs[belief(atom, "t_pump_s")] for atom in link.atoms), beliefs[link.of_station("t_gate_s")]
-    rate_hz = found.probability / (pump_s + photon_s + gate_s)
+    back_s = max(0.0, photon_s - min(beliefs[belief(atom, "t_aom_s")] for atom in link.atoms))
+    rate_hz = found.probability / (pump_s + photon_s + gate_s + back_s)
     return LinkForecast(link, found.probability, rate_hz, found.closed_form.fidelity, through, memories)
 
 

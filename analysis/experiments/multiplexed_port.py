@@ -73,7 +73,7 @@ def believed(run: Run) -> dict[str, float]:
         "t_prep_s": slowest("t_image_s") + slowest("t_cooling_s") + belief(at_port.belief(run.nodes[0], "t_frame_s"))
         + belief(at_port.belief(run.nodes[0], "t_readout_s")),
         "t_recooling_s": slowest("t_recooling_s"),
-        "t_cycle_s": slowest("t_pump_s") + max(photon) + gate,
+        "t_cycle_s": slowest("t_pump_s") + max(photon) + gate + max(0.0, max(photon) - slowest("t_aom_s")),
     }  # fmt: skip
 
 

@@ -6,6 +6,9 @@
     gates (all detectors)                         |‾‾‾‾‾|
                                  0     pump_stop  arrival  gate_stop
 
+The next attempt's pumping would undo a pair, so no node may begin it before it can know that there is none: `back_mu`
+after the gates, which is how long the news takes from the station to the end that is farther away.
+
 A scheme of two rounds (`second_mu` > 0) prepares (|1> + |2>)/sqrt(2) by half a microwave pi pulse behind the pumping,
 so that an atom emits in the first round or not, exchanges, and plays excitation and gates again, `second_mu` later:
 
@@ -38,7 +41,8 @@ GAP_MU = 104  # dark time between pumping and excitation light: four rise times 
 class AttemptTiming:
     """Switch edges of one attempt in machine units from its start; of the excitation one per end of the link.
 
-    The gates' reference is the first end's excitation edge; `delay_mu` is the second end's light after the first's.
+    The gates' reference is the first end's excitation edge; `delay_mu` is the second end's light after the first's,
+    `back_mu` the way back from the station to the end that is farther away.
     Where there are two rounds, these are the edges of the first one, `second_mu` before those of the second.
     """
 
@@ -48,10 +52,16 @@ class AttemptTiming:
     gate_start_mu: int
     gate_stop_mu: int
     delay_mu: int
+    back_mu: int = 0
     prepare_mu: int = 0  # start of the microwave that makes the superposition
     swap_mu: int = 0  # start of the microwave of the exchange
     raman_mu: int = 0  # start of its Raman pulse
     second_mu: int = 0  # 0: one round
+
+    @property
+    def shortest_mu(self) -> int:
+        """Return the shortest time from one attempt to the next: until both nodes can know what the gates showed."""
+        return self.gate_stop_mu + self.second_mu + self.back_mu
 
     def __post_init__(self) -> None:
         excite = min(self.excite_mu)
@@ -76,7 +86,7 @@ def two_rounds(experiment: Any, link: LinkSpec, timing: AttemptTiming, slack_mu:
     raman_start = swap + _grid(mw + GAP_MU)
     second = raman_start + _grid(raman + 2 * GAP_MU) - min(excite)
     return AttemptTiming(timing.pump_stop_mu, excite, stop, timing.gate_start_mu + later, timing.gate_stop_mu + later,
-                         timing.delay_mu, prepare, swap, raman_start, second)  # fmt: skip
+                         timing.delay_mu, timing.back_mu, prepare, swap, raman_start, second)  # fmt: skip
 
 
 def believed_timing(
@@ -103,7 +113,18 @@ def believed_timing(
         gate_start_mu=arrival - longest,
         gate_stop_mu=arrival + longest + gate,
         delay_mu=second - first + photon[1] - photon[0],
+        back_mu=way_back_mu(experiment, link),
     )
+
+
+def way_back_mu(experiment: Any, link: LinkSpec) -> int:
+    """Return how long news from the station is on its way to the end that is farther away, as the lab believes.
+
+    A signal in the same fibre as the photons: what they take less the AOM's delay.
+    """
+    ways = [_mu(experiment, link.of_channel(end, "t_photon_s")) - _mu(experiment, belief(atom, "t_aom_s"))
+            for end, atom in enumerate(link.atoms)]  # fmt: skip
+    return max(0, *ways)
 
 
 def _mu(experiment: Any, name: str) -> int:

@@ -49,6 +49,7 @@ class Heralder(HasEnvironment):
         self.patterns = [0] * MAX_PATTERNS
         self.t_herald_mu = int64(0)  # end of the cycle or of the gates that heralded
         self.clicks_mu = [int64(-1)] * (self.n * self.rounds)  # first click of each bit's gate, -1 where none
+        self.back_mu = int64(0)  # after t_herald_mu, until both nodes can know
         self.n_attempts: Any = 0  # attempts of the last call, the heralding one included
         self.t_attempting_mu = int64(0)  # time in attempts since `setup`, all calls together
         self.pattern_counts = [0] * self.n_patterns  # attempts by pattern since `setup`, known when a kernel ends

@@ -11,12 +11,21 @@ from atomlink.link_name import of_station
 from atomlink.topology import StationSpec
 from drivers import parameters
 from drivers.rtio.attempt import Attempt, AttemptTiming
-from drivers.rtio.entangler import COARSE_MU, GATE0, MAX_CYCLE_MU, TIMEOUT
+from drivers.rtio.entangler import COARSE_MU, GATE0, MAX_CYCLE_MU, OVERHEAD_CLOCKS, TIMEOUT
 from drivers.rtio.herald import MAX_PATTERNS, RUNNING, Heralder
 
 MAX_DETECTORS = 4
 OUTPUT_DELAY_MU = 40  # from the gateware's cycle start to an output programmed to 0 (gateware simulation)
 LATEST_MU = 16  # the cycle register reaches so far beyond the gates: two clocks until the reference is seen
+
+
+def cycle_register_mu(timing: AttemptTiming) -> int:
+    """Return what the cycle register must hold: to the gates' end, and until the nodes can know what they showed.
+
+    The register's clocks are fewer than the cycle's: the next one begins so much later.
+    """
+    least = timing.gate_stop_mu + max(LATEST_MU, timing.back_mu - OVERHEAD_CLOCKS * COARSE_MU)
+    return COARSE_MU * -(-least // COARSE_MU)
 
 
 class EntanglerHeralder(Heralder):
@@ -55,11 +64,12 @@ class EntanglerHeralder(Heralder):
         super().setup(timing, patterns)
         self.heralding_attempts = int64(0)
         self.other_attempts = int64(0)
-        length = COARSE_MU * -(-(timing.gate_stop_mu + LATEST_MU) // COARSE_MU)
+        length = cycle_register_mu(timing)
         if length > MAX_CYCLE_MU:
             raise TimingError(
-                f"Attempt takes {length} mu, but the entangler's register holds {MAX_CYCLE_MU}: shorten pumping, gate "
-                "or delay, or herald in software."
+                f"Attempt takes {length} mu, {timing.back_mu} of it for the news' way back to the nodes, but the "
+                f"entangler's register holds {MAX_CYCLE_MU}: herald with backend=software, or shorten pumping, gate or "
+                "delay."
             )
         self.length = length
         self.pump_stop = timing.pump_stop_mu

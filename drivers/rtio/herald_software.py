@@ -19,13 +19,14 @@ class SoftwareHeralder(Heralder):
 
     BACKEND = "software"
 
-    kernel_invariants = {"core", "light", "detectors", "n", "slack_mu", "gives_up"}
+    kernel_invariants = {"core", "light", "detectors", "n", "gives_up"}
 
     def build(self, attempt: Attempt, station: StationSpec) -> None:
         super().build(attempt, station)
         self.detectors = [self.get_device(detector.row) for detector in station.detectors]
         self.gate_start_mu = int64(0)
         self.gate_mu = int64(0)
+        self.slack_mu = self.lead_mu = int64(0)
         self.left = 0  # attempts of those begun
         self.gives_up = station.scheme == "barrett_kok"  # on a first round without exactly one click
 
@@ -39,6 +40,8 @@ class SoftwareHeralder(Heralder):
         self.t_end_mu = int64(0)  # of the second round's gates
         self.gate_start_mu = int64(timing.gate_start_mu)
         self.gate_mu = int64(timing.gate_stop_mu - timing.gate_start_mu)
+        self.back_mu = int64(timing.back_mu)
+        self.lead_mu = max(self.slack_mu, self.back_mu)
 
     def totals(self) -> dict[str, Any]:
         """Return how many attempts gave each pattern, those that did not herald included."""
@@ -113,8 +116,10 @@ class SoftwareHeralder(Heralder):
 
     @kernel
     def catch_up(self):
-        """Put the cursor so far ahead of the counter that all events of an attempt are in time."""
-        at_mu(self.core.get_rtio_counter_mu() + self.slack_mu)
+        """Put the cursor so far ahead of the counter that all events of an attempt are in time, and that the nodes can
+        know what the attempt before has shown.
+        """
+        at_mu(self.core.get_rtio_counter_mu() + self.lead_mu)
 
     @kernel
     def attempt(self) -> TInt64:

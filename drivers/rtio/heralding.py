@@ -1,20 +1,40 @@
 """Which heralder repeats the attempts of a station."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from atomlink.errors import UsageError
 from atomlink.heralds import rounds
-from atomlink.topology import StationSpec
-from drivers.rtio.attempt import Attempt
-from drivers.rtio.herald_gateware import EntanglerHeralder
+from atomlink.topology import LinkSpec, StationSpec
+from drivers.rtio.attempt import Attempt, believed_timing
+from drivers.rtio.entangler import MAX_CYCLE_MU
+from drivers.rtio.herald_gateware import EntanglerHeralder, cycle_register_mu
 from drivers.rtio.herald_software import SoftwareHeralder
 
 BACKENDS = ("entangler", "software")
+AUTO = "auto"  # the fastest of `backends` that the link's arms allow
 
 
 def backends(station: StationSpec) -> tuple[str, ...]:
     """Return who can repeat the attempts of a station, the fastest first: gateware sees one round, and has one gate."""
     return BACKENDS if station.heralder and rounds(station.scheme) == 1 else ("software",)
+
+
+def choose(owner: Any, backend: str | None, links: Sequence[LinkSpec]) -> str | None:
+    """Return the backend of the links of a run; AUTO is the gateware, where no attempt is too long for its register.
+
+    `owner` is an experiment with a `core`. Says so in one line where the arms ask for software.
+    """
+    if backend != AUTO:
+        return backend
+    for link in links:
+        timing = believed_timing(owner, link)
+        if cycle_register_mu(timing) > MAX_CYCLE_MU:
+            print(f"Link {link.name}: an attempt takes {timing.shortest_mu * 1e-3:.4g} us with the news' way back of "
+                  f"{timing.back_mu * 1e-3:.4g} us, and the gateware's register holds {MAX_CYCLE_MU * 1e-3:g} us: "
+                  "heralding in software.")  # fmt: skip
+            return "software"
+    return BACKENDS[0]
 
 
 def make_heralder(owner: Any, attempt: Attempt, station: StationSpec, backend: str | None) -> Any:

@@ -58,7 +58,7 @@ class StoredHeralder(SoftwareHeralder):
             self.t_herald_mu = t_end_mu
             if not self.is_herald(pattern):
                 pattern = 0
-                at_mu(self.core.get_rtio_counter_mu() + self.slack_mu)
+                self.catch_up()
         self.n_attempts = tried
         self.t_attempting_mu += now_mu() - t_start_mu
         return pattern

@@ -9,6 +9,7 @@ from artiq.experiment import (
     Scannable,
     TBool,
     TInt32,
+    at_mu,
     kernel,
     now_mu,
 )
@@ -191,6 +192,7 @@ class MultiplexedPort(EnvExperiment):
         """Carry the first end's half of the pair into the array and back, and read both out."""
         self.queue_storing(self.visits - 1)
         self.array.play()
+        at_mu(max(now_mu(), self.herald.t_herald_mu + self.herald.back_mu))
         self.pairs.rotate(setting)
         self.readout.read_out(1)
 

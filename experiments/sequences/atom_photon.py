@@ -110,7 +110,7 @@ class AtomPhoton(HasEnvironment):
         if detector < 0:
             self.nodes.image()
             return False
-        at_mu(self.herald.t_herald_mu + self.wait_mu)
+        at_mu(self.herald.t_herald_mu + max(self.wait_mu, self.herald.back_mu))
         self.readout.rotate(setting, self.herald.clicks_mu[detector], 0)
         self.nodes.nodes[of].qubit.map_to_f2()
         self.nodes.nodes[of].imaging.push_out()

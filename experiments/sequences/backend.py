@@ -1,32 +1,44 @@
 """Who repeats the attempts: the argument `backend` of every experiment that heralds or counts photons."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from artiq.language.environment import EnumerationValue
 
 from atomlink.errors import UsageError
 from atomlink.heralds import FOUR, Role
+from atomlink.topology import LinkSpec
 from drivers.network import topology
 from drivers.rtio.attempt import Attempt
-from drivers.rtio.heralding import BACKENDS, backends, make_heralder
+from drivers.rtio.heralding import AUTO, BACKENDS, backends, choose, make_heralder
 from experiments.sequences.nodes import Nodes
 
 
 def ask_heralder(owner: Any, nodes: Nodes) -> Any:
     """Ask for the backend and return the heralder that was chosen, a child of `owner`, for the link of these nodes.
 
-    Gateware where the station has it, and where its scheme has one round. None while arguments are examined in a lab
-    without a link.
+    Gateware where the station has it, where its scheme has one round, and where the arms are not too long. None while
+    arguments are examined in a lab without a link.
     """
     station = topology(owner).station(nodes.link.station) if nodes.link else None
-    choices = list(BACKENDS if station is None else backends(station))
+    backend = ask_backend(owner, BACKENDS if station is None else backends(station), [nodes.link] if nodes.link else [])
+    return make_heralder(owner, Attempt(owner, nodes.nodes), station, backend) if station else None
+
+
+def ask_backend(owner: Any, possible: Sequence[str], links: Sequence[LinkSpec]) -> str | None:
+    """Ask for one of the possible backends, or for the fastest of them that these links' arms allow; return it.
+
+    `owner` has its `core`. None while arguments are examined.
+    """
+    choices = list(possible) if len(possible) == 1 else [AUTO, *possible]
     backend = owner.get_argument(
         "backend",
         EnumerationValue(choices, default=choices[0]),
         "Heralding",
-        "entangler: gateware repeats the attempt; software: the kernel does, pulse by pulse.",
+        "entangler: gateware repeats the attempts; software: the kernel does, pulse by pulse; auto: gateware, unless "
+        "the arms are too long for its registers.",
     )
-    return make_heralder(owner, Attempt(owner, nodes.nodes), station, backend) if station else None
+    return choose(owner, backend, links)
 
 
 def need_polarisations(owner: Any, nodes: Nodes, roles: tuple[str, ...] = ()) -> None:

@@ -60,8 +60,10 @@ class PairScheme(HasEnvironment):
         timing = believed_timing(self, link)
         if self.name not in TWO_ROUNDS:
             return timing
-        slack = parameters.duration_mu(self, link.of_station("t_software_slack_s")) if self.name == "barrett_kok" else 0
-        return two_rounds(self, link, timing, int(slack))
+        if self.name == "time_bin":
+            return two_rounds(self, link, timing)
+        slack_mu = int(parameters.duration_mu(self, link.of_station("t_software_slack_s")))
+        return two_rounds(self, link, timing, max(slack_mu, timing.back_mu))
 
     def run_level(self, timing: AttemptTiming) -> dict[str, Any]:
         """Return the datasets that say how a scheme other than the usual one was played."""

@@ -20,7 +20,7 @@ from artiq.experiment import HasEnvironment, TBool, TInt32, TInt64, at_mu, kerne
 from numpy import int64
 
 from analysis import budget
-from atomlink.errors import DeviceError, TimingError
+from atomlink.errors import DeviceError, TimingError, UsageError
 from drivers import parameters
 from drivers.rtio.phase_lock import phase_lock
 from experiments.sequences import settings as axes
@@ -67,7 +67,7 @@ class Pairs(HasEnvironment):
         self.herald.setup(self.scheme.timing(), self.herald.psi_plus + self.herald.psi_minus)
         self.block = int(parameters.get(self, link.of_station("n_recooling")))
         self.look_after = self.check_attempts or unlikely_wait(self, link, self.herald.station, self.scheme.bright)
-        self.set_wait(self.wait)
+        self.set_wait(self.known(self.wait))
         self.phase_rad = parameters.get(self, link.of_pairs("phase_rad"))  # the pairs' own: turns the second axes
         self.kernel_feeds_forward = self.feed_forward == "kernel"
         self.half_turns = [int(pattern in self.herald.psi_minus) for pattern in range(self.herald.n_patterns)]
@@ -95,8 +95,21 @@ class Pairs(HasEnvironment):
         self.setting_order = [int(k) for k in setting]
         self.pushout_order = [int(k) for k in pushout]
 
+    def known(self, wait_s: float) -> float:
+        """Return a wait in which the herald comes back to both nodes: this one, or, said in a line, the shortest."""
+        back_s = int(self.herald.back_mu) * self.core.ref_period
+        if wait_s < back_s:
+            print(f"wait is {back_s * 1e6:.4g} us, not {wait_s * 1e6:g}: before, the nodes cannot know of a herald.")
+        return max(wait_s, back_s)
+
     def set_wait(self, wait_s: float) -> None:
-        """Choose the time from the herald to the analysis pulse, between two `take`."""
+        """Choose the time from the herald to the analysis pulse, between two `take`; UsageError where it is so short
+        that the nodes cannot know of the herald.
+        """
+        back_s = int(self.herald.back_mu) * self.core.ref_period
+        if wait_s < back_s:
+            raise UsageError(f"A pair is to wait {wait_s * 1e6:g} us, but the herald needs {back_s * 1e6:.4g} us back "
+                             "to the nodes: wait longer.")
         self.wait = wait_s
         self.wait_mu = int64(self.core.seconds_to_mu(wait_s))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
 from artiq.language.core import delay_mu, kernel, now_mu
-from artiq.language.environment import EnumerationValue, HasEnvironment, StringValue
+from artiq.language.environment import HasEnvironment, StringValue
 from artiq.language.types import TInt32, TInt64
 from artiq.language.units import us
 from numpy import int64
@@ -26,6 +26,7 @@ from drivers.network import topology
 from drivers.rtio.attempt import Attempt, believed_timing
 from drivers.rtio.herald import RUNNING
 from drivers.rtio.heralding import BACKENDS, make_heralder
+from experiments.sequences.backend import ask_backend
 from experiments.sequences.live import Columns, Plot
 from experiments.sequences.nodes import Nodes
 
@@ -120,11 +121,7 @@ class SideBySide(HasEnvironment):
         stations = [network.station(link.station) for link in self.links]
         self.unserved = [station for station in stations if station.scheme != "polarisation"]
         gateware = all(station.heralder for station in stations) and not self.unserved
-        backends = list(BACKENDS) if gateware else ["software"]
-        self.backend = self.get_argument(
-            "backend", EnumerationValue(backends, default=backends[0]), "Heralding",
-            "entangler: gateware repeats the attempts; software: the kernel does, one link after the other.",
-        )  # fmt: skip
+        self.backend = ask_backend(self, BACKENDS if gateware else ("software",), self.links)
         atoms = dict.fromkeys(atom for link in self.links for atom in link.atoms) or network.atoms
         self.nodes = Nodes(self, tuple(atoms), links=self.links[:1] if in_turns else self.links)
         self.heralders = [

@@ -18,7 +18,7 @@ from typing import Any
 
 from artiq.coredevice.exceptions import RTIOOverflow, RTIOUnderflow
 from artiq.language.core import at_mu, delay, delay_mu, kernel, now_mu
-from artiq.language.environment import EnumerationValue, HasEnvironment, NumberValue
+from artiq.language.environment import HasEnvironment, NumberValue
 from artiq.language.types import TBool, TInt32, TInt64
 from artiq.language.units import us
 from numpy import int32, int64
@@ -34,6 +34,7 @@ from drivers.rtio.heralding import BACKENDS
 from drivers.rtio.node import Node
 from drivers.rtio.together import Together
 from drivers.rtio.tweezer_array import TweezerArray
+from experiments.sequences.backend import ask_backend
 from experiments.sequences.chain import Half, Zone, chain_of
 from experiments.sequences.nodes import Nodes
 from experiments.sequences.settings import Setting, X, Y, Z, axis_turns, pulse_area_turns
@@ -67,11 +68,7 @@ class Swap(HasEnvironment):
         self.links = links
         whole = {"precision": 0, "scale": 1, "step": 1, "type": "int"}
         gateware = all(topology(self).station(link.station).heralder for link in links)
-        backends = list(BACKENDS) if gateware else ["software"]
-        self.backend = self.get_argument(
-            "backend", EnumerationValue(backends, default=backends[0]), "Heralding",
-            "entangler: gateware repeats the attempts; software: the kernel does, pulse by pulse.",
-        )  # fmt: skip
+        self.backend = ask_backend(self, BACKENDS if gateware else ("software",), links)
         self.spacing = self.get_argument(
             "spacing", NumberValue(0.9e-3, unit="ms", precision=3, step=0.1e-3, min=0.1e-3, max=1.0), "Storage",
             "Gap between two refocusing pulses: attempts of the second link go into every other one.",
@@ -103,6 +100,8 @@ class Swap(HasEnvironment):
         self.spacing_mu, self.feed_mu, self.measure_mu, self.margin_mu = (
             int64(self.core.seconds_to_mu(t)) for t in (self.spacing, STORE_S, MEASURE_S, MARGIN_S)
         )
+        self.feed_mu = max(self.feed_mu, self.first.herald.back_mu)  # before, the nodes cannot know of a herald
+        self.measure_mu = max(self.measure_mu, self.second.herald.back_mu)
         recool_mu = max(int(node.imaging.recooling_mu) for node in (charlie, bob))
         least_mu = recool_mu + 2 * int(self.margin_mu)
         if self.spacing_mu < least_mu:

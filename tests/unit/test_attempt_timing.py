@@ -10,6 +10,10 @@ from atomlink.heralds import FOUR
 from atomlink.topology import pair
 from drivers import parameters
 from drivers.rtio.attempt import GRID_MU, believed_timing
+from drivers.rtio.entangler import OVERHEAD_CLOCKS
+from drivers.rtio.herald_gateware import cycle_register_mu
+from drivers.rtio.heralding import AUTO, choose
+from sim.physics.fibre import Fibre, delay_s
 
 LAB = pair(("alice", "bob"), FOUR)
 LINK = LAB.link()
@@ -83,3 +87,24 @@ def test_an_unknown_belief_is_refused_by_name() -> None:
 
 def test_every_belief_states_unit_meaning_and_source() -> None:
     assert all(row.unit and row.meaning and row.source for row in TABLE.values())
+
+
+@pytest.mark.parametrize(("length_m", "both_us"), [(10.0, 0.098), (350.0, 3.43), (16.5e3, 161.6), (50e3, 489.7)])
+def test_an_attempt_takes_at_least_the_way_there_and_back(length_m: float, both_us: float) -> None:
+    """The farther end counts: whatever the other arm, no attempt follows before the news can be back."""
+    photon_s = 500e-9 + delay_s(Fibre(length_m))
+    timing = believed_timing(Believer(param__bob__midpoint__t_photon_s=photon_s), LINK)
+    assert 2e-3 * timing.back_mu == pytest.approx(both_us, rel=4e-3)
+    light = min(timing.excite_mu) + 500  # of the end that is farther away
+    assert 1e-3 * (timing.shortest_mu - light) >= both_us
+    assert cycle_register_mu(timing) + 8 * OVERHEAD_CLOCKS >= timing.shortest_mu
+
+
+def test_the_gateware_is_chosen_where_its_register_holds_the_attempt(capsys: pytest.CaptureFixture[str]) -> None:
+    """At 4 us of pumping arms of 260 m are within it, 280 m beyond."""
+    for length_m, backend in ((260.0, "entangler"), (280.0, "software")):
+        photon_s = 500e-9 + delay_s(Fibre(length_m))
+        believer = Believer(param__alice__midpoint__t_photon_s=photon_s, param__bob__midpoint__t_photon_s=photon_s)
+        assert choose(believer, AUTO, [LINK]) == backend
+        assert ("heralding in software" in capsys.readouterr().out) == (backend == "software")
+        assert choose(believer, "entangler", [LINK]) == "entangler"  # refused where the timing is written

@@ -34,7 +34,7 @@ def test_a_links_forecast_is_the_closed_form_over_the_attempts_length() -> None:
                                    ("dark_rate_hz", "t_gate_s", "visibility"))  # fmt: skip
     p = Heralds("polarisation", TwoPhoton(*eta, -math.expm1(-dark_hz * gate_s), visibility)).probability
     assert found.probability is not None and math.isclose(found.probability, p)
-    assert found.herald_hz is not None and math.isclose(found.herald_hz, p / (4e-6 + 549e-9 + 0.9e-6))
+    assert found.herald_hz is not None and math.isclose(found.herald_hz, p / (4e-6 + 549e-9 + 0.9e-6 + 49e-9))
 
 
 def test_a_station_that_sees_one_pattern_of_four_has_a_quarter_of_the_heralds() -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from atomlink.signals import Cycle, CycleResult
 from sim.world.atoms.labels import ABSENT
+from sim.world.network import return_path
 from sim.world.network.cycles import Outputs, schedule
 from sim.world.network.photon_port import PhotonPort
 from sim.world.network.schemes import stretch
@@ -94,6 +95,8 @@ def run_together(clock: Clock, spans: Sequence[Span]) -> list[CycleResult]:
             found, n = played.close(), results[port].cycles + played.done
             results[port] = found._replace(cycles=n, triggers=n)
             port.light_elsewhere(cycles[port], played.done)
+            if found.pattern:
+                return_path.go_on(port.station, cycles[port], port.outputs, found.t_end_mu)
             for qubit in stored[port]:
                 qubit.light(played.done)
         if any(results[port].pattern for port in left):
