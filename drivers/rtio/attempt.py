@@ -122,9 +122,21 @@ def way_back_mu(experiment: Any, link: LinkSpec) -> int:
 
     A signal in the same fibre as the photons: what they take less the AOM's delay.
     """
-    ways = [_mu(experiment, link.of_channel(end, "t_photon_s")) - _mu(experiment, belief(atom, "t_aom_s"))
-            for end, atom in enumerate(link.atoms)]  # fmt: skip
-    return max(0, *ways)
+    return round(_way_back_s(experiment, link) / experiment.core.ref_period)
+
+
+def believed_seconds(experiment: Any, link: LinkSpec) -> tuple[float, float]:
+    """Return how long an attempt of one round takes to the gates' end, and the news' way back, in s; needs no core."""
+    pump_s = max(parameters.get(experiment, belief(atom, "t_pump_s")) for atom in link.atoms)
+    photon_s = max(parameters.get(experiment, link.of_channel(end, "t_photon_s")) for end in range(2))
+    gate_s = parameters.get(experiment, link.of_station("t_gate_s"))
+    return pump_s + GAP_MU * 1e-9 + photon_s + gate_s, _way_back_s(experiment, link)
+
+
+def _way_back_s(experiment: Any, link: LinkSpec) -> float:
+    ways = [parameters.get(experiment, link.of_channel(end, "t_photon_s"))
+            - parameters.get(experiment, belief(atom, "t_aom_s")) for end, atom in enumerate(link.atoms)]  # fmt: skip
+    return max(0.0, *ways)
 
 
 def _mu(experiment: Any, name: str) -> int:

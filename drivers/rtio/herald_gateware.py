@@ -19,12 +19,12 @@ OUTPUT_DELAY_MU = 40  # from the gateware's cycle start to an output programmed 
 LATEST_MU = 16  # the cycle register reaches so far beyond the gates: two clocks until the reference is seen
 
 
-def cycle_register_mu(timing: AttemptTiming) -> int:
+def register_mu(gate_stop_mu: int, back_mu: int) -> int:
     """Return what the cycle register must hold: to the gates' end, and until the nodes can know what they showed.
 
     The register's clocks are fewer than the cycle's: the next one begins so much later.
     """
-    least = timing.gate_stop_mu + max(LATEST_MU, timing.back_mu - OVERHEAD_CLOCKS * COARSE_MU)
+    least = gate_stop_mu + max(LATEST_MU, back_mu - OVERHEAD_CLOCKS * COARSE_MU)
     return COARSE_MU * -(-least // COARSE_MU)
 
 
@@ -64,7 +64,7 @@ class EntanglerHeralder(Heralder):
         super().setup(timing, patterns)
         self.heralding_attempts = int64(0)
         self.other_attempts = int64(0)
-        length = cycle_register_mu(timing)
+        length = register_mu(timing.gate_stop_mu, timing.back_mu)
         if length > MAX_CYCLE_MU:
             raise TimingError(
                 f"Attempt takes {length} mu, {timing.back_mu} of it for the news' way back to the nodes, but the "

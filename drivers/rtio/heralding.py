@@ -6,9 +6,9 @@ from typing import Any
 from atomlink.errors import UsageError
 from atomlink.heralds import rounds
 from atomlink.topology import LinkSpec, StationSpec
-from drivers.rtio.attempt import Attempt, believed_timing
+from drivers.rtio.attempt import Attempt, believed_seconds
 from drivers.rtio.entangler import MAX_CYCLE_MU
-from drivers.rtio.herald_gateware import EntanglerHeralder, cycle_register_mu
+from drivers.rtio.herald_gateware import EntanglerHeralder, register_mu
 from drivers.rtio.herald_software import SoftwareHeralder
 
 BACKENDS = ("entangler", "software")
@@ -23,16 +23,16 @@ def backends(station: StationSpec) -> tuple[str, ...]:
 def choose(owner: Any, backend: str | None, links: Sequence[LinkSpec]) -> str | None:
     """Return the backend of the links of a run; AUTO is the gateware, where no attempt is too long for its register.
 
-    `owner` is an experiment with a `core`. Says so in one line where the arms ask for software.
+    Says so in one line where the arms ask for software. Touches no device, so that `build` may ask.
     """
     if backend != AUTO:
         return backend
     for link in links:
-        timing = believed_timing(owner, link)
-        if cycle_register_mu(timing) > MAX_CYCLE_MU:
-            print(f"Link {link.name}: an attempt takes {timing.shortest_mu * 1e-3:.4g} us with the news' way back of "
-                  f"{timing.back_mu * 1e-3:.4g} us, and the gateware's register holds {MAX_CYCLE_MU * 1e-3:g} us: "
-                  "heralding in software.")  # fmt: skip
+        light_s, back_s = believed_seconds(owner, link)
+        if register_mu(round(light_s * 1e9), round(back_s * 1e9)) > MAX_CYCLE_MU:
+            print(f"Link {link.name}: an attempt takes {(light_s + back_s) * 1e6:.4g} us with the news' way back of "
+                  f"{back_s * 1e6:.4g} us, and the gateware's register holds {MAX_CYCLE_MU * 1e-3:g} us: heralding in "
+                  "software.")  # fmt: skip
             return "software"
     return BACKENDS[0]
 

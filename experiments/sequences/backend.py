@@ -28,7 +28,7 @@ def ask_heralder(owner: Any, nodes: Nodes) -> Any:
 def ask_backend(owner: Any, possible: Sequence[str], links: Sequence[LinkSpec]) -> str | None:
     """Ask for one of the possible backends, or for the fastest of them that these links' arms allow; return it.
 
-    `owner` has its `core`. None while arguments are examined.
+    None while arguments are examined.
     """
     choices = list(possible) if len(possible) == 1 else [AUTO, *possible]
     backend = owner.get_argument(

@@ -38,9 +38,9 @@ class PhotonCounter(HasEnvironment):
 
     def build(self, nodes: Nodes, watch: bool = False, heralder: Any = None) -> None:
         self.nodes = nodes
-        self.core = self.get_device("core")
         self.herald = ask_heralder(self, nodes) if heralder is None else heralder
         self.locks = Locks(self, nodes, watch)
+        self.core = self.get_device("core")
         self.scheduler = self.get_device("scheduler")
 
     def prepare(self) -> None:

@@ -11,7 +11,7 @@ from atomlink.topology import pair
 from drivers import parameters
 from drivers.rtio.attempt import GRID_MU, believed_timing
 from drivers.rtio.entangler import OVERHEAD_CLOCKS
-from drivers.rtio.herald_gateware import cycle_register_mu
+from drivers.rtio.herald_gateware import register_mu
 from drivers.rtio.heralding import AUTO, choose
 from sim.physics.fibre import Fibre, delay_s
 
@@ -97,7 +97,7 @@ def test_an_attempt_takes_at_least_the_way_there_and_back(length_m: float, both_
     assert 2e-3 * timing.back_mu == pytest.approx(both_us, rel=4e-3)
     light = min(timing.excite_mu) + 500  # of the end that is farther away
     assert 1e-3 * (timing.shortest_mu - light) >= both_us
-    assert cycle_register_mu(timing) + 8 * OVERHEAD_CLOCKS >= timing.shortest_mu
+    assert register_mu(timing.gate_stop_mu, timing.back_mu) + 8 * OVERHEAD_CLOCKS >= timing.shortest_mu
 
 
 def test_the_gateware_is_chosen_where_its_register_holds_the_attempt(capsys: pytest.CaptureFixture[str]) -> None:
