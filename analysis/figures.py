@@ -29,6 +29,7 @@ P = ParamSpec("P")
 INK, PALE, ACCENT = "#22303c", "#9aa7b2", "#b3261e"
 PATTERN_COLOURS = {"c_h & c_v": "#2b5c8a", "d_h & d_v": "#7fa6cc", "c_h & d_v": "#b8621b", "c_v & d_h": "#e0a874"}
 SIDE_COLOURS = ("#2b5c8a", "#b8621b")
+DECADE = 12.0  # a logarithmic axis from 0.5 to here has two powers of ten on it, and no odd ticks
 COLOURS = (*SIDE_COLOURS, ACCENT, "#4f8a5b", "#6d5a94", INK)  # of a series, a node, a detector: see `colour`
 STYLE: Any = {  # matplotlib names every key in its type
     "font.family": "DejaVu Sans",
@@ -93,19 +94,21 @@ def correlators(run: Run, result: LinkResult) -> Figure:
     """Draw <n_A n_B> per setting and pattern: bars raw, dots read-out corrected, lines the ideal Bell state."""
     figure, (axes,) = canvas(run, 9.6, 3.0)
     names = [setting.name for setting in result.settings]
-    width = 0.8 / len(result.patterns)
-    for k, row in enumerate(result.patterns):
-        x = np.arange(len(names)) + (k - (len(result.patterns) - 1) / 2) * width
+    patterns = [row for row in result.patterns if row.raw.correlators]  # of few pairs, some patterns have none
+    width = 0.8 / max(len(patterns), 1)
+    for k, row in enumerate(patterns):
+        x = np.arange(len(names)) + (k - (len(patterns) - 1) / 2) * width
         raw = [row.raw.correlators.get(name) for name in names]
         shown = [(at, e) for at, e in zip(x, raw, strict=True) if e]
-        axes.bar([at for at, _ in shown], [e.value for _, e in shown], 0.92 * width, color=_colour(k, row.label),
+        colour = _colour(result.patterns.index(row), row.label)
+        axes.bar([at for at, _ in shown], [e.value for _, e in shown], 0.92 * width, color=colour,
                  label=f"{row.label}, {_ordinary(row.target)}", yerr=[e.error for _, e in shown],
                  error_kw={"elinewidth": 0.9, "ecolor": INK})  # fmt: skip
         if row.corrected:
             dots = [(at, e) for at, e in zip(x, map(row.corrected.correlators.get, names), strict=True) if e]
             axes.errorbar([at for at, _ in dots], [e.value for _, e in dots], [e.error for _, e in dots], fmt="o",
                           ms=3.2, mfc="white", mec=INK, ecolor=INK, elinewidth=0.6, mew=0.8,
-                          label="read-out corrected" if k == len(result.patterns) - 1 else None)  # fmt: skip
+                          label="read-out corrected" if k == len(patterns) - 1 else None)  # fmt: skip
         sign = -1 if row.target.endswith("−") else 1
         ideal = [setting.ideal(sign) for setting in result.settings]
         axes.hlines(ideal, x - width / 2, x + width / 2, color=ACCENT, lw=1.1, label="" if k else "ideal")
@@ -126,7 +129,7 @@ def waiting(run: Run, result: LinkResult) -> Figure:
     """Draw the attempts per herald beside the geometric law with the measured probability."""
     figure, (axes,) = canvas(run, 4.7, 2.9)
     k, p = result.waiting.attempts, result.waiting.p
-    step = max(1, int(np.ceil(k.max() / 30)))
+    step = max(1, int(np.ceil(k.max() / np.clip(len(k) // 3, 3, 30))))  # of few heralds, some in a bin all the same
     edges = np.arange(0, k.max() + step, step)
     counts = np.histogram(k - 0.5, edges)[0]
     centres = edges[:-1] + step / 2
@@ -135,7 +138,7 @@ def waiting(run: Run, result: LinkResult) -> Figure:
     seen = counts > 0
     axes.errorbar(centres[seen], counts[seen], np.sqrt(counts[seen]), fmt="none", ecolor=INK, elinewidth=0.9)
     axes.plot(centres, law, color=ACCENT, lw=1.3, label=f"geometric, p = {p:.3g}")
-    axes.set(yscale="log", ylim=(0.5, 2 * counts.max()), xlim=(0, edges[-1]))
+    axes.set(yscale="log", ylim=(0.5, max(2 * counts.max(), DECADE)), xlim=(0, edges[-1]))
     axes.set(xlabel="attempts until the herald", ylabel=f"heralds per {step} attempts")
     legend_above(axes)
     return figure
@@ -157,7 +160,8 @@ def readout(run: Run, result: LinkResult) -> Figure:
         if threshold is not None:
             axes.axvline(threshold, color=ACCENT, lw=1.0, ls="--", label=f"threshold {threshold:g}")
         kept = f", R = {result.retention.estimate(k).number()}" if result.retention else ""
-        axes.set(yscale="log", ylim=(0.5, None), xlabel="fluorescence counts", ylabel="shots" if k == 0 else "")
+        axes.set(yscale="log", xlabel="fluorescence counts", ylabel="shots" if k == 0 else "")
+        axes.set_ylim(0.5, max(axes.get_ylim()[1], DECADE))
         legend_above(axes, title=f"{nodes[k]}{kept}", alignment="left", handlelength=1.2, fontsize=7.5)
     return figure
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.budget import Budget, Part
-from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, styled
+from analysis.figures import ACCENT, INK, PALE, canvas, legend_above, styled
 from analysis.load import Run
 
 if TYPE_CHECKING:
@@ -26,22 +26,25 @@ def parts(run: Run, found: Budget, time: tuple[Part, ...]) -> Figure:
 
 def _time(axes: Axes, time: list[Part]) -> None:
     y = np.arange(len(time))
-    axes.barh(y + 0.2, [part.predicted or 0.0 for part in time], 0.36, color=SIDE_COLOURS[0], label="predicted")
-    measured = [part.measured.value if part.measured else 0.0 for part in time]
-    axes.barh(y - 0.2, measured, 0.36, color=SIDE_COLOURS[1], label="measured")
+    axes.barh(y, [part.predicted or 0.0 for part in time], 0.5, color=PALE, label="predicted")
+    measured = [(part.measured.value, k) for k, part in enumerate(time) if part.measured]
+    if measured:
+        axes.plot(*zip(*measured, strict=True), "o", ms=4, color=ACCENT, label="measured")
     axes.set(yticks=y, yticklabels=[part.name for part in time], xlabel="lab time (s)")
     axes.invert_yaxis()
-    axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
+    legend_above(axes, 2)
 
 
 def _fidelity(axes: Axes, steps: tuple[Part, ...]) -> None:
     y = np.arange(len(steps))
     axes.barh(y, [step.predicted or 0.0 for step in steps], 0.5, color=PALE, label="predicted")
-    for k, step in enumerate(steps):
-        if step.measured is not None:
-            axes.errorbar(step.measured.value, k, xerr=step.measured.error, fmt="o", ms=4, color=ACCENT, ecolor=INK,
-                          label="measured" if k == len(steps) - 1 else None)  # fmt: skip
+    measured = [(step.measured, k) for k, step in enumerate(steps) if step.measured is not None]
+    if measured:
+        axes.errorbar([found.value for found, _ in measured], [k for _, k in measured],
+                      xerr=[found.error for found, _ in measured], fmt="o", ms=4, color=ACCENT, ecolor=INK,
+                      label="measured")  # fmt: skip
     known = [value for step in steps for value in (step.predicted, step.measured and step.measured.value) if value]
-    axes.set(yticks=y, yticklabels=[step.name for step in steps], xlabel="fidelity", xlim=(min(known) - 0.05, 1.02))
+    axes.set(yticks=y, yticklabels=[step.name for step in steps], xlim=(min(known) - 0.05, 1.02),
+             xlabel="fidelity with this imperfection and those above it")  # fmt: skip
     axes.invert_yaxis()
-    axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
+    legend_above(axes, 2)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.estimates import Estimate
-from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, styled
+from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result, columns
 from atomlink.errors import DataError
@@ -115,9 +115,10 @@ def figure(run: Run, result: Result) -> Figure:
     axes.errorbar(at, found.counted, np.sqrt(found.counted + 0.5), fmt="o", ms=4, color=SIDE_COLOURS[0], ecolor=INK,
                   label=f"counted, g2(0) = {result.estimates['g2'].number()}")  # fmt: skip
     axes.set(xticks=at, xticklabels=[f"{DETECTORS[i]} & {DETECTORS[j]}" for i, j in PAIRS], yscale="symlog",
-             ylabel="coincidences in one attempt", ylim=(0, 3 * float(found.independent.max())))  # fmt: skip
+             xlabel="two detectors that clicked in one attempt", ylabel="coincidences",
+             ylim=(0, 3 * float(found.independent.max())))  # fmt: skip
     axes.axhline(0, color=ACCENT, lw=0.6)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
+    legend_above(axes, 3)
     return figure
 
 

@@ -99,22 +99,24 @@ def figure(run: Run, _result: Result) -> Figure:
     _draw(middle, t, fidelities(run), reference.fidelity, reference.fraction)
     for name, colour in (("rate", SIDE_COLOURS[0]), ("fidelity", SIDE_COLOURS[1])):
         bottom.plot(t, columns(run, f"evidence_{name}")[0], "o-", ms=3, lw=1, color=colour, label=name)
-    bottom.axhline(reference.threshold, color=ACCENT, lw=1)
+    bottom.axhline(reference.threshold, color=ACCENT, lw=1, label="alarm")
     for axes in (top, middle, bottom):
-        for k in np.flatnonzero(calibrated):
-            axes.axvline(t[k], color=INK, lw=0.8, ls=":")
-    bottom.plot(t[kept_up > 0], np.zeros(int(kept_up.sum())), "|", ms=8, color=INK, clip_on=False, label="kept up")
-    top.set(ylabel="heralds /s")
-    middle.set(ylabel="fidelity, raw")
-    bottom.set(ylabel="evidence (log)", xlabel=f"lab time ({unit})", ylim=(0, None))
-    top.set_title("Points: looks. Lines: reference, fall to be found. Dotted: an alarm, calibrated after this look.",
-                  fontsize=8, loc="left")  # fmt: skip
-    legend_above(bottom, 3)
+        for number, k in enumerate(np.flatnonzero(calibrated)):
+            axes.axvline(t[k], color=INK, lw=0.8, ls=":", label=None if number else "alarm, calibrated after this look")
+    if kept_up.any():
+        bottom.plot(t[kept_up > 0], np.zeros(int(kept_up.sum())), "|", ms=8, color=INK, clip_on=False,
+                    label="a time-out had passed, checked after this look")  # fmt: skip
+    top.set(ylabel="heralds per second\nof attempting (1/s)")
+    middle.set(ylabel="fidelity of the pairs,\nas read out")
+    bottom.set(ylabel="evidence of a fall, ln of\nthe likelihood ratio", xlabel=f"lab time ({unit})")
+    bottom.set_ylim(0, 1.1 * max(bottom.get_ylim()[1], reference.threshold))
+    for axes in (top, bottom):  # the middle has the marks of the top
+        legend_above(axes, 5)
     return figure
 
 
 def _draw(axes: Axes, t: np.ndarray, found: list[Estimate], reference: float, fraction: float) -> None:
     values, errors = [e.value for e in found], [e.error for e in found]
-    axes.errorbar(t, values, errors, fmt="o", ms=4, color=SIDE_COLOURS[0], elinewidth=1)
-    axes.axhline(reference, color=PALE, lw=1)
-    axes.axhline(reference * fraction, color=ACCENT, lw=1)
+    axes.errorbar(t, values, errors, fmt="o", ms=4, color=SIDE_COLOURS[0], elinewidth=1, label="looks")
+    axes.axhline(reference, color=PALE, lw=1, label="reference")
+    axes.axhline(reference * fraction, color=ACCENT, lw=1, label="fall to be found")

@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis.counted_links import counted, links_of
 from analysis.estimates import Estimate
-from analysis.figures import INK, SIDE_COLOURS, canvas, styled
+from analysis.figures import INK, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result, columns
 
@@ -43,8 +43,8 @@ def figure(run: Run, result: Result) -> Figure:
     axes.errorbar(at, [each.value for each in found], [each.error for each in found], fmt="o", ms=4,
                   color=SIDE_COLOURS[0], ecolor=INK, label="measured")  # fmt: skip
     axes.plot(at, np.atleast_1d(columns(run, "forecast")[0]), "_", ms=18, color=SIDE_COLOURS[1], label="believed")
-    axes.set(xticks=at, xticklabels=names, ylabel="heralds per attempt", xlim=(-0.5, len(names) - 0.5))
+    axes.set(xticks=at, xticklabels=names, xlabel="link", ylabel="heralds per attempt", xlim=(-0.5, len(names) - 0.5))
     axes.tick_params(axis="x", labelsize=7)
     axes.set_ylim(bottom=0)
-    axes.legend()
+    legend_above(axes, 2)
     return figure

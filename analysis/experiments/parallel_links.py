@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.counted_links import Counted, counted, links_of
 from analysis.estimates import Estimate
-from analysis.figures import INK, SIDE_COLOURS, canvas, styled
+from analysis.figures import INK, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result
 from atomlink.errors import DataError
@@ -59,8 +59,9 @@ def figure(run: Run, result: Result) -> Figure:
         rates = [each.rate for each in found]
         axes.errorbar(at + shift, [rate.value for rate in rates], [rate.error for rate in rates], fmt="o", ms=4,
                       color=colour, ecolor=INK, label=what)  # fmt: skip
-    axes.set(xticks=at, xticklabels=links_of(run), ylabel="heralds per s", xlim=(-0.5, len(alone) - 0.5),
-             title=f"side by side over in turns: {result.estimates['gain'].number()}")  # fmt: skip
+    axes.set(xticks=at, xticklabels=links_of(run), xlim=(-0.5, len(alone) - 0.5), xlabel="link",
+             ylabel="heralds per second,\nloading left out (1/s)")  # fmt: skip
     axes.set_ylim(bottom=0)
-    axes.legend()
+    legend_above(axes, 2, title=f"rates together, side by side over in turns: {result.estimates['gain'].number()}",
+                 alignment="left")  # fmt: skip
     return figure

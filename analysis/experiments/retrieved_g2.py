@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.estimates import Estimate
-from analysis.figures import INK, PALE, SIDE_COLOURS, canvas, styled
+from analysis.figures import INK, PALE, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result, columns
 from analysis.stored_photons import memory_of
@@ -75,8 +75,11 @@ def figure(run: Run, result: Result) -> Figure:
     at = np.arange(len(names))
     axes.bar(at, independent, 0.75, color="#e3e8ec", label="independent photons (g2 = 1)")
     axes.bar(at, noise, 0.75, color=PALE, label="of noise")
-    axes.errorbar(at, both, np.sqrt(both + 0.5), fmt="o", ms=4, color=SIDE_COLOURS[0], ecolor=INK,
+    error = np.sqrt(both + 0.5)  # of none: 0.7, and never below none
+    axes.errorbar(at, both, [np.minimum(both, error), error], fmt="o", ms=4, color=SIDE_COLOURS[0], ecolor=INK,
                   label=f"counted, g2(0) = {result.estimates['g2'].number()}")  # fmt: skip
-    axes.set(xticks=at, xticklabels=[f"{a} & {b}" for a, b in names], ylabel="coincidences in one read-out")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
+    axes.set(xticks=at, xticklabels=[f"{a} & {b}" for a, b in names], ylabel="coincidences",
+             xlabel="two detectors that clicked in one read-out")  # fmt: skip
+    axes.set_ylim(bottom=0)
+    legend_above(axes, 3)
     return figure
