@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.estimates import Estimate, binomial, rate
+from analysis.estimates import PER_S, Estimate, binomial, rate
 from analysis.load import Run
 from analysis.result import columns
 from atomlink.errors import DataError
@@ -26,7 +26,7 @@ class Counted:
     @property
     def rate(self) -> Estimate:
         """Return heralds per second of blocks of attempts, recooling and looks at the atoms included."""
-        return replace(rate(self.heralds, self.t_s, "with recooling and looks, no loading"), unit="Hz")
+        return replace(rate(self.heralds, self.t_s, "with recooling and looks, no loading"), unit=PER_S)
 
     @property
     def probability(self) -> Estimate:

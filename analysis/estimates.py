@@ -97,6 +97,7 @@ class Estimate:
         return Estimate(value, error, self.n + other.n, self.source or other.source)
 
 
+PER_S = "/s"  # of a rate of events: heralds, clicks, dark counts; Hz is of frequencies
 _PREFIXED = ("s", "Hz", "K", "W", "V", "m", "T")
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -86,7 +86,7 @@ DATASETS: tuple[Dataset, ...] = (
     _optional("link.wait_s", "float64", (), "s", "from the herald to the writing of the analysis pulse's phases"),
     _optional("link.t_analysis_s", "float64", (), "s", "from the herald to the analysis pulse's light at the atoms"),
     _optional("link.t_gate_s", "float64", (), "s", "width of the detection gate"),
-    _optional("link.dark_rate_belief_hz", "float64", ("detectors",), "Hz", "believed dark rate of each detector"),
+    _optional("link.dark_rate_belief_hz", "float64", ("detectors",), "/s", "believed dark rate of each detector"),
     _optional("link.visibility_belief", "float64", (), "", "believed two-photon visibility"),
     Dataset("hom.delay_s", "float64", ("k",), "s", "the second end's excitation after the first's"),
     Dataset("hom.attempts", "int64", ("k",), "", "attempts at this delay"),

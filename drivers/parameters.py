@@ -28,6 +28,7 @@ from drivers.network import topology
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LOOKS = {"end": r"\w+(\.\w+)?", "link": r"\w+(\.\w+)?-\w+(\.\w+)?\.\w+"}  # names that have dots themselves
 SCALED = ("s", "Hz", "V", "W", "K", "m")  # units that take a prefix
+PER_S = "/s"  # of a rate of events; Hz is of frequencies
 _PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 BEAMS = ("cooling", "repump", "pumping", "excitation", "raman_a", "raman_b", "pushout", "rydberg_420",
@@ -169,7 +170,7 @@ _TEMPLATES = (
               "about 3 events at 0.3 ... 0.8 us"),
     Parameter("param.{link}.phase_rad", 0.0, "rad", "phase of the pairs, by which the second end's axes are turned",
               "compensators and delays leave none"),
-    Parameter("param.{s}.dark_rate_hz", 50.0, "Hz", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
+    Parameter("param.{s}.dark_rate_hz", 50.0, "/s", "dark counts of one detector", "SNSPD: 10 ... 100 /s"),
     Parameter("param.{s}.t_phase_probe_s", 300e-6, "s", "calibration light in one reading of the optical phase",
               "300 clicks of 1 MHz: 0.06 rad"),
     Parameter("param.{s}.t_phase_period_s", 5e-3, "s", "shortest time between two corrections of the optical phase",
@@ -202,7 +203,7 @@ _TEMPLATES = (
     Parameter("param.{m}.memory_efficiency", 0.6, "1", "a photon that comes to the cloud is read out right after",
               "Maxwell-Bloch integration of the default photon at OD 100"),
     Parameter("param.{m}.memory_noise", 3e-3, "1", "noise photons in one read-out", "design"),
-    Parameter("param.{s}.reference_rate_hz", 655.0, "Hz", "heralds per second of attempting of a link as it should be",
+    Parameter("param.{s}.reference_rate_hz", 655.0, "/s", "heralds per second of attempting of a link as it should be",
               "scenario `default`"),
     Parameter("param.{s}.reference_fidelity", 0.948, "1", "its raw fidelity with Psi+", "scenario `default`"),
 )  # fmt: skip
@@ -283,6 +284,8 @@ def scale_of(unit: str, base: str) -> float | None:
         return 1.0
     if base == "1":
         return 0.01 if unit == "%" else None
+    if base == PER_S:
+        return 1.0 if unit == "1/s" else scale_of(unit, "Hz")  # as earlier versions said, and their histories do
     if base in SCALED and unit.endswith(base) and unit[: -len(base)] in _PREFIXES:
         return _PREFIXES[unit[: -len(base)]]
     return None

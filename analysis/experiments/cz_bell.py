@@ -76,9 +76,10 @@ def figure(run: Run, result: Result) -> Figure:
     found = [result.estimates[f"p{name}_raw"] for name in names]
     bars.bar(range(4), [p.value for p in found], yerr=[p.error for p in found], color=SIDE_COLOURS[0], width=0.6)
     bars.hlines([0.5, 0.0, 0.0, 0.5], np.arange(4) - 0.4, np.arange(4) + 0.4, color=ACCENT, lw=1.1, label="Bell state")
-    legend_above(bars, 2)
+    legend_above(bars, 2, title=f"P$_{{00}}$ + P$_{{11}}$ = {result.estimates['populations_raw'].number()}",
+                 alignment="left")  # fmt: skip
     bars.set_xticks(range(4), [f"|{name}⟩" for name in names])
-    bars.set(ylabel="share of shots", title=f"P$_{{00}}$ + P$_{{11}}$ = {result.estimates['populations_raw'].number()}")
+    bars.set(ylabel="share of shots")
     data, fit = points(run), result.fits["even parity"]
     curve.errorbar(data.x / math.pi, 2 * data.y - 1, 2 * data.error, fmt="o", ms=4, color=SIDE_COLOURS[1], elinewidth=1)
     fine = np.linspace(0, max(2 * math.pi, float(data.x.max())), 400)
@@ -98,9 +99,9 @@ def _draw_fidelity(axes: Axes, result: Result) -> None:
     if expected is not None:
         axes.axhline(expected.value, color=ACCENT, lw=1.1, label=f"predicted {expected.value:.3f}")
     axes.axhline(0.5, color=PALE, lw=0.9, ls="--", label="separable pairs: 1/2")
-    axes.set(xlim=(-0.6, 1.6), ylim=(0, 1.05), ylabel="fidelity", title=f"F = {result.estimates['fidelity'].number()}")
+    axes.set(xlim=(-0.6, 1.6), ylim=(0, 1.05), ylabel="fidelity")
     axes.set_xticks([0, 1], ["raw", "corrected"])
-    legend_above(axes, 2)
+    legend_above(axes, title=f"F = {result.estimates['fidelity'].number()}", alignment="left")
 
 
 def points(run: Run) -> fits.Points:

@@ -9,12 +9,13 @@ Source: A. J. Kerman et al., APL 88, 111116 (2006), for the recovery.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis import fits, scan_figures
-from analysis.estimates import Estimate, binomial, rate
+from analysis.estimates import PER_S, Estimate, binomial, rate
 from analysis.figures import INK, canvas, colour, legend_above, styled
 from analysis.load import Run
 from analysis.models import RECOVERY
@@ -54,7 +55,7 @@ def analyse(run: Run) -> Result:
     """Return dark rate, recovery, shortest wait, click rate under light and after-pulses of each detector."""
     dark = dark_rates(run)
     followers, stamped = (sums(run, name) for name in ("followers", "stamped"))
-    found, refusals = fits.fit_each(RECOVERY, points(run), unit_x="s", unit_y="Hz")
+    found, refusals = fits.fit_each(RECOVERY, points(run), unit_x="s", unit_y=PER_S)
     span_s = _bins(run) * float(columns(run, "t_bin_s")[0])
     estimates: dict[str, Estimate] = {}
     for k, name in enumerate(run.detectors):
@@ -66,8 +67,7 @@ def analyse(run: Run) -> Result:
             chance = dark[name].value * span_s  # that another dark click comes by itself
             after = binomial(int(followers[k]), int(stamped[k]), "followers/clicks")
             estimates[f"{name}.p_afterpulse"] = after - chance
-    mean = rate(int(sums(run, "dark").sum()), float(sums(run, "t_dark_s").sum()))
-    mean = Estimate(mean.value, mean.error, mean.n, mean.source, "Hz")
+    mean = replace(rate(int(sums(run, "dark").sum()), float(sums(run, "t_dark_s").sum())), unit=PER_S)
     stamp_ns = float(columns(run, "t_bin_s")[0]) * 1e9
     notes = (f"Jitter: not seen. Time stamps have {stamp_ns:g} ns, an rms of {0.29 * stamp_ns:.2g} ns by themselves.",
              f"After-pulses: within {span_s * 1e9:.0f} ns.")  # fmt: skip
@@ -83,14 +83,14 @@ def figure(run: Run, result: Result) -> Figure:
     series: dict[str, Any] = {name: (data, result.fits.get(name)) for name, data in points(run).items()}
     scan_figures.draw_scan(left, series, "s")
     left.set(xlabel="time since the last click (ns)", ylabel="clicks per µs under light")
-    left.yaxis.set_major_formatter(lambda hz, _: f"{hz * 1e-6:g}")
+    left.yaxis.set_major_formatter(lambda per_s, _: f"{per_s * 1e-6:g}")
     legend_above(left, 2)
     rates = dark_rates(run)
     for k, name in enumerate(run.detectors):
         right.errorbar(k, rates[name].value, rates[name].error, fmt="o", ms=4, color=colour(k))
     mean = result.estimates["dark_rate_hz"]
     right.axhline(mean.value, color=INK, lw=0.8, ls="--", label=f"mean {mean.quantity()}")
-    right.set(xticks=range(len(run.detectors)), xticklabels=run.detectors, ylabel="dark clicks per s",
+    right.set(xticks=range(len(run.detectors)), xticklabels=run.detectors, ylabel="dark clicks per second",
               xlim=(-0.5, len(run.detectors) - 0.5))  # fmt: skip
     legend_above(right, 2)
     return figure
@@ -102,10 +102,10 @@ def sums(run: Run, name: str) -> Any:
 
 
 def dark_rates(run: Run) -> dict[str, Estimate]:
-    """Return the dark rate of each detector in Hz."""
+    """Return the dark counts per second of each detector."""
     counts, times = sums(run, "dark"), sums(run, "t_dark_s")
-    rates = [rate(int(n), float(t)) for n, t in zip(counts, times, strict=True)]
-    return {name: Estimate(r.value, r.error, r.n, r.source, "Hz") for name, r in zip(run.detectors, rates, strict=True)}
+    rates = (replace(rate(int(n), float(t)), unit=PER_S) for n, t in zip(counts, times, strict=True))
+    return dict(zip(run.detectors, rates, strict=True))
 
 
 def _bins(run: Run) -> int:

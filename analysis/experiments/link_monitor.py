@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.estimates import Estimate, renewal_of_sums
+from analysis.estimates import PER_S, Estimate, renewal_of_sums
 from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.health import Reference
 from analysis.load import Run
@@ -81,7 +81,7 @@ def _mean_rates(run: Run) -> tuple[Estimate, Estimate]:
 
 def _rate(k: float, duration_s: float, waits: float, squares: float, source: str) -> Estimate:
     """Return k/duration; the error is that of the k waits, whose sum and sum of squares are given in any unit."""
-    return replace(renewal_of_sums(int(k), duration_s, (int(k), waits, squares), source), unit="Hz")
+    return replace(renewal_of_sums(int(k), duration_s, (int(k), waits, squares), source), unit=PER_S)
 
 
 def _count(n: int) -> Estimate:
@@ -106,7 +106,7 @@ def figure(run: Run, _result: Result) -> Figure:
     if kept_up.any():
         bottom.plot(t[kept_up > 0], np.zeros(int(kept_up.sum())), "|", ms=8, color=INK, clip_on=False,
                     label="a time-out had passed, checked after this look")  # fmt: skip
-    top.set(ylabel="heralds per second\nof attempting (1/s)")
+    top.set(ylabel="heralds per second\nof attempting")
     middle.set(ylabel="fidelity of the pairs,\nas read out")
     bottom.set(ylabel="evidence of a fall, ln of\nthe likelihood ratio", xlabel=f"lab time ({unit})")
     bottom.set_ylim(0, 1.1 * max(bottom.get_ylim()[1], reference.threshold))

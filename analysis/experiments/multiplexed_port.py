@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import heralding
-from analysis.estimates import Estimate, binomial
+from analysis.estimates import PER_S, Estimate, binomial
 from analysis.figures import ACCENT, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.pair_rows import PairRows
@@ -116,9 +116,9 @@ def analyse(run: Run) -> Result:
     plan, found, wanted = planned(run), rates(run), expected(run)
     estimates: dict[str, Estimate] = {}
     for n, value in found.items():
-        estimates[f"rate_{n}_hz"] = Estimate(value.value, value.error, value.n, _atoms(n), "Hz")
-        estimates[f"rate_{n}_believed_hz"] = _known(predicted(run, n, *plan), "Hz", "as the lab believes, no loading")
-        estimates[f"rate_{n}_expected_hz"] = _known(wanted[n], "Hz", "with the times of these rounds")
+        estimates[f"rate_{n}_hz"] = Estimate(value.value, value.error, value.n, _atoms(n), PER_S)
+        estimates[f"rate_{n}_believed_hz"] = _known(predicted(run, n, *plan), PER_S, "as the lab believes, no loading")
+        estimates[f"rate_{n}_expected_hz"] = _known(wanted[n], PER_S, "with the times of these rounds")
     fewest, most = min(found), max(found)
     if most > fewest and found[fewest].value > 0:
         estimates["gain"] = replace(found[most] / found[fewest], source=f"{_atoms(most)} over {fewest}")
@@ -168,6 +168,6 @@ def figure(run: Run, _result: Result) -> Figure:
     axes.plot(n, list(expected(run).values()), "_", ms=18, mew=1.6, color=ACCENT,
               label="with the times of these rounds")  # fmt: skip
     axes.set_xticks(range(1, int(n.max()) + 2, max(1, int(n.max()) // 10)))
-    axes.set(xlabel="atoms that share the port", ylabel="heralds /s", ylim=(0, None))
+    axes.set(xlabel="atoms that share the port", ylabel="heralds per second", ylim=(0, None))
     legend_above(axes, 3)
     return figure

@@ -60,7 +60,7 @@ def figure(run: Run, result: Result) -> Figure:
         axes.errorbar(at + shift, [rate.value for rate in rates], [rate.error for rate in rates], fmt="o", ms=4,
                       color=colour, ecolor=INK, label=what)  # fmt: skip
     axes.set(xticks=at, xticklabels=links_of(run), xlim=(-0.5, len(alone) - 0.5), xlabel="link",
-             ylabel="heralds per second,\nloading left out (1/s)")  # fmt: skip
+             ylabel="heralds per second,\nloading left out")  # fmt: skip
     axes.set_ylim(bottom=0)
     legend_above(axes, 2, title=f"rates together, side by side over in turns: {result.estimates['gain'].number()}",
                  alignment="left")  # fmt: skip

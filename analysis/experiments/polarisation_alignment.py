@@ -142,8 +142,7 @@ def figure(run: Run, result: Result) -> Figure:
         if belief(node, "v_paddle_turn_v") in result.updates:
             axes.axvline(result.updates[belief(node, "v_paddle_turn_v")].value, color=SIDE_COLOURS[1], lw=1, ls="--")
         axes.set(xlabel="compensator's rotator (V)", ylabel="photon agrees with atom", ylim=(-0.02, 1.02))
-        axes.set_title(node)
-    legend_above(panels[0], 2)
+        legend_above(axes, len(phases), title=node, alignment="left", fontsize=7.5, columnspacing=1.0)
     return figure
 
 

@@ -29,7 +29,7 @@ def test_rows_are_added_up_by_turn_and_link() -> None:
 
 def test_rate_and_probability_have_the_errors_of_counts() -> None:
     one = Counted(8, 40, 2.0)
-    assert one.rate == Estimate(4.0, math.sqrt(8.5) / 2, 8, "with recooling and looks, no loading", "Hz")
+    assert one.rate == Estimate(4.0, math.sqrt(8.5) / 2, 8, "with recooling and looks, no loading", "/s")
     assert (one.probability.value, one.probability.error, one.probability.n) == (0.2, binomial(8, 40).error, 8)
     assert Counted(0, 40, 2.0).rate.error > 0
 

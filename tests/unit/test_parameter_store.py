@@ -323,6 +323,12 @@ def test_help_is_given_wherever_it_is_asked_for(lab: Path, capsys: pytest.Captur
     assert not (lab / parameter_log.FILE).exists()
 
 
+@pytest.mark.parametrize(("unit", "scale"), [("/s", 1), ("1/s", 1), ("Hz", 1), ("kHz", 1e3), ("s", None), ("", None)])
+def test_a_rate_of_events_is_per_second_and_hertz_is_understood(unit: str, scale: float | None) -> None:
+    row = parameters.parameter("param.midpoint.dark_rate_hz")
+    assert row.unit == "/s" and parameters.scale_of(unit, row.unit) == scale
+
+
 @pytest.mark.usefixtures("lab")
 def test_the_command_sets_lists_compares_and_rolls_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{LARMOR} = 1410000 Hz, was 1400000" in said(capsys, "set", LARMOR, "1.41", "MHz")
