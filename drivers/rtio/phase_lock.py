@@ -51,7 +51,7 @@ class PhaseLock(HasEnvironment):
         self.last_mu = int64(-1)
         self.probed_mu = int64(0)  # middle of the last reading
         self.before_mu = int64(0)  # of the one before
-        self.readings, self.squares, self.ages_mu = 0, 0.0, 0  # of all but first ones: number, phase^2 less noise, time
+        self.clear()
         self.heralds = 0
         self.herald_age_mu = int64(0)  # of the last reading when each of these came, summed: milliseconds each
 
@@ -61,6 +61,11 @@ class PhaseLock(HasEnvironment):
         self.gain = parameters.get(self, of_station(name, "phase_gain"))
         self.probe_mu = parameters.duration_mu(self, of_station(name, "t_phase_probe_s"))
         self.period_mu = parameters.duration_mu(self, of_station(name, "t_phase_period_s"))
+
+    def clear(self) -> None:
+        """Count readings anew; first ones, after `forget`, do not count."""
+        self.readings, self.ages_mu = 0, 0  # how many, and time since the correction before, summed
+        self.squares, self.fourths = 0.0, 0.0  # of the phase, the readings' noise taken off: phase^2, and its square
 
     @kernel
     def forget(self):
@@ -72,13 +77,18 @@ class PhaseLock(HasEnvironment):
         """Measure the phase and correct it, if that is due."""
         t_mu = self.core.get_rtio_counter_mu()
         if self.last_mu < 0 or t_mu - self.last_mu > self.period_mu:
-            self.measure()
-            # A kernel does not see what its RPCs write: the turns go there and back.
-            age_mu = self.probed_mu - self.before_mu
-            self.turns = self.corrected(self.turns, self.clicks, age_mu, self.last_mu < 0)
-            self.core.break_realtime()
-            self.turn(self.turns)
-            self.last_mu = now_mu()
+            self.correct()
+
+    @kernel
+    def correct(self):
+        """Measure the phase and correct it."""
+        self.measure()
+        # A kernel does not see what its RPCs write: the turns go there and back.
+        age_mu = self.probed_mu - self.before_mu
+        self.turns = self.corrected(self.turns, self.clicks, age_mu, self.last_mu < 0)
+        self.core.break_realtime()
+        self.turn(self.turns)
+        self.last_mu = now_mu()
 
     @kernel
     def note(self, t_herald_mu: TInt64):
@@ -126,10 +136,21 @@ class PhaseLock(HasEnvironment):
         if not first:
             # The reading's own noise is in it, and that of the one before, which the correction put there.
             noise = math.sin(self.phase_rad) ** 4 / (c + d) + math.cos(self.phase_rad) ** 4 / (c_later + d_later)
+            square = self.phase_rad**2 - noise - 1 / (c_later + d_later)
             self.readings += 1
-            self.squares += self.phase_rad**2 - noise - 1 / (c_later + d_later)
+            self.squares += square
+            self.fourths += square**2
             self.ages_mu += int(age_mu)
         return (turns - (1.0 if first else self.gain) * self.phase_rad / (2 * math.pi)) % 1.0
+
+    def walked(self) -> dict[str, Any]:
+        """Return what the readings since `clear` found: number `n`, mean square `variance` in rad^2, its `spread` from
+        one to the next, and the mean time since the correction, `age_s`.
+        """
+        n = max(self.readings, 1)
+        variance = self.squares / n
+        return {"n": self.readings, "age_s": self.ages_mu * self.core.ref_period / n, "variance": variance,
+                "spread": math.sqrt(max(self.fourths / n - variance**2, 0.0))}  # fmt: skip
 
     def totals(self) -> dict[str, Any]:
         """Return how old a reading was at a herald, on average, and how fast the phase was seen to walk.

@@ -2,7 +2,7 @@
 
 A node names what must be right before it can be measured. Time-outs say how long a calibration is trusted, tolerances
 by how much a belief may be off before the link notices. In their names {n} stands for each node, {end} for the way from
-each end of a link to its station, {link} for its pairs, {m} for a memory.
+each end of a link to its station, {s} for that station, {link} for its pairs, {m} for a memory.
 
 Where dependencies leave a choice, the table's order holds: what drifts fastest comes last. The cavities move by
 0.5 MHz in a quarter of an hour, and their difference makes the photons distinguishable: 0.0075 of fidelity per MHz^2.
@@ -22,8 +22,10 @@ MINUTE, HOUR = 60.0, 3600.0
 
 # Measured once for each link of the lab; all others once for the lab, with every node of it.
 OF_A_LINK = frozenset(
-    ("cavity", "excitation", "fibre_delay", "polarisation", "pair_phase", "remote_entanglement")
+    ("cavity", "excitation", "fibre_delay", "polarisation", "phase_walk", "pair_phase", "remote_entanglement")
 )
+# What only some schemes need; of a lab's links and atoms, those of other schemes have no such node.
+NEEDED_BY = {"polarisation": "polarisation", "phase_walk": "one_photon", "transfer_rate": "one_photon"}
 
 _TEMPLATES: tuple[Node, ...] = (
     Node(
@@ -109,9 +111,26 @@ _TEMPLATES: tuple[Node, ...] = (
         tolerances={"param.{end}.t_photon_s": 5e-9},
     ),
     Node(
+        "transfer_rate",
+        "atoms.transfer_rate:TransferRate",
+        depends=("pumping",),  # and by its place in the table after the cavity, whose detuning changes it
+        timeout_s=HOUR,
+        check={"amplitude": RangeScan(0.0, 1.0, 6), "shots": 60},
+        measure={"shots": 120},
+        tolerances={"param.{n}.transfer_rate": 0.8},  # a fifth of the bright fraction: rate for fidelity
+    ),
+    Node(
+        "phase_walk",
+        "link.phase_walk:PhaseWalk",
+        timeout_s=HOUR,
+        check={"shots": 50},
+        measure={"shots": 200},
+        tolerances={"param.{s}.phase_walk_rad2_s": 4.0},  # 0.01 of fidelity where a reading is 5 ms old
+    ),
+    Node(
         "pair_phase",
         "link.pair_phase:PairPhase",
-        depends=("polarisation", "raman", "fibre_delay"),
+        depends=("polarisation", "raman", "fibre_delay", "transfer_rate"),
         timeout_s=HOUR,
         checked=False,  # 0.2 rad, which a shorter version would let pass, cost 0.01 of fidelity
         measure={"shots": 300},
@@ -120,7 +139,7 @@ _TEMPLATES: tuple[Node, ...] = (
     Node(
         "remote_entanglement",
         "link.remote_entanglement:RemoteEntanglement",
-        depends=("pair_phase",),
+        depends=("pair_phase", "phase_walk"),
         timeout_s=1 * MINUTE,  # so that whoever asks for it gets pairs to see
         check={"n_pairs": 200, "settings": "bell (XX YY ZZ)"},
         measure={"n_pairs": 1000, "settings": "bell (XX YY ZZ)"},
@@ -176,14 +195,25 @@ def nodes_of(lab: Topology) -> tuple[Node, ...]:
 
 
 def _expanded(template: Node, lab: Topology) -> Iterator[Node]:
+    links = [link for link in lab.links if _needed(template.name, link, lab)]
     if template.name not in OF_A_LINK:
-        yield replace(template, tolerances=_tolerances(template, lab.atoms, None), covers=tuple(sorted(lab.atoms)))
+        of_links = {atom for link in links for atom in link.atoms}
+        atoms = tuple(atom for atom in lab.atoms if template.name not in NEEDED_BY or atom in of_links)
+        if atoms:
+            yield replace(template, tolerances=_tolerances(template, atoms, None), covers=tuple(sorted(atoms)))
         return
     several = len(lab.links) > 1
-    for link in lab.links:
+    for link in links:
         suffix = f"{'_'.join(link.ends)}_{link.station}".replace(".", "_")
-        node = _one(template, OF_A_LINK, "link", link.name if several else "", suffix)
+        needed = replace(template, depends=tuple(name for name in template.depends if _needed(name, link, lab)))
+        node = _one(needed, OF_A_LINK, "link", link.name if several else "", suffix)
         yield replace(node, tolerances=_tolerances(template, link.atoms, link), covers=(link.name,))
+
+
+def _needed(name: str, link: LinkSpec, lab: Topology) -> bool:
+    """Return whether a link's scheme needs a node."""
+    scheme = lab.station(link.station).scheme
+    return NEEDED_BY.get(name, scheme) == scheme
 
 
 def _one(template: Node, ours: Collection[str], argument: str, value: str, suffix: str = "") -> Node:
@@ -215,6 +245,8 @@ def _tolerances(template: Node, atoms: tuple[str, ...], link: LinkSpec | None) -
             found |= {belief(atom, key): tolerance for atom in atoms}
         elif link is not None and "{end}" in name:
             found |= {link.of_channel(end, key): tolerance for end in range(2)}
+        elif link is not None and "{s}" in name:
+            found[link.of_station(key)] = tolerance
         elif link is not None:
             found[link.of_pairs(key)] = tolerance
     return found

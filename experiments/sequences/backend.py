@@ -7,7 +7,7 @@ from artiq.language.environment import EnumerationValue
 
 from atomlink.errors import UsageError
 from atomlink.heralds import FOUR, Role
-from atomlink.topology import LinkSpec
+from atomlink.topology import LinkSpec, StationSpec
 from drivers.network import topology
 from drivers.rtio.attempt import Attempt
 from drivers.rtio.heralding import AUTO, BACKENDS, backends, choose, make_heralder
@@ -49,4 +49,13 @@ def need_polarisations(owner: Any, nodes: Nodes, roles: tuple[str, ...] = ()) ->
         raise UsageError(
             f"{type(owner).__name__} needs a station with polarising splitters and detectors {', '.join(roles or FOUR)}"
             f", but {station.name} heralds by {station.scheme!r} and has {', '.join(station.roles)}: name another link."
+        )
+
+
+def need_one_photon(owner: Any, station: StationSpec) -> None:
+    """Refuse a station that heralds by another scheme."""
+    if station.scheme != "one_photon":
+        raise UsageError(
+            f"{type(owner).__name__} needs a station that heralds by 'one_photon', but {station.name} heralds by "
+            f"{station.scheme!r}: name another link, or take a lab that has one."
         )

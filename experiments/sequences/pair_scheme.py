@@ -46,7 +46,7 @@ class PairScheme(HasEnvironment):
             return
         for node in self.nodes.nodes:
             rate = parameters.get(self, belief(node.name, "transfer_rate"))
-            node.excitation.amplitude *= partial_amplitude(self.bright_fraction, rate)
+            node.excitation.amplitude = partial_amplitude(self.bright_fraction, rate)
         self.mapping_mu = max(int64(node.qubit.mw_pi_mu) for node in self.nodes.nodes)
 
     @property
@@ -80,7 +80,7 @@ class PairScheme(HasEnvironment):
 
 
 def partial_amplitude(bright_fraction: float, transfer_rate: float) -> float:
-    """Return the amplitude, of the full one, with which a pulse takes this part of the atoms; UsageError for too much.
+    """Return the amplitude, of full scale, with which a pulse takes this part of the atoms; UsageError for too much.
     """
     power = -math.log1p(-bright_fraction) / transfer_rate
     if power > 1:

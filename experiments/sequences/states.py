@@ -62,11 +62,16 @@ class States(HasEnvironment):
     def empty_ready(self):
         """Bring the atoms that are ready to F = 1; all others stay what they are."""
         for _ in range(EXCITATIONS):
-            t_mu = now_mu()
-            for node in self.nodes.nodes:
-                at_mu(t_mu)
-                node.excitation.pulse_mu(self.pulse_mu)
-            delay_mu(self.gap_mu)
+            self.excite()
+
+    @kernel
+    def excite(self):
+        """Play one excitation pulse on all atoms; ends when its light has left them."""
+        t_mu = now_mu()
+        for node in self.nodes.nodes:
+            at_mu(t_mu)
+            node.excitation.pulse_mu(self.pulse_mu)
+        delay_mu(self.gap_mu)
 
     @kernel
     def zero(self):

@@ -32,6 +32,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "atoms/release_recapture": ("shots", "t_release=8us:64us:2"),
     "atoms/spin_echo": ("shots", "t_wait=20us:200us:2"),
     "atoms/trap_lifetime": ("shots", "t_hold=0:10s:2"),
+    "atoms/transfer_rate": ("shots", "amplitude=0:1:4"),
     "atoms/tweezer_loading": ("shots", "t_loading=2ms:80ms:2"),
     "calibration/calibrate": ("dry_run",),
     "link/bell_tomography": ("n_pairs", "max_lab_time"),
@@ -39,6 +40,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "link/multiplexed_port": ("shots", "n_atoms=1", *PAIR_OF_SITES),
     "link/pair_lifetime": ("shots", "t_wait=30us:80us:2"),
     "link/pair_phase": ("shots", "azimuth=0:4.7rad:4"),
+    "link/phase_walk": ("shots", "t_wait=2ms:5ms:2"),
     "link/remote_entanglement": ("n_pairs", "max_lab_time"),
     "memory/control_delay": ("shots", "t_off=0.2us:0.5us:2"),
     "memory/control_detuning": ("shots", "f_control=78MHz:80MHz:2"),
@@ -69,24 +71,29 @@ OF_TWO_LINKS = {"network/parallel_links": "needs two links with stations and por
 OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port"]
 OF_POLARISATIONS = ["photons/hbt_g2", "photons/hom_interference", "photons/atom_photon",
                     "setup/polarisation_alignment", "link/multiplexed_port"]  # fmt: skip
+OF_ONE_PHOTON = dict.fromkeys(["link/phase_walk"], "needs a station that heralds by 'one_photon'")
 OF_A_MEMORY = [file for file in ARGUMENTS if file.startswith("memory/")]
 NOT_THERE = (dict.fromkeys(OF_AN_ARRAY, "tweezer array, which this scenario does not have")
              | dict.fromkeys(OF_A_MEMORY, "This lab has no memory"))  # fmt: skip
 # What each lab cannot do, and what the one line says.
 REFUSED: dict[str, dict[str, str]] = {
-    "three": NOT_THERE | OF_TWO_LINKS,
-    "two_detectors": NOT_THERE | OF_TWO_LINKS | dict.fromkeys(
+    "three": NOT_THERE | OF_TWO_LINKS | OF_ONE_PHOTON,
+    "two_detectors": NOT_THERE | OF_TWO_LINKS | OF_ONE_PHOTON | dict.fromkeys(
         OF_POLARISATIONS[:2], "needs a station with polarising splitters and detectors c_h, c_v, d_h, d_v"),
     **dict.fromkeys(("one_photon", "time_bin", "barrett_kok"), NOT_THERE | OF_TWO_LINKS | dict.fromkeys(
         OF_POLARISATIONS, "needs a station with polarising splitters")
         | {"network/link_rates": "links that are counted together herald by 'polarisation' only"}),
-    "chain3": NOT_THERE | {"network/entanglement_swapping": "tweezer array, which this scenario does not have"},
-    "star4": NOT_THERE | OF_TWO_LINKS,
+    "chain3": NOT_THERE | OF_ONE_PHOTON
+    | {"network/entanglement_swapping": "tweezer array, which this scenario does not have"},
+    "star4": NOT_THERE | OF_TWO_LINKS | OF_ONE_PHOTON,
     "solo": OF_TWO_LINKS | dict.fromkeys(OF_A_LINK, "This lab has no link")
     | dict.fromkeys(OF_A_MEMORY, "This lab has no memory")
     | {"setup/detector_characterisation": "This lab has no station",
        "atoms/register_ramsey": "has 1 x 4 sites from (0, 0) on, but the array 1 x 2"},
 }
+
+for lab in ("time_bin", "barrett_kok"):
+    REFUSED[lab] = REFUSED[lab] | OF_ONE_PHOTON
 
 
 def cases() -> list[Any]:

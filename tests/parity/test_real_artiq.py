@@ -65,6 +65,8 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
     "ControlPower": ('a_control={"ty": "ExplicitScan", "sequence": [0.3, 0.4]}', "shots=30"),
     "RetrievedG2": ("shots=60", "repeats=1"),
     "StorageTime": ('t_storage={"ty": "ExplicitScan", "sequence": [2e-6, 1e-4]}', "shots=30"),
+    "TransferRate": ('amplitude={"ty": "ExplicitScan", "sequence": [0.2, 1.0]}', "shots=2"),
+    "PhaseWalk": ('t_wait={"ty": "ExplicitScan", "sequence": [2e-3, 5e-3]}', "shots=2"),
     "TrapLifetime": ('t_hold={"ty": "ExplicitScan", "sequence": [0.0, 1.0]}', "shots=2"),
     "TweezerLoading": ('t_loading={"ty": "ExplicitScan", "sequence": [1e-2, 5e-2]}', "shots=2"),
 }
@@ -72,6 +74,7 @@ SMALL: dict[str, tuple[str, ...]] = {  # arguments that make a run of a second o
 # quality is measured through its electronics alone: there is no RTIO event to compare.
 NOT_HERE = ("Calibrate", "CavityLockQuality")
 SCENARIOS = {  # where the default lab does not do
+    "PhaseWalk": "one_photon",
     **dict.fromkeys(("ControlDelay", "ControlDetuning", "ControlPower", "RetrievedG2", "StorageTime"), "memory"),
     "CzBell": "pair",
     "EntanglementSwapping": "repeater",

@@ -192,6 +192,11 @@ ROWS = (
         shares=LEFT,
     ),
     Row(
+        "transfer_rate", "atoms.transfer_rate:TransferRate", {"shots": 40},
+        {"*.transfer_rate": pooled, "*.taken": pooled}, "all seeds together",
+        shares=LEFT,
+    ),
+    Row(
         "trap_lifetime", "atoms.trap_lifetime:TrapLifetime", {"shots": 30},
         {"*.t_lifetime_s": of_node(lambda node, _run: node.truth.atom.vacuum_lifetime_s)}, "scenario",
         shares=LEFT,
