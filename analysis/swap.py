@@ -18,7 +18,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from analysis import heralding
+from analysis.estimates import Estimate, binomial
 from atomlink.at_port import belief
 from atomlink.heralds import FOUR
 from atomlink.link_name import LinkName
@@ -27,6 +31,11 @@ from sim.physics.constants import BOLTZMANN_J_K
 from sim.physics.rydberg import pair_shift_rad_s, state
 from sim.physics.species import species
 
+SETTINGS = ("XZ", "ZX", "YY")  # of the first and the last end
+# Of each of 16 outcomes, whether an atom is gone: first end, stored atom of the middle, its other one, last end.
+GONE = np.array([[outcome >> k & 1 for k in (3, 2, 1, 0)] for outcome in range(16)])
+_FRAME = np.stack([-((-1.0) ** GONE[:, 1]), -((-1.0) ** GONE[:, 2]), (-1.0) ** (GONE[:, 1] + GONE[:, 2])])
+SIGNS = _FRAME * (-1.0) ** (GONE[:, 0] + GONE[:, 3])  # (settings, outcomes): what a swap adds to its correlator
 TEMPERATURE_K = 20e-6  # after molasses: Tuchendler et al., PRA 78, 033425 (2008)
 WAVENUMBER_RAD_M = 2 * math.pi * (1 / 420e-9 - 1 / 1013e-9)
 _ATOM = ("t2_star_s", "t2_s", "pulse_rms", "p_pushout_f1", "t_mw_pi_s")
@@ -57,6 +66,12 @@ class Correlators:
     def fidelity(self) -> float:
         """Return the overlap with the Bell pair up to one Hadamard."""
         return (1 + self.xz + self.zx + self.yy) / 4
+
+
+def correlators(table: npt.NDArray[np.int64]) -> list[Estimate]:
+    """Return the raw correlator of each setting from the counts of outcomes, shape (3, 16), each setting with some."""
+    found = [binomial(int(row[signs > 0].sum()), int(row.sum())) for row, signs in zip(table, SIGNS, strict=True)]
+    return [Estimate(2 * agree.value - 1, 2 * agree.error, agree.n, "raw, signs by the middle") for agree in found]
 
 
 def gate_fidelity(believed: Mapping[str, float], node: str) -> float:

@@ -19,6 +19,7 @@ from analysis.estimates import Estimate, binomial, rate
 from analysis.figures import ACCENT, INK, PALE, SIDE_COLOURS, canvas, legend_above, styled
 from analysis.load import Run
 from analysis.result import Result, columns
+from analysis.swap import GONE, SETTINGS, correlators
 from atomlink.errors import DataError
 from atomlink.link_name import LinkName
 
@@ -26,11 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Ints = npt.NDArray[np.int64]
-SETTINGS = ("XZ", "ZX", "YY")
 MIDDLE = ("left, left", "left, gone", "gone, left", "gone, gone")  # the middle's stored atom, its other one
-_BIT = np.array([[outcome >> k & 1 for k in (3, 2, 1, 0)] for outcome in range(16)])  # of each outcome: gone
-_FRAME = np.stack([-((-1.0) ** _BIT[:, 1]), -((-1.0) ** _BIT[:, 2]), (-1.0) ** (_BIT[:, 1] + _BIT[:, 2])])
-SIGNS = _FRAME * (-1.0) ** (_BIT[:, 0] + _BIT[:, 3])  # (settings, outcomes): what a swap adds to its correlator
 
 
 def counts(run: Run) -> Ints:
@@ -48,16 +45,13 @@ def analyse(run: Run) -> Result:
     table = counts(run)
     n = int(table.sum())
     estimates: dict[str, Estimate] = {}
-    found = []
-    for name, row, signs in zip(SETTINGS, table, SIGNS, strict=True):
-        agree = binomial(int(row[signs > 0].sum()), int(row.sum()))
-        found.append(Estimate(2 * agree.value - 1, 2 * agree.error, agree.n, "raw correlator, signs by the middle"))
-        estimates[name] = found[-1]
+    found = correlators(table)
+    estimates |= dict(zip(SETTINGS, found, strict=True))
     raw = (1.0 + found[0] + found[1] + found[2]) * 0.25
     estimates["fidelity_raw"] = Estimate(raw.value, raw.error, n, "as the images say")
     outcomes = table.sum(axis=0)
     for k, said in enumerate(MIDDLE):
-        here = outcomes[2 * _BIT[:, 1] + _BIT[:, 2] == k].sum()
+        here = outcomes[2 * GONE[:, 1] + GONE[:, 2] == k].sum()
         estimates[f"middle ({said})"] = binomial(int(here), n, "share of swaps")
     stored, pulses, lab, given_up = (float(np.sum(values)) for values in
                                      columns(run, "t_stored_s", "pulses", "t_lab_s", "given_up"))  # fmt: skip

@@ -2,12 +2,25 @@
 
 from typing import Any
 
+import numpy as np
 from artiq.experiment import EnvExperiment
 
+from analysis.swap import correlators
 from experiments.sequences.analyse_run import conclude
 from experiments.sequences.chain import ask_chain
+from experiments.sequences.live import Columns, Plot
 from experiments.sequences.scan import Point, Scan
 from experiments.sequences.swap import SETTINGS, SWAPPED, Swap
+
+
+def _correlators(columns: Columns) -> dict[str, Any]:
+    table = np.sum(columns["table"], axis=0).reshape(len(SETTINGS), 16)
+    found = correlators(table) if table.sum(axis=1).all() else []
+    return {"y": np.array([each.value for each in found]), "x": np.arange(len(found)),
+            "error": np.array([each.error for each in found])}  # fmt: skip
+
+
+CORRELATORS = Plot("correlators", "xy", _correlators, about=("correlator", "setting XZ, ZX, YY"))
 
 
 class EntanglementSwapping(EnvExperiment):
@@ -24,7 +37,7 @@ class EntanglementSwapping(EnvExperiment):
         self.setattr_device("core")
         self.setattr_device("scheduler")
         self.links = ask_chain(self)
-        self.scan = Scan(self, (), shots=30, repeats=20)
+        self.scan = Scan(self, (), shots=30, repeats=20, plots=[CORRELATORS])
         self.swap = Swap(self, self.links)
 
     def prepare(self) -> None:

@@ -82,11 +82,11 @@ class Swap(HasEnvironment):
         if not links:
             return
         self.nodes = Nodes(self, [atom for link in links for atom in link.atoms], links=links)
-        alice, charlie, east, bob = self.nodes.nodes
-        self.first = Half(self, links[0], [alice, charlie], self.backend)
-        self.second = Half(self, links[1], [east, bob], self.backend)
-        self.zones = [Zone(self, alice), Zone(self, charlie), Zone(self, bob)]
-        self.array = TweezerArray(self, charlie.name, charlie.imaging)
+        first, middle, beside, last = self.nodes.nodes
+        self.first = Half(self, links[0], [first, middle], self.backend)
+        self.second = Half(self, links[1], [beside, last], self.backend)
+        self.zones = [Zone(self, node) for node in (first, middle, last)]
+        self.array = TweezerArray(self, middle.name, middle.imaging)
         self.together = Together(self)
 
     def prepare(self) -> None:
@@ -95,20 +95,20 @@ class Swap(HasEnvironment):
             chain_of("", topology(self))
         self.array.set_size(self.rows, self.columns)
         self.call_child_method("prepare")
-        alice, charlie, east, bob = self.nodes.nodes
-        self._check_sites(charlie.name)
+        first, middle, beside, last = self.nodes.nodes
+        self._check_sites(middle.name)
         self.spacing_mu, self.feed_mu, self.measure_mu, self.margin_mu = (
             int64(self.core.seconds_to_mu(t)) for t in (self.spacing, STORE_S, MEASURE_S, MARGIN_S)
         )
         self.feed_mu = max(self.feed_mu, self.first.herald.back_mu)  # before, the nodes cannot know of a herald
         self.measure_mu = max(self.measure_mu, self.second.herald.back_mu)
-        recool_mu = max(int(node.imaging.recooling_mu) for node in (charlie, bob))
+        recool_mu = max(int(node.imaging.recooling_mu) for node in (middle, last))
         least_mu = recool_mu + 2 * int(self.margin_mu)
         if self.spacing_mu < least_mu:
             raise UsageError(f"spacing is {self.spacing:g} s, but recooling between two pulses takes "
                              f"{least_mu * self.core.ref_period:.4g} s: wait longer, or set param.*.t_recooling_s.")
         self.n_rounds = int(self.max_pulses) // 2
-        self._lay_out(alice, charlie, east, bob)
+        self._lay_out(first, middle, beside, last)
         self.attempts = [0, 0]
         self.pulses = 0
         self.t_stored_mu = int64(0)
@@ -126,21 +126,21 @@ class Swap(HasEnvironment):
             raise UsageError(f"port_column is {self.port_column}, but must be {column + 2} to {column + columns - 1}: "
                              "both ports of the middle node have to be in its gate zone, two sites apart or more.")
 
-    def _lay_out(self, alice: Node, charlie: Node, east: Node, bob: Node) -> None:
+    def _lay_out(self, first: Node, middle: Node, beside: Node, last: Node) -> None:
         """Turn settings and beliefs into phases and lengths of pulses."""
-        dds: Any = alice.raman_b.dds
-        ends = [(alice, 0.0), (bob, self.second.phase_turns)]
+        dds: Any = first.raman_b.dds
+        ends = [(first, 0.0), (last, self.second.phase_turns)]
         self.pow_first, self.pow_last = ([int32(dds.turns_to_pow((axis_turns(s.axes[k][1]) + turned) % 1.0))
                                           for s in SETTINGS] for k, (_, turned) in enumerate(ends))  # fmt: skip
         self.mu_first, self.mu_last = (
             [int64(round(pulse_area_turns(s.axes[k][0]) * node.qubit.raman_pi_mu)) for s in SETTINGS]
             for k, (node, _) in enumerate(ends)
         )
-        self.half_mu = int64(east.qubit.raman_pi_mu) >> 1
+        self.half_mu = int64(beside.qubit.raman_pi_mu) >> 1
         # From the start of the map to that of the map back |1> does not precess, and the two leave a minus sign.
-        self.mapped_mu = int64(charlie.qubit.mw_pi_mu) + int64(self.zones[1].rydberg.duration_mu) + int64(2 * SWITCH_MU)
-        gate = parameters.get(self, belief(charlie.name, "cz_phase_turns"))
-        mapped = 0.5 - 0.5 * charlie.qubit.larmor * float(self.mapped_mu) * self.core.ref_period
+        self.mapped_mu = int64(middle.qubit.mw_pi_mu) + int64(self.zones[1].rydberg.duration_mu) + int64(2 * SWITCH_MU)
+        gate = parameters.get(self, belief(middle.name, "cz_phase_turns"))
+        mapped = 0.5 - 0.5 * middle.qubit.larmor * float(self.mapped_mu) * self.core.ref_period
         self.beside_pow = int32(dds.turns_to_pow((axis_turns(0.0) + gate + mapped) % 1.0))
         self.middle_pow = int32(dds.turns_to_pow((-axis_turns(0.0) - gate) % 1.0))
         self.first_turn_pow = int32(dds.turns_to_pow(self.first.phase_turns % 1.0))
@@ -354,31 +354,31 @@ class Swap(HasEnvironment):
     @kernel
     def measure(self, setting: TInt32, t_mu: TInt64):
         """Couple and turn the middle's atoms, and turn the ends' to the axes of a setting."""
-        alice, bob = self.nodes.nodes[0].qubit, self.nodes.nodes[3].qubit
-        charlie, east = self.nodes.nodes[1].qubit, self.nodes.nodes[2].qubit
+        first, last = self.nodes.nodes[0].qubit, self.nodes.nodes[3].qubit
+        middle, beside = self.nodes.nodes[1].qubit, self.nodes.nodes[2].qubit
         # What turned the stored atom before it was stored is taken off the other end of its pair.
         stood_mu = self.zones[1].storage.since_mu - self.first.t_reference_mu[1]
-        turned_pow = charlie.turned_pow(stood_mu) + self.first_turn_pow + self.first.sign_pow
+        turned_pow = middle.turned_pow(stood_mu) + self.first_turn_pow + self.first.sign_pow
         at_mu(t_mu)
         self.zones[0].storage.recall()
         reference_mu = self.first.t_reference_mu[0] + self.zones[0].storage.stored_mu
-        alice.set_phase(reference_mu, self.pow_first[setting] - turned_pow)
-        alice.rotate_mu(self.mu_first[setting])
+        first.set_phase(reference_mu, self.pow_first[setting] - turned_pow)
+        first.rotate_mu(self.mu_first[setting])
         end_mu = now_mu()
         at_mu(t_mu)
-        bob.set_phase(self.second.t_reference_mu[1], self.pow_last[setting] + self.second.sign_pow)
-        bob.rotate_mu(self.mu_last[setting])
+        last.set_phase(self.second.t_reference_mu[1], self.pow_last[setting] + self.second.sign_pow)
+        last.rotate_mu(self.mu_last[setting])
         end_mu = max(end_mu, now_mu())
         at_mu(t_mu)
-        charlie.map_to_f2()
+        middle.map_to_f2()
         delay_mu(SWITCH_MU)
         self.zones[1].hiding.off()
         self.zones[1].rydberg.cz()
         self.zones[1].hiding.on()
         at_mu(t_mu + self.mapped_mu)
-        charlie.map_to_f2()
-        east.set_phase(self.second.t_reference_mu[0], self.beside_pow)
-        east.rotate_mu(self.half_mu)
+        middle.map_to_f2()
+        beside.set_phase(self.second.t_reference_mu[0], self.beside_pow)
+        beside.rotate_mu(self.half_mu)
         self.zones[1].storage.quarter_turn(self.middle_pow + self.zones[1].storage.frozen_pow())
         at_mu(max(end_mu, now_mu()))
 
