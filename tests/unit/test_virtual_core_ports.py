@@ -149,7 +149,7 @@ def test_two_that_ask_for_a_reboot_do_not_wait_for_each_other(lab: Lab) -> None:
             wire.hear(2)
         with closing(management(lab)) as third:
             assert eventually(lambda: "no startup kernel found" in log_of(third))
-    assert time.monotonic() - begin_s < 5
+    assert time.monotonic() - begin_s < 9  # whoever waits for a client's thread gives up after 10 s
 
 
 def test_configuration_is_kept_in_its_file_and_two_who_write_lose_nothing(tmp_path: Path) -> None:
@@ -193,6 +193,7 @@ def test_a_watched_probe_is_told_at_first_and_when_it_changes(lab: Lab) -> None:
         lab.gateware.channels[1].write(0, 0, 1)
         assert wire.hear(14) == struct.pack("<BIBQ", 0, 1, 0, 1)
         wire.tell(struct.pack("<BBIB", 0, 0, 1, 0))
+        wire.ask(struct.pack("<BIB", 2, 1, 0), 7)  # by now it watches no more
         lab.gateware.channels[1].write(0, 0, 0)
         assert wire.silent(0.3)
 
