@@ -145,6 +145,7 @@ class Engine:
             result = compiled.call(*values)
             if compiled.returns:
                 bus.spend(bus.costs.async_rpc_mu)  # the value goes to the host as the argument of one
+                bus.catch_up()
             if self._failed is not None:
                 raise self._failed
             normally = True

@@ -18,9 +18,6 @@ HERE = Path(__file__).parent
 PROCESSORS = ("cortexa9", "rv32g")
 PROBE = ("tests/parity/virtual_probe.py", "VirtualProbe", ())
 QUICK = ("VirtualProbe", "Pulse", "Ramsey", "RemoteEntanglement")
-# The same events, and other random clicks. A value that a kernel returns is an RPC, before which the virtual core lets
-# the lab catch up and the host engine does not; so clicks are drawn in other portions.
-EVENTS_ONLY = ("DetectorCharacterisation",)
 ROWS = [PROBE, *(row for row in experiments() if row[1] not in NOT_HERE)]
 slow = pytest.mark.slow
 
@@ -50,8 +47,7 @@ def test_an_experiment_does_the_same_as_a_compiled_binary(
     for processor in PROCESSORS:
         binary = run([str(HERE / "virtual_run.py"), processor, *given], file, name, tmp_path / processor)
         assert first_difference(events(binary, "real"), expected) == "", processor
-        if name not in EVENTS_ONLY:
-            assert datasets(binary) == datasets(host), processor
+        assert datasets(binary) == datasets(host), processor
 
 
 @pytest.mark.timeout(900)
