@@ -119,11 +119,11 @@ def _edges(processor: Any) -> list[str]:
     return [repr(value) for end in ends for value in (end, end - 1, end + 1, end * (1 + 1e-12), float(end), -end)]
 
 
-def outcome(devices: Any, module: str, name: str, word: str) -> str:
+def outcome(devices: Any, module: str, name: str, *words: str) -> str:
     """Return what is said of an argument, "" where it is taken."""
     begun = time.monotonic()
     try:
-        arguments = CheckedArguments(parse([word]))
+        arguments = CheckedArguments(parse(list(words)))
         made = getattr(importlib.import_module(module), name)((devices, Datasets(), arguments, {}))
         arguments.check_all_used(name)
         made.prepare()
@@ -131,7 +131,7 @@ def outcome(devices: Any, module: str, name: str, word: str) -> str:
     except LabError as error:
         return str(error)
     finally:
-        assert time.monotonic() - begun < LONGEST_S, word[:200]
+        assert time.monotonic() - begun < LONGEST_S, (name, [word[:200] for word in words])
 
 
 def check(devices: Any, chosen: list[tuple[str, str, str]]) -> None:
@@ -141,7 +141,9 @@ def check(devices: Any, chosen: list[tuple[str, str, str]]) -> None:
     assert len(chosen) / 2 < len(refused) < len(chosen)
     odd = [(case, line) for case, line in refused.items() if "\n" in line or len(line) > 600]
     assert odd == []
-    unnamed = [(case, line) for case, line in refused.items() if case[2].partition("=")[0] not in line]
+    elsewhere = {name for module, name, _ in refused if outcome(devices, module, name)}  # this lab lacks what they need
+    unnamed = [(case, line) for case, line in refused.items()
+               if case[2].partition("=")[0] not in line.lower() and case[1] not in elsewhere]  # fmt: skip
     assert len(unnamed) < len(chosen) / 50, unnamed[:10]
 
 

@@ -85,7 +85,7 @@ def test_a_switch_that_sticks_ends_the_run_before_its_first_shot(tmp_path: Path)
     assert re.match("atomlink: error: fibre_switch has tripped", error_line(outcome.text))
     assert len(found.datasets["shots.valid"]) == 0 and found.datasets["run.complete"] == 0
     (log,) = tmp_path.glob("results/*/*/*.instruments.jsonl")
-    assert "port 1 was set to 17 but reads back 30" in log.read_text()
+    assert "port 1 was set to nothing but reads back 30" in log.read_text()  # what is in the way is let go first
 
 
 def test_photons_counted_while_a_detector_had_latched_are_forgotten_and_counted_again(tmp_path: Path) -> None:
