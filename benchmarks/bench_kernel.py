@@ -62,6 +62,9 @@ class PoissonWorld:
         self._rng = np.random.default_rng(1)
         self._clicks: list[int] = [0]
 
+    def advance(self, t_mu: int) -> None:
+        """Let time pass: nothing happens here by itself."""
+
     def output(self, port: str, kind: str) -> Callable[[int, Any], None]:
         """Return a port that drives nothing."""
         return lambda t_mu, level: None

@@ -14,7 +14,7 @@ from experiments.sequences.swap import SETTINGS, SWAPPED, Swap
 
 
 def _correlators(columns: Columns) -> dict[str, Any]:
-    table = np.sum(columns["table"], axis=0).reshape(len(SETTINGS), 16)
+    table = np.sum(columns["table"], axis=0, dtype=np.int64).reshape(len(SETTINGS), 16)
     found = correlators(table) if table.sum(axis=1).all() else []
     return {"y": np.array([each.value for each in found]), "x": np.arange(len(found)),
             "error": np.array([each.error for each in found])}  # fmt: skip
