@@ -59,6 +59,12 @@ class Points:
             return int(self.trials.sum())
         return len(self.x) if self.successes is None else int(self.successes.sum())
 
+    def part(self, which: slice) -> Points:
+        """Return some of the points."""
+        columns = (self.successes, self.trials, self.per)
+        return Points(self.x[which], self.y[which], self.error[which],
+                      *(None if column is None else column[which] for column in columns))  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -72,6 +78,7 @@ class Fit:
     dof: int
     scale: float
     p_constant: float  # how probable the points are, or worse ones, if nothing depends on x
+    span: tuple[float, float]  # from the lowest to the highest fitted x
 
     @property
     def reduced_chi2(self) -> float:
@@ -163,11 +170,13 @@ def fit(
     start: Mapping[str, float] | None = None,
     judged: bool = True,
     relative_error: float = LARGEST_RELATIVE_ERROR,
+    among: Points | None = None,
 ) -> Fit:
     """Fit a model; FitRefused where it is poor, unless `judged` is False (then only what cannot be fitted at all).
 
     `fixed` parameters keep the value given; `start` overrides start values; `relative_error` is the largest
-    that the model's key parameter may have (a located one: relative to the scanned range).
+    that the model's key parameter may have (a located one: relative to the scanned range). `among`: all that was
+    measured, where the fitted points are only those near a feature; a constant must then not explain all of it.
     """
     fixed = dict(fixed or {})
     free = [name for name in model.parameters if name not in fixed]
@@ -186,9 +195,12 @@ def fit(
         name: Estimate(found[name], float(error), points.n, f"fit of {model.name}", _unit(model, name, unit_x, unit_y))
         for name, error in zip(free, errors, strict=True)
     }
-    constant = _constant_chi2(points)
-    p_constant = float(chdtrc(max(len(free) - 1, 1), max(constant - cost, 0.0) / scale**2))
-    result = Fit(model, estimates, fixed, covariance, cost, dof, scale, p_constant)
+    if among is None:
+        p_constant = float(chdtrc(max(len(free) - 1, 1), max(_constant_chi2(points) - cost, 0.0) / scale**2))
+    else:
+        p_constant = float(chdtrc(max(len(among.x) - 1, 1), _constant_chi2(among)))
+    span = (float(points.x.min()), float(points.x.max()))
+    result = Fit(model, estimates, fixed, covariance, cost, dof, scale, p_constant, span)
     if judged:
         reason = verdict(result, points, relative_error)
         if reason:

@@ -90,5 +90,5 @@ def draw_scan(axes: Axes, series: Mapping[str, tuple[Points, Fit | None]], x_uni
         axes.errorbar(points.x * factor, points.y, points.error, fmt=MARKERS[k % len(MARKERS)], color=colour(k),
                       elinewidth=1, label=name, **mark)  # fmt: skip
         if fit is not None:
-            fine = np.linspace(points.x.min(), points.x.max(), FINE)
+            fine = np.linspace(*fit.span, FINE)
             axes.plot(fine * factor, fit.curve(fine), color=colour(k), lw=2.0 if below else 1.2, ls=DASHES[k % 3])

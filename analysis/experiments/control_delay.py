@@ -1,7 +1,7 @@
 """When the control light has to go off. Twin of experiments/memory/control_delay.py.
 
-Clicks at the read-out against the time of the edge: a peak, taken as a Gaussian; near it the edge hardly matters, so
-that the shape of its flanks does not move the centre by what it costs.
+Clicks at the read-out against the time of the edge: a lopsided peak with a flat top, taken as a Gaussian near its top.
+Too early, the rest of the photon finds an absorbing cloud; too late, its front is out already.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from analysis import stored_photons
 from analysis.load import Run
-from analysis.models import GAUSSIAN
 from analysis.result import Result
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 def analyse(run: Run) -> Result:
     """Return the best setting, the efficiency there, and the noise per read-out."""
-    return stored_photons.peak(run, "Control delay", "t_off", GAUSSIAN, "s", "t_control_off_s")
+    return stored_photons.peak(run, "Control delay", "t_off", "s", "t_control_off_s", lopsided=True)
 
 
 def figure(run: Run, result: Result) -> Figure:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from analysis import stored_photons
 from analysis.load import Run
-from analysis.models import GAUSSIAN
 from analysis.result import Result
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 def analyse(run: Run) -> Result:
     """Return the best setting, the efficiency there, and the noise per read-out."""
-    return stored_photons.peak(run, "Control detuning", "f_control", GAUSSIAN, "Hz", "f_control_hz")
+    return stored_photons.peak(run, "Control detuning", "f_control", "Hz", "f_control_hz")
 
 
 def figure(run: Run, result: Result) -> Figure:

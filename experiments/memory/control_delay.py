@@ -19,9 +19,9 @@ class ControlDelay(StoredScan, EnvExperiment):
     simulated_in = "memory"
 
     def build(self) -> None:
-        axis = Axis("t_off", Scannable(RangeScan(0.1e-6, 0.8e-6, 8), unit="us", global_min=0.0, global_max=1e-3),
+        axis = Axis("t_off", Scannable(RangeScan(0.15e-6, 0.75e-6, 9), unit="us", global_min=0.0, global_max=1e-3),
                     "s", "The control light goes off so long after first light.")  # fmt: skip
-        self.build_scan(axis, shots=1500)
+        self.build_scan(axis, shots=2000)
 
     def off_s(self, point: Point) -> float:
         """Return what is scanned."""

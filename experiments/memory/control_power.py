@@ -17,9 +17,9 @@ class ControlPower(StoredScan, EnvExperiment):
     simulated_in = "memory"
 
     def build(self) -> None:
-        axis = Axis("a_control", Scannable(RangeScan(0.2, 0.9, 8), global_min=0.0, global_max=1.0, precision=3),
+        axis = Axis("a_control", Scannable(RangeScan(0.2, 0.65, 10), global_min=0.0, global_max=1.0, precision=3),
                     "", "DDS amplitude of the control light, of full scale.")  # fmt: skip
-        self.build_scan(axis, shots=1500)
+        self.build_scan(axis, shots=2000)
 
     def measure(self, point: Point) -> dict[str, Any]:
         """Return a point's row at its amplitude."""

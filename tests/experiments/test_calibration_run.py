@@ -95,7 +95,7 @@ def test_the_pump_time_that_is_set_makes_most_heralds() -> None:
 def _fit(values: dict[str, float]) -> Fit:
     known = {name: Estimate(value, 0.01 * abs(value), 100) for name, value in values.items()}
     covariance = np.diag([estimate.error**2 for estimate in known.values()])
-    return Fit(DECAY, known, {}, covariance, chi2=5.0, dof=5, scale=1.0, p_constant=0.0)
+    return Fit(DECAY, known, {}, covariance, chi2=5.0, dof=5, scale=1.0, p_constant=0.0, span=(0.0, 1.0))
 
 
 def test_a_retarder_turns_the_phase_of_the_pairs_and_bobs_axes_follow(lab: Path) -> None:

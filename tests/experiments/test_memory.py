@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from lab_runs import execute
 from other_labs import SCENARIOS
 
-from analysis.experiments import control_delay, control_detuning, retrieved_g2, storage_time
+from analysis import fits, stored_photons
+from analysis.experiments import control_delay, control_detuning, control_power, retrieved_g2, storage_time
 from analysis.load import Run
 from analysis.report import main_report
 from atomlink.errors import ScenarioError
@@ -19,24 +22,32 @@ from drivers.parameters import table
 from experiments.calibration.graph import Graph
 from experiments.calibration.nodes import nodes_of
 from sim.physics import eit
+from sim.world.network.memory_cell import MemoryCell
 from sim.world.network.station import refuse_cloud
 from sim.world.scenario import load_scenario
 from sim.world.world import World
 
+BELIEFS = {"control_power": ("a_control", 0.03), "control_delay": ("t_control_off_s", 50e-9)}  # and largest errors
 BRIGHT = SCENARIOS / "bright_memory.toml"
 AMPLITUDE, OFF_S = 0.4, 450e-9  # as believed
+
+
+@cache
+def bright_cell() -> MemoryCell:
+    return World(load_scenario(str(BRIGHT)), 1).memories["vault"]
 
 
 def stored(off_s: float = OFF_S, amplitude: float = AMPLITUDE, frequency_hz: float = 80e6) -> eit.Stored:
     """Return what becomes of alice's photon, integrated here; the pulse is played on the coarse clock.
 
-    The cloud is that of 0.25 ms after the MOT, the mean of the 0.5 ms for which it is used.
+    The cloud, filled for 30 ms every 0.5 ms, is that of 0.25 ms after the MOT, the mean of the time for which it is
+    used.
     """
-    world = World(load_scenario(str(BRIGHT)), 1)
-    cell = world.memories["vault"]
-    emission = cell.port.emission(504, 1.0, 0.0)
+    cell = bright_cell()
+    emission = cell.port.emission(496, 1.0, 0.0)
     power = cell.truth.aom.diffraction(amplitude**2)
-    filled = -math.expm1(-3) * math.exp(-0.25e-3 / cell.truth.decay_s)
+    kept = math.exp(-0.5e-3 / cell.truth.decay_s)
+    filled = math.expm1(-3) / (kept * math.exp(-3) - 1) * math.exp(-0.25e-3 / cell.truth.decay_s)
     cloud = eit.Cloud(cell.truth.optical_depth * filled, cell.truth.gamma_rad_s)
     detuning = 2 * math.pi * (frequency_hz - cell.truth.carrier_hz)
     control = eit.Control(cell.truth.control_rad_s * math.sqrt(power), detuning)
@@ -75,15 +86,11 @@ def agrees(run: Run, axis: str, expected: Callable[[float], eit.Stored]) -> None
 
 
 def test_mistimed_control_costs_what_the_equations_say(tmp_path: Path) -> None:
-    """Clicks at the read-out and before it, for each time of the edge, and the best time, within 4 sigma."""
+    """Clicks at the read-out and before it, for each time of the edge, within 4 sigma."""
     done = execute(tmp_path, "memory/control_delay.py", "--scenario", str(BRIGHT), "--seed", "4", "shots=300",
                    "t_off=[0.12e-6, 0.3e-6, 0.45e-6, 0.8e-6]", "t_storage=2e-6")  # fmt: skip
     assert done.code == 0 and done.run is not None, done.text
     agrees(done.run, "t_off", stored)
-    best_s = 420e-9
-    assert stored(best_s).retrieved > max(stored(best_s - 20e-9).retrieved, stored(best_s + 20e-9).retrieved)
-    found = control_delay.analyse(done.run).estimates["t_control_off_s"]
-    assert abs(found.sigmas_from(best_s)) < 4 and found.error < 20e-9
 
 
 def test_retrieved_photons_are_single_ones_up_to_the_memorys_noise(tmp_path: Path) -> None:
@@ -119,6 +126,66 @@ def test_truth_of_the_resonance_lies_within_the_errors_of_its_calibration(tmp_pa
     assert abs(found.sigmas_from(80e6)) < 3 and found.error < 0.3e6
     (revision,) = read(next(tmp_path.glob("params*.log")))
     assert "param.vault.f_control_hz" in revision.changes
+
+
+def best(scanned: str) -> float:
+    """Return where the integrated efficiency is highest: a parabola through points around it."""
+    guess, step = (0.39, 0.03) if scanned == "a_control" else (0.43e-6, 0.04e-6)
+    at = guess + step * np.arange(-2, 3)
+    kept = [stored(amplitude=x) if scanned == "a_control" else stored(off_s=x) for x in at]
+    curvature, slope, _ = np.polyfit(at - guess, [each.retrieved for each in kept], 2)
+    return guess - slope / (2 * curvature)
+
+
+PEAKS = [("control_power", "a_control=0.2:0.65:10", control_power), ("control_delay", "t_off=0.15us:0.75us:9",
+                                                                    control_delay)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "scan", "twin"), PEAKS)
+def test_top_of_a_lopsided_peak_lies_within_the_errors_of_its_calibration(name: str, scan: str, twin: Any,
+                                                                        tmp_path: Path) -> None:  # fmt: skip
+    done = execute(tmp_path, f"memory/{name}.py", "--scenario", str(BRIGHT), "--seed", "12", "shots=100", scan,
+                   "t_storage=2e-6")  # fmt: skip
+    assert done.code == 0 and done.run is not None, done.text
+    result, (belief, width) = twin.analyse(done.run), BELIEFS[name]
+    found = result.estimates[belief]
+    assert abs(found.sigmas_from(best(scan.partition("=")[0]))) < 2 and found.error < width
+    top = stored(off_s=found.value) if belief == "t_control_off_s" else stored(amplitude=found.value)
+    assert abs(result.estimates["efficiency"].sigmas_from(top.retrieved)) < 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize(("name", "scan", "twin"), PEAKS)
+def test_default_runs_find_the_top_at_every_seed(name: str, scan: str, twin: Any, seed: int, tmp_path: Path) -> None:
+    done = execute(tmp_path, f"memory/{name}.py", "--scenario", "memory", "--seed", str(seed))
+    assert done.code == 0 and done.run is not None, done.text
+    found = twin.analyse(done.run).estimates[BELIEFS[name][0]]
+    assert abs(found.sigmas_from(best(scan.partition("=")[0]))) < 2
+
+
+@pytest.mark.parametrize("fixed", [{"amplitude": 0.3}, {"amplitude": 0.5}, {"off_s": 300e-9}, {"off_s": 600e-9}])
+def test_tops_of_integrated_curves_lie_beside_the_fit_by_no_more_than_it_says(fixed: dict[str, float]) -> None:
+    """Against the edge at two amplitudes, against the amplitude at two edges; clicks as expected, without noise."""
+    scanned, x = ("off_s", np.linspace(0.1e-6, 0.9e-6, 17)) if "amplitude" in fixed else (
+        "amplitude", np.linspace(0.2, 0.65, 19))  # fmt: skip
+    retrieved = np.array([stored(**{scanned: float(at), **fixed}).retrieved for at in x])
+    fit = stored_photons.near_fit(fits.shares(x, np.round(2000 * retrieved), np.full(len(x), 2000)), 0.0)
+    middle = slice(int(np.argmax(retrieved)) - 2, int(np.argmax(retrieved)) + 3)
+    scale = x[middle][2]
+    curvature, slope, _ = np.polyfit(x[middle] / scale - 1, retrieved[middle], 2)
+    top = scale * (1 - slope / (2 * curvature))
+    assert abs(fit["centre"].value - top) < stored_photons.BESIDE * fit["width"].value
+
+
+def test_a_refused_fit_still_tells_noise_and_passing_photons(tmp_path: Path) -> None:
+    done = execute(tmp_path, "memory/control_power.py", "--scenario", str(BRIGHT), "--seed", "3", "shots=30",
+                   "a_control=[0.3, 0.35, 0.4]", "t_storage=2e-6")  # fmt: skip
+    assert done.code == 0 and done.run is not None, done.text
+    assert "vault: no estimate. Fit of Gaussian refused" in done.text
+    assert {"fit.noise", "fit.came"} <= done.run.datasets.keys() and "fit.refused" in done.run.datasets
+    said = " ".join(main_report(done.run.path))
+    assert "came" in said and "noise" in said and "refused" in said
 
 
 def test_the_calibration_graph_of_a_lab_has_nodes_for_its_memory() -> None:
