@@ -26,6 +26,7 @@ from sim.physics.validate import require
 
 _LOCK_POINTS = (3, 7)  # exact for polynomials of the detuning up to order 5; 13 for a poor lock
 _POOR_LOCK = 0.2  # kappa
+_DROPPED = 1e-4  # of a photon averaged over motion, with its weakest modes
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def emit(port: CavityPort, t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad
     if moved is not None and port.feels_motion:
         couplings, weights = coupling_rule(moved, port.standing_wave_m, port.mode_waist_m)
         still = [replace(port, g_rad_s=port.g_rad_s * float(coupling)) for coupling in couplings]
-        return mixture([emit(each, t_s, rabi_rad_s, delta_rad_s) for each in still], weights)
+        return mixture([emit(each, t_s, rabi_rad_s, delta_rad_s) for each in still], weights, _DROPPED)
     if port.lock_rms_rad_s:
         number = _LOCK_POINTS[port.lock_rms_rad_s > _POOR_LOCK * port.kappa_rad_s]
         points, weights = np.polynomial.hermite_e.hermegauss(number)

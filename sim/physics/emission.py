@@ -102,15 +102,16 @@ def propagate(t_s: FloatArray, rabi_rad_s: npt.ArrayLike, delta_rad_s: float, g_
     return np.asarray(between(chain(propagators(step, rabi, rates, span), start).T, span, len(t_s)).T)
 
 
-def mixture(emissions: list[Emission], weights: FloatArray) -> Emission:
+def mixture(emissions: list[Emission], weights: FloatArray, dropped: float = _DROPPED) -> Emission:
     """Return the photon of a source that is another one from attempt to attempt: emissions[k] with weights[k].
 
     All on one grid; the weights, float, shape (k,), add to 1. The strongest mode of the mixture becomes its `amplitude`
-    and the others `delayed`, as if they had come after a return: whoever samples photons treats both alike.
+    and the others `delayed`, as if they had come after a return: whoever samples photons treats both alike. The
+    weakest modes, of which a share `dropped` of the whole is in, are left out.
     """
     parts = [(emission.wrong, weight) for emission, weight in zip(emissions, weights, strict=True)
              if emission.wrong is not None]
-    wrong = mixture([part for part, _ in parts], np.array([weight for _, weight in parts])) if parts else None
+    wrong = mixture([part for part, _ in parts], np.array([weight for _, weight in parts]), dropped) if parts else None
     efficiencies = weights * np.array([emission.efficiency for emission in emissions])
     efficiency = float(efficiencies.sum())
     transferred, scattered = (float(weights @ np.array([getattr(emission, name) for emission in emissions]))
@@ -120,7 +121,7 @@ def mixture(emissions: list[Emission], weights: FloatArray) -> Emission:
     shares = efficiencies / efficiency
     t_s = emissions[0].t_s
     modes = principal(np.vstack([np.sqrt(share) * emission.components
-                                 for share, emission in zip(shares, emissions, strict=True)]))
+                                 for share, emission in zip(shares, emissions, strict=True)]), dropped)
     strengths = (np.abs(modes) ** 2).sum(axis=1) * (t_s[1] - t_s[0])
     modes, strengths = modes[np.argsort(-strengths)], np.sort(strengths)[::-1]
     cdf = shares @ np.array([emission.cdf for emission in emissions])
@@ -143,11 +144,11 @@ def merged(emission: Emission) -> Emission:
                    delayed=principal(np.vstack(rows)), wrong=None)
 
 
-def principal(modes: ComplexArray) -> ComplexArray:
-    """Return the orthogonal modes of the same density matrix, without the weakest (1e-5 of the whole)."""
+def principal(modes: ComplexArray, dropped: float = _DROPPED) -> ComplexArray:
+    """Return the orthogonal modes of the same density matrix, without the weakest, a share `dropped` of the whole."""
     weights, turns = np.linalg.eigh(modes.conj() @ modes.T)
     total = np.cumsum(weights)
-    strong = total > _DROPPED * total[-1] if total[-1] > 0 else weights > 0
+    strong = total > dropped * total[-1] if total[-1] > 0 else weights > 0
     return np.asarray(turns[:, strong].T @ modes, dtype=np.complex128)
 
 

@@ -25,9 +25,9 @@ from sim.physics.trap import Trap, frequencies_hz
 
 FloatArray = npt.NDArray[np.float64]
 
-_POINTS = 6  # of the rule: efficiency within 3e-5, visibility within 3e-4 of very many points
-_WIDE, _FINE = 6.0, 601  # the Gaussians are summed over so many rms, at so many points across the wave
-_ACROSS = 16  # points across the mode: there exp(-2 y^2/w^2) is smooth
+_POINTS = 5  # of the rule: efficiency within 5e-5, visibility within 3e-4 of very many points
+_WIDE, _FINE = 6.0, 241  # the Gaussians are summed over so many rms, at so many points across the wave
+_ACROSS = 6  # points across the mode: there exp(-2 y^2/w^2) is smooth
 
 
 class Spread(NamedTuple):

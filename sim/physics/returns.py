@@ -39,7 +39,8 @@ BESIDE_RABI = math.sqrt(0.75)
 BESIDE_COUPLING = math.sqrt(0.5)
 BESIDE_AGAIN = 0.5  # of the fraction that goes beside: 1/20 to 1/10
 
-_KEPT = 128  # starts that are followed
+_KEPT = 128  # starts that are followed at most
+_DROPPED = 1e-4  # the share of photons after a return that is dropped with their weakest modes
 EXCITED, _C = 1, 2  # of u, e, c: whose amplitude makes the photon, in free space and in a cavity
 
 
@@ -152,7 +153,7 @@ def photon(t_s: FloatArray, returns: Returns, rate_rad_s: float, scattered: floa
     if efficiency == 0:
         return pure
     steps = np.concatenate(([0.0], np.cumsum(rate[1:] + rate[:-1])))
-    modes = principal(returns.delayed)
+    modes = principal(returns.delayed, _DROPPED)
     power = float((np.abs(modes) ** 2).sum() * step)
     share = 1 - pure.efficiency / efficiency
     modes *= np.sqrt(share / power) if power > 0 else 0.0
@@ -163,7 +164,7 @@ def photon(t_s: FloatArray, returns: Returns, rate_rad_s: float, scattered: floa
 def mixed(t_s: FloatArray, fields: ComplexArray) -> Emission | None:
     """Return the photon whose density matrix is the sum over these output fields (m, n) in 1/sqrt(s); None if none."""
     step = require_grid(t_s)
-    modes = principal(fields)
+    modes = principal(fields, _DROPPED)
     strengths = (np.abs(modes) ** 2).sum(axis=1) * step
     order = np.argsort(-strengths)
     modes, total = modes[order], float(strengths.sum())

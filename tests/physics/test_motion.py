@@ -55,7 +55,7 @@ def test_without_a_standing_wave_or_a_spread_nothing_changes_to_the_last_bit():
 
 
 @pytest.mark.parametrize("temperature_k", [5e-6, 20e-6, 80e-6])
-def test_six_points_stand_for_a_cloud_of_positions(temperature_k):
+def test_five_points_stand_for_a_cloud_of_positions(temperature_k):
     """Against the sum over 301 positions: efficiency within 1e-4, V within 1e-3."""
     moved = strays(temperature_k)
     x = np.linspace(-6, 6, 301)

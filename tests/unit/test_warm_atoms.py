@@ -33,7 +33,7 @@ def open_lab(folder: Path, text: str) -> SignalLab:
 
 def test_temperatures_of_one_step_share_its_middle_and_a_step_ends_after_whole_cycles() -> None:
     assert middle_k(20e-6, 20e-6) == middle_k(21.3e-6, 20e-6) == 20e-6
-    assert middle_k(22e-6, 20e-6) == pytest.approx(23e-6)
+    assert middle_k(22e-6, 20e-6) == pytest.approx(24e-6)
     cycles = cycles_within(20e-6, 20e-6, 0.7e-6)
     assert cycles == 3 and middle_k(20e-6 + cycles * 0.7e-6, 20e-6) > 20e-6 == middle_k(21.4e-6, 20e-6)
     assert cycles_within(20e-6, 20e-6, 0.0) is None and middle_k(0.0, 0.0) > 0
