@@ -2,6 +2,7 @@
 
 Steps from 1 to what is read, each what is left when one more imperfection is let in. E_c stands for <XX> and <YY>, E_z
 for <ZZ>; F = (1 + 2 E_c - E_z)/4, as for Psi+.
+    motion, returns, and what badly pumped atoms send: `analysis.budget_atoms`, where the lab has beliefs of it
     overlap       E_c = V, F = (1 + V)/2: whatever makes photons differ (modes, frequency, a second excitation) is in
                   the two-photon visibility V, which HomInterference measures, accidentals subtracted
     optical phase of schemes that know it: exp(-sigma^2/2) of E_c, sigma^2 the believed walk times the time it had; what
@@ -25,12 +26,12 @@ of the believed phase and pi times. Parts are of first order, in the order of th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis import heralding
+from analysis import budget_atoms, heralding
 from analysis.estimates import Estimate
 from analysis.heralding import Heralds
 from analysis.link import LinkResult
@@ -47,7 +48,8 @@ def beliefs(link: LinkSpec) -> tuple[str, ...]:
     """Return the parameters that only the budget needs; a link experiment files them with its results."""
     return (
         *(link.of_channel(end, "efficiency") for end in range(2)),
-        *(belief(atom, name) for atom in link.atoms for name in (*_NEEDED, *_SHARES, "p_loading")),
+        *(belief(atom, name) for atom in link.atoms
+          for name in (*_NEEDED, *_SHARES, "p_loading", *budget_atoms.BELIEFS)),
     )
 
 
@@ -120,12 +122,12 @@ class Believed:
     def of(cls, run: Run) -> Believed | None:
         """Return what the file says; None where it lacks what the link rests on."""
         heralds, nodes = heralding.of_run(run), run.nodes
-        keys = (*_NEEDED, *_DURATIONS, *_SHARES)
+        keys = (*_NEEDED, *_DURATIONS, *_SHARES, *budget_atoms.BELIEFS)
         found = {node: {key: run.belief(belief(node, key)) for key in keys} for node in nodes}
         if heralds is None or any(found[node][key] is None for node in nodes for key in _NEEDED):
             return None
         missing = frozenset(key for node in nodes for key, value in found[node].items() if value is None)
-        standing_in = {**_SHARES, **dict.fromkeys(_DURATIONS, 0.0)}
+        standing_in = {**_SHARES, **budget_atoms.BELIEFS, **dict.fromkeys(_DURATIONS, 0.0)}
         of_node = {node: {key: float(standing_in[key] if value is None else value)
                           for key, value in values.items()} for node, values in found.items()}  # fmt: skip
         return cls(heralds, nodes, of_node, missing)
@@ -144,9 +146,20 @@ class Believed:
 
 def _steps(run: Run, result: LinkResult, believed: Believed) -> Iterator[Step]:
     yield Step("ideal", 1.0, -1.0, "")
-    yield from _photon_steps(believed.pumped, _walk_read(run))
-    shares = [believed.of_node[node]["p_pumped"] for node in believed.nodes]
+    nodes = [believed.of_node[node] for node in believed.nodes]
+    moving = budget_atoms.moving_visibility(nodes)
+    if moving is not None:
+        warm = " and ".join(f"{1e6 * node['temperature_k']:.3g} µK" for node in nodes)
+        yield Step("motion of the atoms", moving, -1.0, f"{warm}; a part of the visibility")
+    for dark in _photon_steps(believed.pumped, _walk_read(run)):
+        yield dark
+    wrong = [node["p_wrong_state"] for node in nodes]
+    if any(wrong):
+        name, note = "returns to a wrong state", f"believed shares {wrong[0]:.3g}, {wrong[1]:.3g} of the photons"
+        yield _wrong(replace(dark, name=name, note=note), believed, budget_atoms.left_after_returns)
+    shares = [node["p_pumped"] for node in nodes]
     pumped = _heralded("pumping", believed.heralds, f"believed shares {shares[0]:.4g}, {shares[1]:.4g}")
+    pumped = _wrong(pumped, believed, budget_atoms.left_in_all)
     yield replace(pumped, known=believed.knows("p_pumped"))
     t_s, said = _time_to_analysis(run)
     kept = 1.0 if t_s is None else math.prod(_kept(t_s, believed.of_node[node]) for node in believed.nodes)
@@ -154,6 +167,13 @@ def _steps(run: Run, result: LinkResult, believed: Believed) -> Iterator[Step]:
                      known=t_s is not None)  # fmt: skip
     yield stored
     yield from _read(stored, t_s or 0.0, result, believed)
+
+
+def _wrong(step: Step, believed: Believed, left: Callable[[dict[str, float]], float]) -> Step:
+    """Take away the pairs of photons that leave an atom outside the qubit, by the share that each node is left with."""
+    kept = math.prod(left(believed.of_node[node]) for node in believed.nodes)
+    told = believed.heralds.scheme != "polarisation"
+    return replace(step, coherence=step.coherence * kept, populations=step.populations * (1.0 if told else kept))
 
 
 def _photon_steps(heralds: Heralds, walk_read: str = "") -> Iterator[Step]:

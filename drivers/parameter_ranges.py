@@ -25,6 +25,7 @@ _RANGES = (
     ("t_*", 0.0, 100.0),
     ("f_larmor_hz", 0.0, 1e10),
     ("f_kappa_hz", 1.0, 1e12),
+    ("f_coupling_hz", 0.0, 1e12),
     ("f_cz_detuning_hz", -1e9, 1e9),
     ("f_*_site_hz", -1e9, 1e9),
     ("f_*", 0.0, 1e9),  # a DDS stays below 0.5 GHz
@@ -38,6 +39,8 @@ _RANGES = (
     ("pulse_rms", 0.0, 1.0),
     ("v_transmitted_v", -100.0, 100.0),
     ("v_*", -10.0, 10.0),  # Zotino
+    ("temperature_k", 1e-9, 1.0),
+    ("standing_wave_m", 0.0, 1e-4),
     ("trap_depth_k", 1e-9, 1.0),
     ("trap_wavelength_m", 1e-7, 2e-5),
     ("trap_waist_m", 1e-8, 1e-2),

@@ -4,12 +4,15 @@ that the pairs' correlators are the effect's alone. Seeds fixed.
 """
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from lab_runs import execute
 
+from analysis.budget import Budget, budget
 from analysis.link import LinkResult, analyse
+from analysis.load import Run
 from sim.physics import pumping as pump
 from sim.physics.emission import visibility
 from sim.physics.fibre import transmission
@@ -54,12 +57,12 @@ def write(folder: Path, port: str, temperature_k: float = 20e-6, pumping: str = 
     return own
 
 
-def link(folder: Path, scenario: Path, seed: int, pairs: int) -> LinkResult:
+def link(folder: Path, scenario: Path, seed: int, pairs: int) -> tuple[Run, LinkResult]:
     """Herald pairs and read them out in XX, YY and ZZ."""
     words = (f"n_pairs={pairs}", 'settings="bell (XX YY ZZ)"', "calibration_fraction=0.0")
     done = execute(folder, "link/remote_entanglement.py", "--scenario", str(scenario), "--seed", str(seed), *words)
     assert done.code == 0 and done.run is not None, done.text
-    return analyse(done.run)
+    return done.run, analyse(done.run)
 
 
 def alice(scenario: Path) -> tuple[PhotonPort, float]:
@@ -88,7 +91,24 @@ def test_a_warm_atom_sends_fewer_photons_and_worse_pairs(temperature_k: float, t
     assert photon.efficiency == pytest.approx(0.70 if temperature_k < 50e-6 else 0.57, abs=0.01)
     eta = photon.efficiency * seen * 0.9999  # what four time constants of pumping leave behind
     closed = two_photon_polarisation(TwoPhoton(eta, eta, 0.0, v))
-    check(link(tmp_path, own, 5, pairs), closed.probability, v, -1.0, pairs)
+    run, result = link(tmp_path, own, 5, pairs)
+    check(result, closed.probability, v, -1.0, pairs)
+    right, cold = (predicted(run, result, v, standing_wave_m=wave, temperature_k=temperature_k, f_kappa_hz=2.75e6)
+                   for wave in (780.241e-9, 0.0))  # fmt: skip
+    assert abs(right.sigmas) < 3 and [part.name for part in cold.fidelity][1] == "overlap of the photons"
+    assert right.fidelity[1].name == "motion of the atoms"
+    assert right.fidelity[1].predicted == pytest.approx((1 + v) / 2, abs=2e-3)
+
+
+def predicted(run: Run, result: LinkResult, visibility: float, **of_node: float) -> Budget:
+    """Return the budget of a run by other beliefs: that the lab is perfect but for these of both nodes."""
+    flawless = {"t2_star_s": 1e9, "t2_s": 1e9, "p_pushout_f1": 0.0, "pulse_rms": 0.0, "p_pumped": 1.0}
+    beliefs = {f"param.{node}.{name}": value for node in run.nodes for name, value in (flawless | of_node).items()}
+    link_beliefs = {"link.visibility_belief": visibility, "link.dark_rate_belief_hz": [0.0] * 4}
+    found = budget(replace(run, datasets=dict(run.datasets) | link_beliefs | beliefs), result)
+    assert found is not None
+    return found
+
 
 
 def wrong_share(port: PhotonPort, pump_s: float, seen: float) -> tuple[float, float]:
@@ -119,4 +139,14 @@ def test_photons_of_atoms_that_are_no_qubits_cost_fidelity(
     eta, w = wrong_share(port, 4e-6, seen)
     assert w == pytest.approx(share, rel=0.05)
     kept = (1 - w) ** 2
-    check(link(tmp_path, own, 7, pairs), eta**2 / 2, kept * visibility(photon, photon), -kept, pairs)
+    v = visibility(photon, photon)
+    run, result = link(tmp_path, own, 7, pairs)
+    check(result, eta**2 / 2, kept * v, -kept, pairs)
+    pumped = transition(generator(port.node.truth.pumping), 4e-6)[pump.READY, pump.F2]
+    after = 0.0 if photon.wrong is None else photon.wrong.efficiency
+    all_of_pumped = photon.efficiency + after
+    sent = beside * port.emission(504, 1.0, 0.0, None, beside=True).efficiency / all_of_pumped
+    right = predicted(run, result, v, p_pumped=pumped, p_beside=sent, p_wrong_state=after / all_of_pumped)
+    unaware = predicted(run, result, v, p_pumped=pumped)
+    assert abs(right.sigmas) < 3 and unaware.sigmas < -3
+    assert ("returns to a wrong state" in [part.name for part in right.fidelity]) == (after > 0)

@@ -1,7 +1,7 @@
 """Steps of temperature in which the statistics of an attempt are taken, so that attempts of one step share them.
 
 Within a step everything is as at its middle on a logarithmic scale; the steps are laid so that the temperature after
-cooling is the middle of one. A step of 20 % changes a default photon's efficiency by 2.5 %, so its edges are off by 1.2 %.
+cooling is the middle of one. A step of 20 % changes a default photon's efficiency by 2.5 %: its edges are off by half.
 """
 
 from __future__ import annotations
