@@ -11,6 +11,7 @@ of integrated curves lie beside the fitted centre at most (`tests/experiments/te
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,9 @@ def memory_of(run: Run) -> str:
     return run.text("scan.memory", "memory")
 
 
-def points(run: Run, axis: str) -> fits.Points:
-    """Return clicks per attempt at the read-out against what was scanned."""
-    return fits.shares(*columns(run, axis, "clicks", "n_clicks"))
+def points(run: Run, axis: str, clicks: str = "clicks") -> fits.Points:
+    """Return clicks per attempt against what was scanned: at the read-out, or those of another column."""
+    return fits.shares(*columns(run, axis, clicks, f"n_{clicks}"))
 
 
 def pooled(run: Run, name: str) -> Estimate:
@@ -107,8 +108,11 @@ def near_top(data: fits.Points) -> fits.Points:
     return data.part(slice(low, high + 1))
 
 
-def figure(run: Run, result: Result, axis: str, label: str, unit: str = "") -> Figure:
-    """Draw clicks per attempt against what was scanned with the fit."""
+def figure(
+    run: Run, result: Result, axis: str, label: str, unit: str = "", more: Mapping[str, str] | None = None
+) -> Figure:
+    """Draw clicks per attempt against what was scanned with the fit; `more`: other columns, by how they are called."""
     memory = memory_of(run)
     series = {memory: (points(run, axis), result.fits.get(memory))}
+    series |= {name: (points(run, axis, column), None) for name, column in (more or {}).items()}
     return scan_figures.scan(run, series, label, "clicks per attempt", unit)

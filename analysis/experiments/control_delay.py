@@ -22,5 +22,6 @@ def analyse(run: Run) -> Result:
 
 
 def figure(run: Run, result: Result) -> Figure:
-    """Draw clicks per attempt against the setting with the fit."""
-    return stored_photons.figure(run, result, "t_off", "control light off after first light", "s")
+    """Draw clicks per attempt against the setting with the fit, and those that leaked before the read-out."""
+    return stored_photons.figure(run, result, "t_off", "control light off after first light", "s",
+                                 more={"before the read-out": "leaked"})  # fmt: skip

@@ -27,6 +27,7 @@ class SoftwareHeralder(Heralder):
         self.gate_start_mu = int64(0)
         self.gate_mu = int64(0)
         self.slack_mu = self.lead_mu = int64(0)
+        self.t_end_mu = int64(0)  # of the second round's gates
         self.left = 0  # attempts of those begun
         self.gives_up = station.scheme == "barrett_kok"  # on a first round without exactly one click
 
@@ -37,7 +38,6 @@ class SoftwareHeralder(Heralder):
     def setup(self, timing: AttemptTiming, patterns: tuple[int, ...]) -> None:
         """Choose the attempt and the patterns that herald."""
         super().setup(timing, patterns)
-        self.t_end_mu = int64(0)  # of the second round's gates
         self.gate_start_mu = int64(timing.gate_start_mu)
         self.gate_mu = int64(timing.gate_stop_mu - timing.gate_start_mu)
         self.back_mu = int64(timing.back_mu)
@@ -90,6 +90,7 @@ class SoftwareHeralder(Heralder):
         tried = 0
         t_start_mu = now_mu()
         while tried < self.left and pattern == 0 and (tried == 0 or now_mu() < until_mu):
+            self.ready()
             t_end_mu = self.attempt()
             if self.light.two_rounds:
                 pattern = self.second_round(t_end_mu)
@@ -120,6 +121,10 @@ class SoftwareHeralder(Heralder):
         know what the attempt before has shown.
         """
         at_mu(self.core.get_rtio_counter_mu() + self.lead_mu)
+
+    @kernel
+    def ready(self):
+        """Do what must be done before an attempt: here nothing."""
 
     @kernel
     def attempt(self) -> TInt64:

@@ -31,14 +31,18 @@ from drivers.rtio.tweezer_array import TweezerArray
 
 Site = tuple[int, int]
 CLEAR = 3  # sites from a pair to the next atom: at two the pair is 5 % off its gate, 70S at 5 um
-ROI_MARGIN_MU = 1_000_000  # after the whole frame: then none has come
+ROI_MARGIN_MU = 1_000_000  # after the region's sums are due: then none has come
+SLACK_MU = 125_000  # that `core.break_realtime` makes
 
 
 class Register(HasEnvironment):
-    """All atoms of a node with an array of `rows` x `columns` sites; `set_size` before `prepare`."""
+    """All atoms of a node with an array of `rows` x `columns` sites; `set_size` before `prepare`.
+
+    `measure_mu`: what `measure` and its answer take at most.
+    """
 
     kernel_invariants = {"core", "tweezer", "array", "rydberg", "storage", "grabber", "region", "roi_threshold",
-                         "local_mu", "read_mu"}  # fmt: skip
+                         "local_mu", "answer_mu", "measure_mu"}  # fmt: skip
 
     def build(self, node: str) -> None:
         self.node = node
@@ -67,7 +71,11 @@ class Register(HasEnvironment):
         self.region = [int(edge) for edge in self.array.finder.region(*self.array.port)]
         self.roi_threshold = self._roi_threshold()
         self.local_mu = parameters.duration_mu(self, belief(self.node, "t_local_image_s"))
-        self.read_mu = parameters.duration_mu(self, belief(self.node, "t_readout_s")) + ROI_MARGIN_MU
+        answer_mu = parameters.duration_mu(self, belief(self.node, "t_local_readout_s"))
+        self.answer_mu = answer_mu + ROI_MARGIN_MU
+        imaging = self.tweezer.imaging
+        self.measure_mu = (imaging.pushout_mu + imaging.pushout.dark_mu + imaging.cooling.latency_mu + self.local_mu
+                           + answer_mu + SLACK_MU)  # fmt: skip
         self.occupied = np.zeros(size, dtype=bool)
         self.spares: set[Site] = set()
 
@@ -145,10 +153,6 @@ class Register(HasEnvironment):
             self.queue_move(*spares[0], *site)
         return bool(spares)
 
-    def note_port(self, there: TBool):
-        """Believe what a read-out said of the port's atom."""
-        self.occupied[self.array.port] = bool(there)
-
     # -- kernels -------------------------------------------------------------------------------------------------------
 
     @kernel
@@ -224,19 +228,6 @@ class Register(HasEnvironment):
         return found
 
     @kernel
-    def light(self):
-        """Image for the time of a local image: under hiding light the port's atom, else all."""
-        self.tweezer.cooling.on()
-        self.tweezer.repump.on()
-        delay_mu(self.tweezer.cooling.latency_mu)
-        self.array.camera_trigger.on()
-        delay_mu(self.local_mu)
-        self.array.camera_trigger.off()
-        self.tweezer.cooling.off()
-        self.tweezer.repump.off()
-        delay_mu(self.tweezer.cooling.dark_mu)
-
-    @kernel
     def measure(self) -> TBool:
         """Push the port's atom out if it is in F = 2, and say whether one is left; hide first. Uses up the slack and
         makes new. |1> of a Zeeman qubit is in F = 1, too: map it to F = 2 before.
@@ -248,8 +239,8 @@ class Register(HasEnvironment):
     def see(self) -> TBool:
         """Say whether an atom is at the port, by a local image; under hiding light the others keep their state."""
         self.grabber.gate_roi(1)
-        self.light()
-        self.grabber.input_mu(self.sums, now_mu() + self.read_mu)
+        self.array.expose(self.local_mu)
+        self.grabber.input_mu(self.sums, now_mu() + self.answer_mu)
         self.core.break_realtime()
         self.grabber.gate_roi(0)
         return self.sums[0] > self.roi_threshold
@@ -259,6 +250,6 @@ class Register(HasEnvironment):
         """Take one frame of all sites, to be read on the host."""
         self.core.break_realtime()
         self.show()
-        self.light()
-        delay_mu(self.read_mu)
+        self.array.expose(self.local_mu)
+        delay_mu(self.array.readout_mu)
         self.core.wait_until_mu(now_mu())

@@ -37,9 +37,9 @@ SET_MU = 20_000  # what choosing an axis takes at most
 class Storage(HasEnvironment):
     """The transfer and clock light of one node; `qubit` has its microwave. Its CPLD is the Rydberg light's to start."""
 
-    kernel_invariants = {"core", "transfer", "clock", "qubit", "transfer_pi_mu", "clock_pi_mu", "middle_mu", "ftw",
-                         "asf", "transfer_ftw", "transfer_asf", "transfer_off", "clock_off", "lead_pow",
-                         "axes"}  # fmt: skip
+    kernel_invariants = {"core", "transfer", "clock", "qubit", "transfer_pi_mu", "clock_pi_mu", "after_mu", "before_mu",
+                         "middle_mu", "ftw", "asf", "transfer_ftw", "transfer_asf", "transfer_off", "clock_off",
+                         "lead_pow", "axes"}  # fmt: skip
 
     def build(self, node: str, qubit: Qubit) -> None:
         self.node = node
@@ -56,6 +56,9 @@ class Storage(HasEnvironment):
         self.transfer_pi_mu = parameters.duration_mu(self, belief(self.node, "t_transfer_pi_s"))
         self.middle_mu = int64(self.transfer.latency_mu) + (self.transfer_pi_mu >> 1)  # of the light, after its switch
         self.clock_pi_mu = parameters.duration_mu(self, belief(self.node, "t_clock_pi_s"))
+        # Of a gap: from its middle until its pulse is over, and from setting the next one up to that one's middle.
+        self.after_mu = (self.clock_pi_mu >> 1) + int64(self.clock.dark_mu)
+        self.before_mu = (self.clock_pi_mu >> 1) + int64(SET_MU) // 2
         self.ftw = self.clock.dds.frequency_to_ftw(self.clock.frequency)
         self.asf = self.clock.dds.amplitude_to_asf(self.clock.amplitude)
         self.transfer_ftw = self.transfer.dds.frequency_to_ftw(self.transfer.frequency)
@@ -149,7 +152,7 @@ class Storage(HasEnvironment):
         of the last one's gap. Whoever does something else in between plays the train in parts.
         """
         for k in range(first, stop):
-            at_mu(start_mu + spacing_mu * int64(k) + (spacing_mu >> 1) - (self.clock_pi_mu >> 1) - int64(SET_MU) // 2)
+            at_mu(start_mu + spacing_mu * int64(k) + (spacing_mu >> 1) - self.before_mu)
             self.set_axis(self.axes[k % BLOCK])
             at_mu(start_mu + spacing_mu * int64(k) + (spacing_mu >> 1) - (self.clock_pi_mu >> 1))
             self.clock.pulse_mu(self.clock_pi_mu)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from artiq.language.core import at_mu, delay, kernel, now_mu
-from artiq.language.types import TInt32, TInt64
+from artiq.language.types import TInt64
 from artiq.language.units import us
 from numpy import int64
 
@@ -41,27 +41,12 @@ class StoredHeralder(SoftwareHeralder):
         self.gate_mu = int64(round(length_s / self.core.ref_period))
 
     @kernel
-    def attempts(self, n: TInt32) -> TInt32:
-        """Attempt at most `n` times with a cloud that is kept fresh; return the heralding pattern, or 0."""
-        pattern = 0
-        tried = 0
-        t_start_mu = now_mu()
-        while tried < n and pattern == 0:
-            if self.storing and not self.memory.fresh():
-                self.memory.fill()
-            if not self.storing and self.memory.filled:
-                self.memory.empty()
-            t_end_mu = self.attempt()
-            pattern = self.read_pattern(t_end_mu)
-            self.pattern_counts[pattern] += 1
-            tried += 1
-            self.t_herald_mu = t_end_mu
-            if not self.is_herald(pattern):
-                pattern = 0
-                self.catch_up()
-        self.n_attempts = tried
-        self.t_attempting_mu += now_mu() - t_start_mu
-        return pattern
+    def ready(self):
+        """Have a fresh cloud, or none."""
+        if self.storing and not self.memory.fresh():
+            self.memory.fill()
+        if not self.storing and self.memory.filled:
+            self.memory.empty()
 
     @kernel
     def attempt(self) -> TInt64:

@@ -177,17 +177,23 @@ class TweezerArray(HasEnvironment):
         self.hiding.off()
 
     @kernel
-    def picture(self):
-        """Take one frame of the array under cooling light; `read` it on the host after the kernel has waited for it."""
+    def expose(self, duration_mu: TInt64):
+        """Take one frame under cooling light; ends when the light has left the atoms, before the frame is read out."""
         self.imaging.cooling.on()
         self.imaging.repump.on()
         delay_mu(self.imaging.cooling.latency_mu)
         self.camera_trigger.on()
-        delay_mu(self.exposure_mu)
+        delay_mu(duration_mu)
         self.camera_trigger.off()
         self.imaging.cooling.off()
         self.imaging.repump.off()
-        delay_mu(self.imaging.cooling.dark_mu + self.readout_mu)
+        delay_mu(self.imaging.cooling.dark_mu)
+
+    @kernel
+    def picture(self):
+        """Take one frame of the array; `read` it on the host after the kernel has waited for it."""
+        self.expose(self.exposure_mu)
+        delay_mu(self.readout_mu)
 
     @kernel
     def trigger(self, duration_mu: TInt64):

@@ -30,7 +30,6 @@ from experiments.sequences.whole_numbers import ask_whole
 
 MAX_LOADS = 50  # that often too few atoms: then something is broken
 HALF_TURN_POW = 0x8000
-LOCAL_MU = 1_500_000  # what a measurement and its answer take at most, of the gap in the middle
 
 
 class RegisterRamsey(EnvExperiment):
@@ -70,8 +69,7 @@ class RegisterRamsey(EnvExperiment):
             raise UsageError(f"n_qubits is {self.n_qubits}, but the gate zone of {self.node} has {len(register.zone)} "
                              f"sites: take fewer, or set param.{self.node}.zone_columns.")
         self.sites: tuple[Site, ...] = register.zone[: self.n_qubits]
-        for name in ("t2_storage_s", "t1_storage_s"):  # filed: the prediction rests on them
-            parameters.get(self, belief(self.node, name))
+        parameters.get(self, belief(self.node, "t2_storage_s"))  # filed: the prediction rests on it
         self.pump_mu = int64(PUMP_TIMES) * parameters.duration_mu(self, belief(self.node, "t_pump_s"))
         for point in self.scan.points:
             self.spacing_mu(point.t_wait)
@@ -79,8 +77,10 @@ class RegisterRamsey(EnvExperiment):
     def spacing_mu(self, t_wait: float) -> int64:
         """Return the gap between two pulses of the train; UsageError where the measurement does not fit into one."""
         spacing_mu = self.register.storage.spacing_mu(t_wait, 2 * self.blocks)
-        if self.measure_midway and spacing_mu < LOCAL_MU:
-            needed = 2 * BLOCK * self.blocks * LOCAL_MU * self.core.ref_period
+        storage = self.register.storage
+        least_mu = int(storage.after_mu + self.register.measure_mu + storage.before_mu)
+        if self.measure_midway and spacing_mu < least_mu:
+            needed = 2 * BLOCK * self.blocks * least_mu * self.core.ref_period
             raise UsageError(f"t_wait is {t_wait:g} s, but with {2 * self.blocks} blocks the measurement needs "
                              f"{needed:g} s: wait longer, take fewer blocks, or measure_midway=False.")
         return spacing_mu
@@ -173,7 +173,7 @@ class RegisterRamsey(EnvExperiment):
         storage.quarter_turn(0)
         start_mu = now_mu()
         storage.pulses(start_mu, spacing_mu, 0, half)
-        at_mu(start_mu + spacing_mu * int64(half) - (spacing_mu >> 1) + 10_000)
+        at_mu(start_mu + spacing_mu * int64(half) - (spacing_mu >> 1) + storage.after_mu)
         self.register.hide()
         if self.measure_midway and self.register.measure():
             seen = 1

@@ -103,9 +103,9 @@ class HomInterference(EnvExperiment):
     def measure_point(self, timing: Any) -> None:
         """Count coincidences and single clicks at one delay."""
         herald = self.photons.herald
-        pairs = self.photons.count(timing, herald.same_polarisation + herald.psi_minus, self.attempts)
+        pairs = self.photons.count(timing, herald.same_polarisation + herald.psi_minus, self.attempts, sure=True)
         attempts = int(self.photons.done)
-        singles = self.photons.count(timing, herald.singles, self.singles_attempts)
+        singles = self.photons.count(timing, herald.singles, self.singles_attempts, sure=True)
         row = {
             "delay_s": timing.delay_mu * self.core.ref_period,
             "attempts": attempts,

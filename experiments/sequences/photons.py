@@ -36,8 +36,12 @@ class PhotonCounter(HasEnvironment):
 
     kernel_invariants = {"core", "nodes", "herald", "scheduler", "block"}
 
-    def build(self, nodes: Nodes, watch: bool = False, heralder: Any = None) -> None:
+    def build(self, nodes: Nodes, watch: bool = False, heralder: Any = None, lab: Any = None) -> None:
+        """lab: whose `init` and `close` bring back and darken all that is used here, around a pause; by default the
+        nodes.
+        """
         self.nodes = nodes
+        self.lab = nodes if lab is None else lab
         self.herald = ask_heralder(self, nodes) if heralder is None else heralder
         self.locks = Locks(self, nodes, watch)
         self.core = self.get_device("core")
@@ -55,6 +59,7 @@ class PhotonCounter(HasEnvironment):
         self.check = CHECK_ATTEMPTS  # fewer where attempts take long: an atom that is gone is noticed at a look
         self.dropped = 0  # blocks in succession
         self.counts_before = [0] * self.herald.n_patterns  # this block
+        self.seen_before = [0] * self.herald.n_patterns
         self.done_before = int64(0)
         self.n_times_before = 0
         self.n_times = 0
@@ -89,7 +94,7 @@ class PhotonCounter(HasEnvironment):
                 self.locks.recover()
                 self.resume()
             if reason == PAUSE:
-                self.nodes.close()
+                self.lab.close()
                 self.core.comm.close()
                 self.scheduler.pause()
                 self.resume()
@@ -114,8 +119,8 @@ class PhotonCounter(HasEnvironment):
         return good
 
     def resume(self) -> None:
-        """Initialise the nodes and give the excitation beams the amplitudes that they had."""
-        self.nodes.init()
+        """Initialise the lab and give the excitation beams the amplitudes that they had."""
+        self.lab.init()
         if self.amplitudes:
             self.set_excitation(self.amplitudes)
 
@@ -218,9 +223,10 @@ class PhotonCounter(HasEnvironment):
 
     @kernel
     def note(self):
-        """Remember what was counted before this block."""
+        """Remember what was counted before this block, by the heralder, too: it counts what heralds nothing."""
         for k in range(len(self.counts)):
             self.counts_before[k] = self.counts[k]
+            self.seen_before[k] = self.herald.pattern_counts[k]
         self.done_before = self.done
         self.n_times_before = self.n_times
 
@@ -229,6 +235,7 @@ class PhotonCounter(HasEnvironment):
         """Forget what was counted in this block."""
         for k in range(len(self.counts)):
             self.counts[k] = self.counts_before[k]
+            self.herald.pattern_counts[k] = self.seen_before[k]
         self.done = self.done_before
         self.n_times = self.n_times_before
         self.dropped += 1

@@ -40,7 +40,7 @@ class StoredPhotons(HasEnvironment):
 
     def build(self, storage_s: float | None = 5e-6) -> None:
         self.core = self.get_device("core")
-        self.sure = False
+        self.light: tuple[float, float] | None = None  # of the control's DDS, where it is not as believed
         network = topology(self)
         text = self.get_argument("memory", StringValue(""), "Memory", "Which memory; empty: the first of the lab.")
         if storage_s is not None:
@@ -65,7 +65,7 @@ class StoredPhotons(HasEnvironment):
         self.memory = Memory(self, self.name)
         light = Attempt(self, self.nodes.nodes)
         self.heralder = StoredHeralder(self, light, network.station(link.station), self.memory, end)
-        self.photons = PhotonCounter(self, self.nodes, heralder=self.heralder)
+        self.photons = PhotonCounter(self, self.nodes, heralder=self.heralder, lab=self)
 
     def prepare(self) -> None:
         """Read the beliefs and lay out the timing."""
@@ -125,7 +125,6 @@ class StoredPhotons(HasEnvironment):
         pass, and for noise; passing photons a quarter as often, noise half as often.
         """
         row: dict[str, Any] = {}
-        self.sure = True  # long storage loses atoms: blocks at whose end the atom is gone do not count
         for name, found in (
             ("clicks", lambda: self.stored(attempts, storage_s, off_s)),
             ("came", lambda: self.passing(max(1, attempts // 4))),
@@ -138,15 +137,16 @@ class StoredPhotons(HasEnvironment):
         self.photons.excite(*lit)
         storage_s = self.memory.storage_mu * self.core.ref_period if self.heralder.storing else 0.0
         self.photons.check = max(FEWEST, min(CHECK_ATTEMPTS, int(BETWEEN_LOOKS_S / max(storage_s, 1e-9))))
-        self.photons.count(self.timing, self.heralder.singles, attempts, sure=self.sure)
+        self.photons.count(self.timing, self.heralder.singles, attempts, sure=True)  # long storage loses atoms
         self.done = int(self.photons.done)
-        # Every pattern, those with two clicks, too, which do not end a block; of a block that is dropped they remain.
-        return [int(n) for n in (self.photons.counts if self.sure else self.heralder.pattern_counts)]
+        return [int(n) for n in self.heralder.pattern_counts]  # two clicks, too, which end no block
 
     def init(self) -> None:
-        """Initialise the nodes and the memory."""
+        """Initialise nodes and memory; its control light is again as `control` has it."""
         self.nodes.init()
         self.init_memory()
+        if self.light is not None:
+            self.set_control(*self.light)
 
     def close(self) -> None:
         """Leave nodes and memory dark; works after an exception, too."""
@@ -154,8 +154,9 @@ class StoredPhotons(HasEnvironment):
         self.close_memory()
 
     def control(self, frequency_hz: float, amplitude: float) -> None:
-        """Give the control light this frequency and amplitude from now on."""
-        self.set_control(frequency_hz, amplitude)
+        """Give the control light this frequency and amplitude from now on; they outlast a pause."""
+        self.light = float(frequency_hz), float(amplitude)
+        self.set_control(*self.light)
 
     @kernel
     def init_memory(self):

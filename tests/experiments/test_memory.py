@@ -1,6 +1,7 @@
 """Experiments with a memory end to end, through kernels and bus: clicks are what the Maxwell-Bloch equations say."""
 
 import math
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -266,3 +267,30 @@ def test_noise_comes_while_the_control_light_is_on_and_the_cloud_is_there() -> N
     through = truth.transmission * truth.detectors[0].efficiency / 4 * cell.port.truth.fibre.insertion
     mean = 200 * (500 * cell.truth.noise_photons * through + 0.7e-3 * truth.detectors[0].dark_rate_hz)
     assert abs(seen - mean) < 3 * math.sqrt(mean)
+
+
+def test_a_pause_gives_the_control_light_back_as_the_scan_had_it(tmp_path: Path) -> None:
+    """Within 4 sigma at two frequencies; the run in between leaves the light off and detuned."""
+    shutil.copy(Path(__file__).with_name("paused_memory.py"), tmp_path)
+    done = execute(tmp_path, str(tmp_path / "paused_memory.py"), "--scenario", str(BRIGHT), "--seed", "8", "shots=300",
+                   "f_control=[76e6, 80e6]", "t_storage=200e-6")  # fmt: skip
+    assert done.code == 0 and done.run is not None, done.text
+    kept = math.exp(-200e-6 / 200e-6)
+    agrees(done.run, "f_control", lambda frequency_hz: stored(frequency_hz=frequency_hz)._replace(
+        retrieved=stored(frequency_hz=frequency_hz).retrieved * kept))  # fmt: skip
+
+
+def test_read_outs_of_an_atom_that_is_gone_count_in_no_pattern(tmp_path: Path) -> None:
+    """A third of the blocks lose theirs; read-outs by pattern are as many as read-outs, and as bright, 4 sigma."""
+    file = tmp_path / "own.toml"
+    file.write_text(f"{BRIGHT.read_text()}\n[nodes.trap]\nvacuum_lifetime_s = 0.5\n")
+    found = []
+    for scenario in (str(BRIGHT), str(file)):
+        done = execute(tmp_path, "memory/retrieved_g2.py", "--scenario", scenario, "--seed", "5", "shots=600",
+                       "repeats=1", "t_storage=2e-6")  # fmt: skip
+        assert done.code == 0 and done.run is not None, done.text
+        patterns, n = np.sum(done.run.datasets["scan.patterns"], axis=0), int(np.sum(done.run.datasets["scan.n"]))
+        assert patterns.sum() == n >= 600
+        found.append((patterns[1:].sum() / n, n))
+    (bright, n), (short, m) = found
+    assert abs(bright - short) < 4 * math.sqrt(bright * (1 - bright) * (1 / n + 1 / m))

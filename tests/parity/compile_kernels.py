@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,21 @@ def sample(samples: dict[Any, Any], annotation: Any) -> Any:
 
 
 def of_sequences(experiment: Any) -> Iterator[tuple[str, Any, list[Any]]]:
-    """Yield the kernels of an experiment's children that no kernel calls: the host starts them."""
+    """Yield the kernels of an experiment's children that the host starts: it names them, or no kernel calls them."""
     owners = list(descendants(experiment))
-    texts = [inspect.getsource(function.artiq_embedded.function)
-             for owner in (experiment, *owners) for function in embedded(owner)]  # fmt: skip
-    called = set(re.findall(r"\.(\w+)\(", "\n".join(texts)))
-    for owner in owners:
-        if type(owner).__module__.startswith("experiments."):
-            yield from (row for row in kernels(owner) if row[1].__name__ not in called)
+    ours = [owner for owner in owners if type(owner).__module__.startswith("experiments.")]
+    called = set(re.findall(r"\.(\w+)\(", "\n".join(texts(embedded, experiment, *owners))))
+    named = set(re.findall(r"\.(\w+)", "\n".join(texts(on_host, experiment, *ours))))
+    for owner in ours:
+        for name, function, values in kernels(owner):
+            if function.__name__ in named or function.__name__ not in called:
+                yield name, function, values
+
+
+def texts(which: Callable[[Any], Iterator[Any]], *owners: Any) -> list[str]:
+    """Return the source of some functions of these objects, once for each class."""
+    classes = {type(owner): owner for owner in owners}
+    return [inspect.getsource(function) for owner in classes.values() for function in which(owner)]
 
 
 def descendants(owner: Any) -> Iterator[Any]:
@@ -62,7 +69,15 @@ def embedded(owner: Any) -> Iterator[Any]:
     for _, function in inspect.getmembers(owner, callable):
         record = getattr(function, "artiq_embedded", None)
         if record and record.core_name:
-            yield function
+            yield record.function
+
+
+def on_host(owner: Any) -> Iterator[Any]:
+    """Yield the functions of an object's class, and of ours above it, that run on the host."""
+    for one in type(owner).__mro__:
+        if one.__module__.startswith(("experiments.", "artiq_run_")):
+            yield from (function for function in vars(one).values()
+                        if inspect.isfunction(function) and not hasattr(function, "artiq_embedded"))  # fmt: skip
 
 
 def main(file: str, class_name: str, arguments: list[str]) -> int:
@@ -90,11 +105,10 @@ def main(file: str, class_name: str, arguments: list[str]) -> int:
             print(f"refused: {error}")
             database.close_db()
             return 0
-        host_calls = kernels(instance.nodes, ("init", "close")) if hasattr(instance, "nodes") else ()
         # What a register offers and no experiment here calls.
         offered = (*kernels(instance.register, ("cz", "rotate", "store", "recall", "move")),
                    *kernels(instance.register.storage, ("hold",))) if hasattr(instance, "register") else ()  # fmt: skip
-        for name, function, values in (*kernels(instance), *of_sequences(instance), *host_calls, *offered):
+        for name, function, values in (*kernels(instance), *of_sequences(instance), *offered):
             try:
                 library = instance.core.compile(function, values, {})[1]
             except CompileError:

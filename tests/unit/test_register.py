@@ -37,6 +37,9 @@ class Lab(EnvExperiment):
     def keep(self, took_mu) -> None:
         self.took_mu = int(took_mu)
 
+    def note(self, seen) -> None:
+        self.register.occupied[self.register.array.port] = bool(seen)
+
     @kernel
     def begin(self):
         self.core.reset()
@@ -71,7 +74,7 @@ class Lab(EnvExperiment):
         seen = self.register.measure()
         self.keep(now_mu() - start_mu)
         self.core.break_realtime()
-        self.register.note_port(seen)
+        self.note(seen)
         self.core.break_realtime()
         self.register.show()
         self.core.wait_until_mu(now_mu())
