@@ -127,6 +127,6 @@ def _bars(axes: Axes, found: Coincidences) -> None:
     axes.bar(at, found.independent, 0.75, color="#e3e8ec", label="independent photons (g2 = 1)")
     axes.bar(at, found.accidental, 0.75, color=PALE, label="of dark clicks")
     error = np.sqrt(found.counted + 0.5)  # of none: 0.7, and never below none
-    axes.errorbar(at, found.counted, [np.minimum(found.counted, error), error], fmt="o", ms=4, color=SIDE_COLOURS[0], ecolor=INK,
-                  label=f"counted, g2(0) = {found.g2().number()}")  # fmt: skip
+    axes.errorbar(at, found.counted, [np.minimum(found.counted, error), error], fmt="o", ms=4, color=SIDE_COLOURS[0],
+                  ecolor=INK, label=f"counted, g2(0) = {found.g2().number()}")  # fmt: skip
     axes.set(xticks=at, xticklabels=found.names)
