@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,11 @@ SETTINGS = ("XZ", "ZX", "YY")  # of the first and the last end
 GONE = np.array([[outcome >> k & 1 for k in (3, 2, 1, 0)] for outcome in range(16)])
 _FRAME = np.stack([-((-1.0) ** GONE[:, 1]), -((-1.0) ** GONE[:, 2]), (-1.0) ** (GONE[:, 1] + GONE[:, 2])])
 SIGNS = _FRAME * (-1.0) ** (GONE[:, 0] + GONE[:, 3])  # (settings, outcomes): what a swap adds to its correlator
+FOR_EVER_S = 1e3  # of a Rydberg state
 TEMPERATURE_K = 20e-6  # after molasses: Tuchendler et al., PRA 78, 033425 (2008)
 WAVENUMBER_RAD_M = 2 * math.pi * (1 / 420e-9 - 1 / 1013e-9)
 _ATOM = ("t2_star_s", "t2_s", "pulse_rms", "p_pushout_f1", "t_mw_pi_s")
-_GATE = ("rydberg_n", "f_rydberg_rabi_hz", "f_cz_detuning_hz", "t_cz_pulse_s", "t_cz_dark_s", "cz_phase_turns",
+GATE = ("rydberg_n", "f_rydberg_rabi_hz", "f_cz_detuning_hz", "t_cz_pulse_s", "t_cz_dark_s", "cz_phase_turns",
          "site_m")  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def beliefs(links: Sequence[LinkName], atoms: Sequence[str]) -> tuple[str, ...]:
         *(link.of_station(key) for link in links for key in heralding.OF_STATION),
         *(belief(atom, key) for atom in atoms for key in _ATOM),
         *(belief(atom, "t2_storage_s") for atom in atoms[:2]),
-        *(belief(atoms[1], key) for key in _GATE),
+        *(belief(atoms[1], key) for key in GATE),
     )
 
 
@@ -76,14 +77,26 @@ def correlators(table: npt.NDArray[np.int64]) -> list[Estimate]:
 
 def gate_fidelity(believed: Mapping[str, float], node: str) -> float:
     """Return the Bell fidelity of a node's CZ gate from beliefs by name."""
-    of = {key: believed[belief(node, key)] for key in _GATE}
+    light, phase_rad = _light(believed, node)
+    return fidelity(light, phase_rad)
+
+
+def gate_noise(believed: Mapping[str, float], node: str, temperature_k: float = TEMPERATURE_K) -> float:
+    """Return what decay and Doppler shifts cost of that fidelity, of atoms as warm as this on average."""
+    light, phase_rad = _light(believed, node)
+    light = replace(light, doppler_rad_s=light.doppler_rad_s * math.sqrt(temperature_k / TEMPERATURE_K))
+    return fidelity(replace(light, lifetime_s=FOR_EVER_S, doppler_rad_s=0.0), phase_rad) - fidelity(light, phase_rad)
+
+
+def _light(believed: Mapping[str, float], node: str) -> tuple[TwoPulses, float]:
+    of = {key: believed[belief(node, key)] for key in GATE}
     rydberg, turn = state("Rb-87", round(of["rydberg_n"])), 2 * math.pi
     speed = math.sqrt(BOLTZMANN_J_K * TEMPERATURE_K / species("Rb-87").mass_kg)
     light = TwoPulses(
         turn * of["f_rydberg_rabi_hz"], turn * of["f_cz_detuning_hz"], of["t_cz_pulse_s"], of["t_cz_dark_s"],
         pair_shift_rad_s(rydberg.c6_hz_m6, of["site_m"]), rydberg.lifetime_s, WAVENUMBER_RAD_M * speed,
     )  # fmt: skip
-    return fidelity(light, turn * of["cz_phase_turns"])
+    return light, turn * of["cz_phase_turns"]
 
 
 def predicted(believed: Mapping[str, float], links: Sequence[LinkName], atoms: Sequence[str],

@@ -41,6 +41,7 @@ _RANGES = (
     ("v_*", -10.0, 10.0),  # Zotino
     ("temperature_k", 1e-9, 1.0),
     ("standing_wave_m", 0.0, 1e-4),
+    ("*_heating_k", 0.0, 1.0),
     ("trap_depth_k", 1e-9, 1.0),
     ("trap_wavelength_m", 1e-7, 2e-5),
     ("trap_waist_m", 1e-8, 1e-2),
@@ -56,7 +57,7 @@ _RANGES = (
     ("zone_*", 1.0, 1e4),
     ("awg_tones", 1.0, 1e6),
     ("rydberg_n", 5.0, 1000.0),
-    ("cz_phase_turns", -10.0, 10.0),
+    ("cz_*_turns", -10.0, 10.0),
     ("move_speed_m_s", 1e-9, 1e3),
     ("n_recooling", 1.0, 1e9),
     ("efficiency", 0.0, 1.0),

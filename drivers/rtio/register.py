@@ -44,10 +44,11 @@ class Register(HasEnvironment):
     kernel_invariants = {"core", "tweezer", "array", "rydberg", "storage", "grabber", "region", "roi_threshold",
                          "local_mu", "answer_mu", "measure_mu"}  # fmt: skip
 
-    def build(self, node: str) -> None:
+    def build(self, node: str, tweezer: Node | None = None) -> None:
+        """Take the register of a node; `tweezer`: its first port's atom, where the run has it already."""
         self.node = node
         self.core = self.get_device("core")
-        self.tweezer = Node(self, node)
+        self.tweezer = tweezer or Node(self, node)
         self.array = TweezerArray(self, node, self.tweezer.imaging)
         self.rydberg = RydbergLight(self, node)
         self.storage = Storage(self, node, self.tweezer.qubit)
@@ -238,11 +239,22 @@ class Register(HasEnvironment):
     @kernel
     def see(self) -> TBool:
         """Say whether an atom is at the port, by a local image; under hiding light the others keep their state."""
-        self.grabber.gate_roi(1)
-        self.array.expose(self.local_mu)
-        self.grabber.input_mu(self.sums, now_mu() + self.answer_mu)
+        self.expose()
+        seen = self.seen()
         self.core.break_realtime()
         self.grabber.gate_roi(0)
+        return seen
+
+    @kernel
+    def expose(self):
+        """Take a local image; `seen` says what it showed, once the camera has sent it."""
+        self.grabber.gate_roi(1)
+        self.array.expose(self.local_mu)
+
+    @kernel
+    def seen(self) -> TBool:
+        """Wait for the local image that was taken last, and say whether an atom is at the port. Uses up the slack."""
+        self.grabber.input_mu(self.sums, now_mu() + self.answer_mu)
         return self.sums[0] > self.roi_threshold
 
     @kernel

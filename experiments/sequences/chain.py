@@ -111,7 +111,7 @@ class Half(HasEnvironment):
     def prepare(self) -> None:
         """Read the beliefs and choose the attempt; UsageError for a station of another scheme than polarisation."""
         if self.station.scheme != "polarisation":
-            raise UsageError(f"Station {self.station.name} heralds by {self.station.scheme!r}, but swapping takes "
+            raise UsageError(f"Station {self.station.name} heralds by {self.station.scheme!r}, but a register stores "
                              "pairs of 'polarisation' only: name other links.")
         self.call_child_method("prepare")
         herald = self.herald

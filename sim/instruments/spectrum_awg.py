@@ -51,6 +51,7 @@ _CUBIC = 0.02  # of the travel
 _STILL_HZ = 1.0
 _SAME_S = 1e-12
 _QUEUE = (M2CMD, COMMAND, QUEUE_COUNT, STATUS)  # registers that have to do with what is executed
+_LISTED = (0x02, 0x04)  # commands that close a group of the list, which is not on the card yet
 
 
 class Tones(NamedTuple):
@@ -95,7 +96,8 @@ class Twin(Base):
                 raise ValueError
         except (TypeError, ValueError, KeyError, OverflowError):
             return Fault(0, 0, "ERR_CALLTYPE")
-        if register in _QUEUE:
+        queued = register in _QUEUE and not (register == COMMAND and what == "set" and value in _LISTED)
+        if queued:
             self._executed()
         if what == "get_str":
             return self.product if register == PRODUCT_NAME else Fault(register, 0, "ERR_REG")
@@ -107,7 +109,7 @@ class Twin(Base):
         fault = card.set(register, value)
         if card.resets != resets:
             self._forget(axis)
-        if register in _QUEUE:
+        if queued:
             self._hand_over()
         return fault
 

@@ -47,6 +47,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "memory/control_power": ("shots", "a_control=0.3:0.5:2"),
     "memory/retrieved_g2": ("shots", "repeats"),
     "memory/storage_time": ("shots", "t_storage=2us:50us:2"),
+    "network/distributed_circuit": ('circuit="bell"', "shots=3", "repeats"),
     "network/entanglement_swapping": ("shots=3", "repeats"),
     "network/link_rates": ("shots", "repeats"),
     "network/parallel_links": ("shots", "repeats"),
@@ -68,7 +69,8 @@ OF_A_LINK = [file for file in ARGUMENTS if file.startswith(("link/", "photons/")
     "network/link_rates", "setup/cavity_scan", "setup/fibre_delay", "setup/polarisation_alignment"]  # fmt: skip
 OF_TWO_LINKS = {"network/parallel_links": "needs two links with stations and ports of their own",
                 "network/entanglement_swapping": "Swapping needs two links over one node"}  # fmt: skip
-OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port"]
+OF_AN_ARRAY = ["atoms/cz_bell", "atoms/rearrangement", "atoms/register_ramsey", "link/multiplexed_port",
+               "network/distributed_circuit"]  # fmt: skip
 OF_POLARISATIONS = ["photons/hbt_g2", "photons/hom_interference", "photons/atom_photon",
                     "setup/polarisation_alignment", "link/multiplexed_port"]  # fmt: skip
 OF_ONE_PHOTON = dict.fromkeys(["link/phase_walk"], "needs a station that heralds by 'one_photon'")
@@ -89,11 +91,12 @@ REFUSED: dict[str, dict[str, str]] = {
     "solo": OF_TWO_LINKS | dict.fromkeys(OF_A_LINK, "This lab has no link")
     | dict.fromkeys(OF_A_MEMORY, "This lab has no memory")
     | {"setup/detector_characterisation": "This lab has no station",
+       "network/distributed_circuit": "n_nodes is 2, but this lab has no 2 nodes in a line of links",
        "atoms/register_ramsey": "has 1 x 4 sites from (0, 0) on, but the array 1 x 2"},
 }
 
 for lab in ("time_bin", "barrett_kok"):
-    REFUSED[lab] = REFUSED[lab] | OF_ONE_PHOTON
+    REFUSED[lab] |= OF_ONE_PHOTON | {"network/distributed_circuit": "whose two rounds the gateware's one gate"}
 
 
 def cases() -> list[Any]:

@@ -39,7 +39,7 @@ def test_any_node_of_the_cluster_has_a_register(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("t_wait=10ms:20ms:2",), "the measurement needs 0.024 s"),
+        (("t_wait=10ms:20ms:2",), "the measurement needs 0.0142193 s"),
         (("n_qubits=5",), "the gate zone of alice has 4 sites"),
         (("rows=3", "columns=3"), "but the array 3 x 3"),
         (("--scenario", "default"), "tweezer array, which this scenario does not have"),

@@ -86,7 +86,7 @@ class RegisterLab(ArrayLab):
         register.temperature_k[flat], register.death_mu[flat] = 20e-6, math.inf
         if stored:
             assert self.node.storage is not None
-            self.node.storage.settle(part, flat, True)
+            self.node.storage.settle(part, 20e-6, True)
         return part
 
     def two(self, site: tuple[int, int]) -> float:

@@ -128,7 +128,7 @@ class Carrier:
         weak = np.flatnonzero(spots.held & (last <= self.register.trap_k))
         self._put_down(spots, stop, weak, depth, segment.duration_s)
         spots.rows_hz, spots.columns_hz, spots.depth_k = rows.stop_hz, columns.stop_hz, last
-        self._spots = spots if last.max(initial=0.0) > 0 else None
+        self._spots = self.register.carried = spots if last.max(initial=0.0) > 0 else None
 
     def _places(self, rows_hz: Floats, columns_hz: Floats) -> Floats:
         """Return where spots are, (row, column) in sites, not rounded; shape (n, 2)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,15 @@ class Atoms(NamedTuple):
     handles: dict[int, Handle]
 
 
+class Carried(Protocol):
+    """Atoms on their way in moving tweezers: entry k of the arrays is an atom where `held`; handles by k."""
+
+    held: Bools
+    label: Labels
+    temperature_k: Floats
+    handles: dict[int, Handle]
+
+
 class Register:
     """The atoms of one node on (rows, columns) sites, in tweezers `trap_k` deep. Times are in mu."""
 
@@ -47,6 +56,7 @@ class Register:
         self.trap_k = truth.trap.depth_k
         self.larmor_rad_s = 0.0
         self.handles: dict[int, Handle] = {}
+        self.carried: Carried | None = None  # what the moving tweezers hold
         self.before_touch: Callable[[], None] = lambda: None  # photons in flight are settled before atoms are touched
         self.unsettled: Callable[[], None] | None = None  # set while Rydberg light has met atoms: settles those first
 
@@ -145,16 +155,25 @@ class Register:
         part = self.part(site)
         if part is None:
             part = self.alone(site, int(self.rng.integers(0, 2)), t_mu)
+        self.evolve(part, t_mu)
+        return part
+
+    def evolve(self, part: Part, t_mu: float) -> None:
+        """Bring an atom's part up to t_mu."""
         storage = self.truth.storage
         memory = storage.memory if part.stored and storage is not None else self.truth.memory
         part.evolve(t_mu, self.larmor_rad_s, memory, self.rng)
-        return part
 
     def alone(self, site: int, level: int, t_mu: float) -> Part:
         """Make one atom a qubit of its own in a level."""
+        part = self.new_alone(level, t_mu)
+        self.become(site, part)
+        return part
+
+    def new_alone(self, level: int, t_mu: float) -> Part:
+        """Return the part of an atom that is in a level, and in no state with others."""
         part = self.new_part(t_mu)
         JointState(np.eye(3, dtype=complex)[level], [part])
-        self.become(site, part)
         return part
 
     def new_part(self, t_mu: float) -> Part:

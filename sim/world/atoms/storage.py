@@ -71,9 +71,9 @@ class StorageLight:
             part.apply(np.diag([more, 1, 1]).astype(complex))
             part.state.psi = part.state.psi / np.linalg.norm(part.state.psi)
         if goes:
-            self.settle(part, site, not part.stored)
+            self.settle(part, self.register.temperature_k.item(site), not part.stored)
 
-    def settle(self, part: Part, site: int, stored: bool) -> None:
+    def settle(self, part: Part, warm_k: float, stored: bool) -> None:
         """An atom is in clock states from now on, or not any more; storing draws the light's strength of this shot, and
         how its motion shifts it, against an atom as warm as cooling leaves it.
         """
@@ -83,8 +83,7 @@ class StorageLight:
             part.clock_rad_s = part.detuning_rad_s * self.register.truth.memory.t2_star_s / truth.memory.t2_star_s
             ratio, cooled_k = truth.memory.light_shift_ratio, self.register.truth.atom.temperature_k
             if ratio:
-                warm = self.register.temperature_k.item(site)
-                part.clock_rad_s += float(thermal_detunings_rad_s(self.rng, ratio, warm, 1)[0])
+                part.clock_rad_s += float(thermal_detunings_rad_s(self.rng, ratio, warm_k, 1)[0])
                 part.clock_rad_s -= mean_thermal_detuning_rad_s(ratio, cooled_k)
             part.clock_scale = 1 + truth.clock_rms * float(self.rng.standard_normal())
 
@@ -94,8 +93,7 @@ class StorageLight:
         """Let the clock light act on every stored atom and every READY one."""
         register = self.register
         for site in np.flatnonzero(register.label == READY).tolist():
-            register.alone(site, 2, start_mu)
-            self.settle(register.handles[site], site, True)  # type: ignore[arg-type]
+            self.settle(register.alone(site, 2, start_mu), register.temperature_k.item(site), True)
         for site, handle in list(register.handles.items()):
             if isinstance(handle, Part):  # a pair that nobody has asked for yet is over |0>, |1>
                 register.qubit(site, start_mu)
@@ -103,6 +101,21 @@ class StorageLight:
                     handle.turn(self.clock_pulse, start_mu, (stop_mu - start_mu) * 1e-9)
                 else:
                     self._leak(site, handle, (stop_mu - start_mu) * 1e-9)
+        self._turn_carried(start_mu, (stop_mu - start_mu) * 1e-9)
+
+    def _turn_carried(self, start_mu: int, dt: float) -> None:
+        """The light is as wide as the array: it meets atoms on their way, too. What is not stored there is let be."""
+        carried = self.register.carried
+        if carried is None:
+            return
+        for k in np.flatnonzero(carried.held & (carried.label == READY)).tolist():
+            part = carried.handles[k] = self.register.new_alone(2, start_mu)
+            carried.label[k] = QUBIT
+            self.settle(part, carried.temperature_k.item(k), True)
+        for handle in carried.handles.values():
+            if isinstance(handle, Part) and handle.stored:
+                self.register.evolve(handle, start_mu)
+                handle.turn(self.clock_pulse, start_mu, dt)
 
     def clock_pulse(self, noise: Part, start_mu: int, dt: float) -> Complexes:
         """Return what the clock light does for dt seconds to a stored atom with this noise."""
