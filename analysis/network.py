@@ -107,7 +107,7 @@ def figure(topology: Topology, found: tuple[LinkForecast, ...]) -> Figure:
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.subplots()
-    places = _places(topology)
+    places = places_of(topology)
     for way in topology.channels:
         node, _, port = way.port.partition(".")
         (x0, y0), (x1, y1) = places[node], places[way.station]
@@ -132,7 +132,7 @@ def figure(topology: Topology, found: tuple[LinkForecast, ...]) -> Figure:
     return figure
 
 
-def _places(topology: Topology) -> dict[str, tuple[float, float]]:
+def places_of(topology: Topology) -> dict[str, tuple[float, float]]:
     """Return where nodes and stations are drawn; stations that would coincide are moved apart."""
     turns = np.arange(len(topology.nodes)) / len(topology.nodes)
     places = {name: (float(-np.cos(2 * np.pi * turn)), float(np.sin(2 * np.pi * turn)))

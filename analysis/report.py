@@ -31,6 +31,12 @@ def report(path: str | os.PathLike[str]) -> Path:
     return _write(load(path))[0]
 
 
+def page_of(path: str | os.PathLike[str]) -> str:
+    """Return the report of a results file as text; nothing is written."""
+    run = load(path)
+    return render(run, *_sections(run))
+
+
 def main_report(path: str | os.PathLike[str]) -> list[str]:
     """Write the report and return the lines that the command prints: headline numbers, then where the page is."""
     written, sections, notices = _write(load(path))

@@ -12,7 +12,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,8 +113,28 @@ def _of_service(name: str, module: str = "client") -> Callable[[list[str]], int]
 
 
 def _run(words: list[str]) -> int:
-    with _prepared(run_parser("run", "Run an experiment and write its results file."), words) as prepared:
-        return 0 if prepared is None else execute(prepared[0])
+    parser = run_parser("run", "Run an experiment and write its results file.")
+    parser.add_argument("--monitor", action="store_true", help="show it in a browser while it lasts, on this machine "
+                        "alone, at the address that is printed")  # fmt: skip
+    with _prepared(parser, words) as prepared:
+        if prepared is None:
+            return 0
+        run, args = prepared
+        with _monitored(run) if args.monitor else nullcontext():
+            return execute(run)
+
+
+@contextmanager
+def _monitored(run: "Run") -> Iterator[None]:
+    """Show a run in a browser for as long as it lasts."""
+    try:
+        from atomlink.service.monitor.alone import opened
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: --monitor needs the extra `service`: "
+                         "pip install --editable '.[service]'") from None  # fmt: skip
+    with opened(run) as url:
+        print(f"monitor: {url}", flush=True)
+        yield
 
 
 def _timeline(words: list[str]) -> int:

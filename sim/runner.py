@@ -56,6 +56,7 @@ class Session:
         self.folders: set[Path] = set()
         self.here = Path.cwd()  # where the command was given; each stage of a run works in its results folder
         self.errors: dict[int, BaseException] = {}
+        self.applets: list[tuple[str, str]] = []  # that experiments have asked to show
         self.unsaved: DataError | None = None  # why the datasets could not be saved
         self._core: Any = None
 
@@ -207,7 +208,8 @@ class Run:
         self.start_time = time.time()
         scheduler = Scheduler(session.schedule, entry)
         session.runs.append(self)
-        self._devices = DeviceManager(session.device_db, virtual_devices={"scheduler": scheduler, "ccb": CCB()})
+        given = {"scheduler": scheduler, "ccb": CCB(session.applets)}
+        self._devices = DeviceManager(session.device_db, virtual_devices=given)
         self._devices.devarg_override = entry.expid.get("devarg_override", {})
         self._datasets = DatasetManager(session.dataset_db)
         with self._at_work(), session.schedule.interrupts():

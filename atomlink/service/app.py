@@ -23,6 +23,7 @@ from atomlink.service.experiments import Catalogue
 from atomlink.service.identity import Munge, Tokens
 from atomlink.service.local import LocalLab, highest_number
 from atomlink.service.metrics import Metrics
+from atomlink.service.monitor import in_service
 from atomlink.service.problems import Problem
 from atomlink.service.requests import Rates, Service, as_response, endpoint
 from atomlink.service.store import Store, only_one
@@ -46,24 +47,28 @@ def make(config: Config, folder: Path) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         task = asyncio.create_task(service.dispatcher.run())
+        looking = asyncio.create_task(app.state.monitor.lookers.keep())
         try:
             yield
         finally:
             service.stopping = True
             task.cancel()
+            looking.cancel()
             try:
+                await asyncio.gather(looking, return_exceptions=True)
                 with suppress(asyncio.CancelledError):
                     await task
             finally:
                 service.store.close()
                 os.close(lock)
 
-    calls = (*api.ROUTES, *warden.ROUTES)
+    calls = (*api.ROUTES, *warden.ROUTES, *in_service.ROUTES)
     routes = [StarletteRoute(each.path, endpoint(service, each.handler, each.scope, each.body is not None),
                              methods=[each.method]) for each in calls]  # fmt: skip
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _routing})
     app.router.redirect_slashes = False
     app.state.service, app.state.calls = service, calls
+    app.state.monitor = in_service.monitor_of(service)
     app.state.catalogues = {lab.name: Catalogue(lab) for lab in config.labs}
     return app
 

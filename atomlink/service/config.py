@@ -14,6 +14,7 @@ from sim import target
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*")  # a name, IPv4 or IPv6
 ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
+SEEN = ("nothing", "lab", "all")  # without a token
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _BUILD = Builder(UsageError).build
 
@@ -110,6 +111,18 @@ class Munge:
 
 
 @dataclass(frozen=True)
+class Monitor:
+    """Who sees what on the monitor's pages."""
+
+    without_token: str = "lab"  # nothing | lab | all
+
+    def __post_init__(self) -> None:
+        """Refuse another word."""
+        if self.without_token not in SEEN:
+            raise UsageError(f"without_token is {brief(self.without_token)}, must be one of {', '.join(SEEN)}")
+
+
+@dataclass(frozen=True)
 class Config:
     """All that a service is told."""
 
@@ -118,6 +131,7 @@ class Config:
     bearer: Bearer | None = None
     munge: Munge | None = None
     hosts: tuple[str, ...] = ()   # names under which it is reached beside the loopback's
+    monitor: Monitor = Monitor()
 
     def __post_init__(self) -> None:
         """Refuse names that no request can have, and two labs on one core device: their jobs would meet there."""
@@ -140,19 +154,23 @@ class _File:
     limits: Limits = Limits()
     bearer: Bearer | None = None
     munge: Munge | None = None
+    monitor: Monitor = Monitor()
     hosts: tuple[str, ...] = ()
+
+
+OWN = Monitor("all")  # no file, so nobody has said that there are several users: one's own lab on one's own machine
 
 
 def load(path: Path | None, here: Path) -> Config:
     """Return the configuration in a file; without one a single simulated lab `default` in the folder `here`."""
     if path is None:
-        return Config((LabConfig("default", here),))
+        return Config((LabConfig("default", here),), monitor=OWN)
     table = read_toml(path)
     try:
         said: _File = _BUILD(_File, {"labs": {}, **table}, "")
         labs = tuple(_lab(path.parent, name, each) for name, each in (said.labs or {"default": {}}).items())
         bearer = said.bearer and replace(said.bearer, public_key=path.parent / said.bearer.public_key)
-        return Config(labs, said.limits, bearer, said.munge, said.hosts)
+        return Config(labs, said.limits, bearer, said.munge, said.hosts, said.monitor)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
 

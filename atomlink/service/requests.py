@@ -112,7 +112,7 @@ def endpoint(service: Service, handler: Handler, scope: str | None, has_body: bo
         return response
 
     async def _answer(request: Request) -> Response:
-        check_host(service, request)
+        host_is_ours(service.config, request)
         client = request.client.host if request.client else "-"
         if scope is None:
             service.strangers.take(f"open {client}")  # not the bucket below: a watchdog is not to go hungry
@@ -147,11 +147,11 @@ def identify(service: Service, request: Request, client: str) -> Identity:
     return who
 
 
-def check_host(service: Service, request: Request) -> None:
+def host_is_ours(config: Config, request: Request) -> None:
     """Refuse a request under a name that is not ours: a page elsewhere that has its name point here."""
     host = request.headers.get("host", "")
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    if name.strip("[]").lower() not in {"localhost", "127.0.0.1", "::1", *(h.lower() for h in service.config.hosts)}:
+    if name.strip("[]").lower() not in {"localhost", "127.0.0.1", "::1", *(h.lower() for h in config.hosts)}:
         raise Problem(421, "wrong-host", f"this is not {brief(name)}", "add it to `hosts` in the service's file")
 
 

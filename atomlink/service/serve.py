@@ -49,6 +49,7 @@ def serve(words: list[str]) -> int:
     _write_address(state, args.bind, port, app.state.service.tokens)
     labs = ", ".join(lab.name for lab in config.labs)
     print(f"service: {_url(args.bind, port)}, labs {labs}, state in {state}, pid {os.getpid()}; Ctrl-C stops it\n"
+          f"monitor: {_url(args.bind, port)}/monitor\n"
           "jobs: atomlink submit EXPERIMENT [ARG=VALUE …]; atomlink jobs", flush=True)  # fmt: skip
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # uvicorn raises it again once it has closed
     try:
@@ -83,7 +84,7 @@ def _config(args: argparse.Namespace) -> Config:
     from sim.target import scenario
 
     chosen = None if args.scenario is None else scenario({"ATOMLINK_SCENARIO": args.scenario})
-    return Config((LabConfig("default", here, scenario=chosen, seed=args.seed),))
+    return replace(config, labs=(LabConfig("default", here, scenario=chosen, seed=args.seed),))
 
 
 def _listening(config: Config, host: str, port: int) -> Config:

@@ -195,6 +195,12 @@ class Store:
         """Return the jobs that run."""
         return self._rows("SELECT * FROM jobs WHERE state = ?", (RUNNING,))
 
+    def rids_of(self, user: str, most: int = 1000) -> list[int]:
+        """Return the numbers of the runs of a user's newest jobs."""
+        rows = self._db.execute("SELECT rid FROM jobs WHERE user = ? AND rid IS NOT NULL ORDER BY id DESC LIMIT ?",
+                                (user, most))  # fmt: skip
+        return [row[0] for row in rows]
+
     def waiting_of(self, user: str) -> int:
         """Return how many jobs of a user wait."""
         row = self._db.execute("SELECT COALESCE(SUM(waiting), 0) FROM sessions WHERE user = ?", (user,)).fetchone()

@@ -19,6 +19,7 @@ from typing import Any
 
 from atomlink.errors import DataError, brief
 from atomlink.files import write_whole
+from atomlink.service.monitor import live
 
 JOB, BEGUN, RID, OUTCOME, LOG, LOCK = "job.json", "begun", "rid", "outcome.json", "log", "lock"
 MADE = ("run.target", "run.scenario", "run.seed")  # how the run was made
@@ -52,7 +53,8 @@ def carry_out(folder: Path) -> int:
         with run_of(args, Lab(Path(spec["root"])), Path(spec["file"])) as run:
             run.told = lambda rid: write_whole(folder / RID, str(rid).encode())
             try:
-                outcome["exit_code"] = execute(run)
+                with live.published(run, folder / live.FILE):
+                    outcome["exit_code"] = execute(run)
                 outcome["error"] = "stopped on request" if outcome["exit_code"] >= 128 else None
             finally:
                 outcome["path"] = None if run.path is None else str(run.path)

@@ -16,11 +16,11 @@ CLOCK = "calibration.clock"
 
 
 class History:
-    """The states of an experiment's lab."""
+    """The states of an experiment's lab; of another `lab` where whoever asks has the datasets, but runs in none."""
 
-    def __init__(self, experiment: Any) -> None:
+    def __init__(self, experiment: Any, lab: labs.LabName | None = None) -> None:
         self._experiment = experiment
-        self._lab = labs.of(experiment)
+        self._lab = lab or labs.of(experiment)
 
     def state(self, node: Node) -> State:
         """Return what is known of a node, measured with what it covers now; an empty state where nothing is."""

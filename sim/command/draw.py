@@ -30,12 +30,12 @@ def draw(lab: Lab, out: Path, words: Sequence[str], kept_lab: str) -> list[str]:
     names = [row.link.name for row in found]
     this = believing(lab, {**os.environ, **resolved(os.environ, given)})
     files = lab.results.glob("????-??-??/*/*.h5")
-    measured = measured_links.newest(files, names, lambda run: _lab_of(run, lab) == this)
+    measured = measured_links.newest(files, names, lambda run: lab_of(run, lab) == this)
     said = measured_links.table(measured, names, network.LONGEST_NAME)
     return [*network.table(found), *said, f"drawn in {os.path.relpath(out)}"]
 
 
-def _lab_of(run: Run, lab: Lab) -> labs.LabName:
+def lab_of(run: Run, lab: Lab) -> labs.LabName:
     """Return the lab in which a run was made."""
     if run.datasets.get("run.target") == "hardware":
         return labs.HARDWARE

@@ -30,31 +30,38 @@ Test = Callable[[Run], bool]
 
 def search(results: Path, words: Sequence[str], most: int) -> Iterator[str]:
     """Yield a line for each run that has all the words, the newest last; at most so many of the newest."""
-    days = [word for word in words if DATE.fullmatch(word)]
-    tests = [_test(word) for word in words if not DATE.fullmatch(word)]
     lines: list[str] = []
     unread: list[str] = []
     more = False
-    for path in sorted(_files(results), key=_rid, reverse=True):
-        if days and not any(path.parent.parent.name.startswith(day) for day in days):
-            continue
-        try:
-            run = load(path)
-            if not all(test(run) for test in tests):
-                continue
-        except DataError as error:
-            unread.append(f"atomlink: {error}")
+    for run in select(results, words):
+        if isinstance(run, DataError):
+            unread.append(f"atomlink: {run}")
             continue
         if len(lines) == most:
             more = True
             break
         lines.append(_line(run))
-    yield from unread if not tests else []
+    yield from unread if all(DATE.fullmatch(word) for word in words) else []
     yield from reversed(lines)
     if not lines:
         yield f"no run in {results}" + (f" has {' and '.join(words)}" if words else "")
     if more:
         yield f"the newest {most}; more with --most N, fewer with a class, a date, an argument or an estimate"
+
+
+def select(results: Path, words: Sequence[str]) -> Iterator[Run | DataError]:
+    """Yield the runs that have all the words, the newest first, and in between why a file cannot be read."""
+    days = [word for word in words if DATE.fullmatch(word)]
+    tests = [_test(word) for word in words if not DATE.fullmatch(word)]
+    for path in sorted(_files(results), key=_rid, reverse=True):
+        if days and not any(path.parent.parent.name.startswith(day) for day in days):
+            continue
+        try:
+            run = load(path)
+            if all(test(run) for test in tests):
+                yield run
+        except DataError as error:
+            yield error
 
 
 def _files(results: Path) -> Iterator[Path]:
@@ -68,12 +75,13 @@ def _rid(path: Path) -> tuple[int, str]:
 def _line(run: Run) -> str:
     about = f"{run.rid:>6}  {run.date[:16]}  {run.class_name}"
     given = " ".join(f"{key}={value}" for key, value in written_arguments(run).items())
-    parts = [about, *([given] if given else []), *(["(not complete)"] if said(run) == "no" else []), _said(run)]
+    parts = [about, *([given] if given else []), *(["(not complete)"] if said(run) == "no" else []), summary(run)]
     text = "  ".join(filter(None, parts))
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
-def _said(run: Run) -> str:
+def summary(run: Run) -> str:
+    """Return what a run found, in a line; of a file with odd datasets, that it has them."""
     try:
         return found(run)
     except Exception as error:  # noqa: BLE001 - a file that nobody has checked may hold anything

@@ -167,6 +167,10 @@ class Schedule:
                     self._take_turns(pipeline)
         return {e.rid: e.described() for p in self._pipelines.values() for e in p.runs.values()}
 
+    def seen(self) -> dict[int, dict[str, Any]]:
+        """Return the runs in the schedule for who only looks on, from another thread, too: nobody takes a turn."""
+        return {e.rid: e.described() for p in list(self._pipelines.values()) for e in list(p.runs.values())}
+
     def check_pause(self, rid: int) -> bool:
         """Say whether `pause` would do something: an end was asked for, or a prepared run comes before this one."""
         entry = self.entry(rid)

@@ -64,8 +64,13 @@ class Scheduler:
 
 
 class CCB:
-    """The client broadcast, with no client to listen."""
+    """The client broadcast; `heard`: what has been told to show applets, as (name, command), for who looks on."""
+
+    def __init__(self, heard: list[tuple[str, str]] | None = None) -> None:
+        self._heard = heard
 
     def issue(self, service: str, *args: Any, **keywords: Any) -> None:
         """Log what a dashboard would be told."""
         logger.info("ccb %s %s %s", service, args, keywords)
+        if self._heard is not None and service == "create_applet" and len(args) > 1:
+            self._heard.append((str(args[0]), str(args[1])))

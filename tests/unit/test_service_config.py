@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from atomlink.errors import DataError, LabError, UsageError
 from atomlink.service import serve
 from atomlink.service.app import make
-from atomlink.service.config import Bearer, Config, LabConfig, Limits, Munge, load
+from atomlink.service.config import OWN, Bearer, Config, LabConfig, Limits, Munge, load
 from atomlink.service.identity import Tokens
 
 NONSENSE = [
@@ -101,7 +101,8 @@ def test_a_configuration_is_read_whole(tmp_path: Path) -> None:
         ("qpu.site", "10.0.0.5", "fd00::5"),
     )  # fmt: skip
     (root / "service.toml").write_text("")
-    assert load(root / "service.toml", tmp_path) == load(None, root) == Config((LabConfig("default", root),))
+    assert load(root / "service.toml", tmp_path) == Config((LabConfig("default", root),))
+    assert load(None, root) == Config((LabConfig("default", root),), monitor=OWN)  # one's own machine: all is shown
 
 
 def test_the_file_in_the_documentation_is_one(tmp_path: Path) -> None:

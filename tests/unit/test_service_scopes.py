@@ -14,7 +14,9 @@ from service_site import JOB, Site, site
 USERS = {"user": "ann", "operator": "oda", "admin": "ada"}
 # Written a second time on purpose: a call that is opened to more people by a slip is to be seen.
 LEAST = {
-    None: ["GET /openapi.json", "GET /healthz", "GET /readyz", "GET /metrics", "GET /accessible", "GET /qpu-slots"],
+    None: ["GET /openapi.json", "GET /healthz", "GET /readyz", "GET /metrics", "GET /accessible", "GET /qpu-slots",
+           "GET /monitor", "GET /monitor/part/{what}", "GET /monitor/live", "GET /monitor/charts",
+           "GET /monitor/report/{name}/{rid}", "GET /monitor/static/{file}", "POST /monitor/token"],
     "user": ["GET /v1/whoami", "POST /v1/jobs", "GET /v1/jobs", "GET /v1/jobs/{id}", "POST /v1/jobs/{id}/cancel",
              "POST /v1/jobs/{id}/retry", "GET /v1/jobs/{id}/log", "GET /v1/jobs/{id}/result", "GET /v1/jobs/{id}/file",
              "GET /v1/jobs/{id}/events", "GET /v1/experiments", "GET /v1/labs", "GET /v1/accounting", "GET /qpu/specs",
@@ -26,9 +28,11 @@ LEAST = {
 }  # fmt: skip
 CALLS = [(call, scope) for scope, calls in LEAST.items() for call in calls]
 BODIES = {"POST /v1/jobs": JOB, "POST /v1/tokens": {"user": "eve"}, "POST /accessible": {"is_accessible": True},
+          "POST /monitor/token": {"token": ""},
           "POST /sessions": {"user_id": "ann"}, "POST /jobs": {"sequence": "{}", "shots": 1}}  # fmt: skip
 ANSWERS = {"POST /v1/jobs": 201, "POST /v1/tokens": 201, "POST /sessions": 201, "POST /v1/jobs/{id}/retry": 201,
            "GET /v1/jobs/{id}/file": 404, "POST /v1/jobs/{id}/cancel": 409,  # of a job that has ended, without a file
+           "GET /monitor/report/{name}/{rid}": 404,  # a run that is not there, or not theirs
            "GET /qpu/specs": 501, "POST /jobs": 501}  # fmt: skip  # Pulser sequences cannot be played yet
 
 
@@ -36,6 +40,7 @@ async def _asked(lab: Site, call: str, session: str, who: str | None) -> Any:
     """Make a call about ann's job 1, which was cancelled, and her session, as somebody, or nobody."""
     method, path = call.split()
     number = session if path.startswith("/sessions") else "1"
+    path = path.replace("part/{what}", "part/queue").replace("{file}", "monitor.css").replace("{rid}", "7")
     path = path.replace("{id}", number).replace("{name}", "lab0").replace("{what}", "resume")
     body = BODIES.get(call, {} if method == "POST" else None)
     if who is None:
