@@ -280,7 +280,7 @@ class _Writer:
     def _stays_beside(self, atom: int) -> int | None:
         """Return who stands beside the port when this atom is at it: whoever does, or who has made way and is next."""
         node = self.nodes[self.node_of[atom]]
-        if node.port not in (None, atom) and self._next_partner(node.port) == atom:
+        if node.port is not None and node.port != atom and self._next_partner(node.port) == atom:
             return node.port
         return None if node.beside == atom else node.beside
 

@@ -96,7 +96,8 @@ REFUSED: dict[str, dict[str, str]] = {
 }
 
 for lab in ("time_bin", "barrett_kok"):
-    REFUSED[lab] |= OF_ONE_PHOTON | {"network/distributed_circuit": "whose two rounds the gateware's one gate"}
+    by_gateware = {"network/distributed_circuit": "whose two rounds the gateware's one gate"}
+    REFUSED[lab] = REFUSED[lab] | OF_ONE_PHOTON | by_gateware
 
 
 def cases() -> list[Any]:

@@ -78,7 +78,7 @@ def test_of_two_curves_that_coincide_both_are_seen() -> None:
     x = np.linspace(0.0, 1.0, 5)
     points = fits.values(x, x, np.full(5, 0.1))
     _, (axes,) = canvas(as_run({}), 4.0, 2.0)
-    line = SimpleNamespace(curve=lambda at: at)
+    line = SimpleNamespace(curve=lambda at: at, span=(0.0, 1.0))
     scan_figures.draw_scan(axes, {"alice": (points, line), "bob": (points, line)})  # type: ignore[dict-item]
     marks, curves = axes.lines[::2], axes.lines[1::2]
     assert marks[0].get_markersize() > marks[1].get_markersize() and marks[0].get_markerfacecolor() == "white"
