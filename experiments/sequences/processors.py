@@ -10,10 +10,11 @@ from atomlink.errors import DeviceError, TimingError
 from drivers.rtio.awg_ramps import Segment, duration_s
 from drivers.rtio.register import Register, Site
 from experiments.sequences.program import ProgramRun
-from experiments.sequences.program_kernels import DONE, FAILED
+from experiments.sequences.program_kernels import DONE, FAILED, GIVEN_UP
 
 MOST_LOADS = 50  # that often too few atoms: then something is broken
 MOST_FAILURES = 20  # RTIO errors in succession
+MOST_GIVEN_UP = 50  # shots in succession without a pair
 
 
 class Processors(HasEnvironment):
@@ -23,7 +24,7 @@ class Processors(HasEnvironment):
         self.run = run
         self.core = self.get_device("core")
         self.routes: dict[tuple[int, Site, Site], list[Segment]] = {}
-        self.loads = self.failures = 0
+        self.loads = self.failures = self.given_up = 0
 
     @property
     def program(self) -> Cycles:
@@ -51,6 +52,10 @@ class Processors(HasEnvironment):
         if self.failures >= MOST_FAILURES:
             raise TimingError(f"{MOST_FAILURES} RTIO errors in succession: the kernel needs more time, so raise "
                               "`spacing`.")  # fmt: skip
+        self.given_up = self.given_up + 1 if reason == GIVEN_UP else 0
+        if self.given_up >= MOST_GIVEN_UP:
+            raise DeviceError(f"{MOST_GIVEN_UP} shots in succession had no pair within max_cycles: look at the links "
+                              "with RemoteEntanglement, or raise max_cycles.")  # fmt: skip
         if reason != DONE:
             if reason == FAILED:
                 self.run.close()

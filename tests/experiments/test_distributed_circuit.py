@@ -74,6 +74,15 @@ def test_what_the_lab_cannot_run_is_refused_in_one_line(tmp_path: Path, words: t
     assert not list(tmp_path.glob("results/*/*/*.h5"))
 
 
+def test_a_lab_whose_pairs_never_come_is_told_in_one_line(tmp_path: Path) -> None:
+    """No light reaches the detectors."""
+    write(tmp_path, "register")
+    (tmp_path / "dark.toml").write_text('extends = "register"\n[nodes.fibre]\ninsertion = 0.0\n')
+    words = ('circuit="bell"', "max_cycles=1", "--scenario", "dark.toml")
+    code, said = command(tmp_path, "run", "distributed_circuit", *words)
+    assert code != 0 and "50 shots in succession had no pair within max_cycles" in said, said
+
+
 def test_a_circuit_with_an_error_names_line_and_column(tmp_path: Path) -> None:
     write(tmp_path, "register")
     (tmp_path / "wrong.qasm").write_text("OPENQASM 2.0;\nqreg q[2];\nfoo q[0];\n")
