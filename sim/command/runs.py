@@ -49,7 +49,7 @@ def search(results: Path, words: Sequence[str], most: int) -> Iterator[str]:
         yield f"the newest {most}; more with --most N, fewer with a class, a date, an argument or an estimate"
 
 
-def select(results: Path, words: Sequence[str]) -> Iterator[Run | DataError]:
+def select(results: Path, words: Sequence[str], read: Callable[[Path], Run] = load) -> Iterator[Run | DataError]:
     """Yield the runs that have all the words, the newest first, and in between why a file cannot be read."""
     days = [word for word in words if DATE.fullmatch(word)]
     tests = [_test(word) for word in words if not DATE.fullmatch(word)]
@@ -57,7 +57,7 @@ def select(results: Path, words: Sequence[str]) -> Iterator[Run | DataError]:
         if days and not any(path.parent.parent.name.startswith(day) for day in days):
             continue
         try:
-            run = load(path)
+            run = read(path)
             if all(test(run) for test in tests):
                 yield run
         except DataError as error:

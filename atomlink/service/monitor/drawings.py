@@ -8,7 +8,7 @@ from atomlink.service.monitor.markup import Markup, el, join
 
 Place = tuple[float, float]
 GOOD, FAIR = 0.9, 0.75  # fidelities from which a link is drawn as good, as fair
-NODE_W, NODE_H, GAP_X, GAP_Y = 150, 46, 34, 14  # of the calibration graph, px
+NODE_W, NODE_H, GAP_X, GAP_Y = 168, 46, 22, 12  # of the calibration graph, px
 SITE = 14  # px between sites of an array
 
 
@@ -35,13 +35,14 @@ def network(lab: Mapping[str, Any], now: Mapping[str, str]) -> Markup:
     `now`: by link, what a running experiment sees of it.
     """
     drawn = lab["network"]
-    width, height = 620.0, 330.0
+    width, most = 620.0, 330.0
     xs = [x for x, _ in drawn["places"].values()]
     ys = [y for _, y in drawn["places"].values()]
     across, up = max(max(xs) - min(xs), 1e-9), max(ys) - min(ys)
-    scale = min((width - 150) / across, (height - 130) / up if up > 0.1 else math.inf, 260)
+    scale = min((width - 150) / across, (most - 130) / up if up > 0.1 else math.inf, 260)
+    height = up * scale + 70 + 17 * max(3, min(5, len(lab["links"])))
     places = {name: (width / 2 + (x - (min(xs) + max(xs)) / 2) * scale,
-                     height / 2 - 12 - (y - (min(ys) + max(ys)) / 2) * scale)
+                     40 + up * scale / 2 - (y - (min(ys) + max(ys)) / 2) * scale)
               for name, (x, y) in drawn["places"].items()}  # fmt: skip
     quality = {row["station"]: _quality(row) for row in lab["links"]}
     parts = [_line(places[way["node"]], places[way["station"]],
@@ -108,13 +109,13 @@ def calibration(nodes: list[Mapping[str, Any]]) -> Markup:
     for node in nodes:
         x, y = place[node["name"]]
         state, name = state_of(node), node["name"]
-        said = f"{node['age']} ago, holds {node['holds']}" if node["age"] else f"holds {node['holds']}"
+        said = f"{state}, {node['age']} of {node['holds']}" if node["age"] else "never checked"
         about = "; ".join(filter(None, (f"{name}: {node['verdict'] or 'never checked'}", node["stale"])))
         parts.append(el(
             "g", el("title", about),
             el("rect", x=x, y=y, width=NODE_W, height=NODE_H, rx=5),
             _text(x + 10, y + 19, name if len(name) < 20 else f"{name[:18]}…", "name", "start"),
-            _text(x + 10, y + 36, f"{state}: {said}" if state != "never" else "never checked", "small", "start"),
+            _text(x + 10, y + 36, said, "small", "start"),
             class_=f"cal {state}",
         ))  # fmt: skip
     width = 16 + (max(columns, default=0) + 1) * (NODE_W + GAP_X) - GAP_X

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ artiq_runtime.install()
 
 from analysis import measured_links, network  # noqa: E402 - they need `artiq`
 from analysis.arguments import written_arguments  # noqa: E402
-from analysis.load import Run, find  # noqa: E402
+from analysis.load import Run, find, load  # noqa: E402
 from analysis.report import page_of  # noqa: E402
 from analysis.summary import said  # noqa: E402
 from atomlink.topology import Topology  # noqa: E402
@@ -42,6 +43,7 @@ from sim.command.runs import select, summary  # noqa: E402
 from sim.target import resolved  # noqa: E402
 
 AGES_S = 60.0      # after which ages are told anew, though the files stayed as they are
+KEPT_RUNS = 40     # in memory, as many as a page shows, and some: a file takes 0.1 s and more to be read and checked
 MOST_POINTS = 200  # of a control chart: the newest
 
 
@@ -52,6 +54,7 @@ class Looker:
         self.lab, self.results = Lab(root), results
         os.environ["ATOMLINK_ROOT"] = str(root)
         self._seen: tuple[Any, dict[str, Any]] = (None, {})
+        self._summaries: dict[tuple[str, int], dict[str, Any]] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answer one request; `problem` says why it cannot be."""
@@ -135,10 +138,14 @@ class Looker:
     def _runs(self, words: list[str], most: int, rids: list[int] | None) -> dict[str, Any]:
         whose = None if rids is None else set(rids)
         found = []
-        for run in select(self.results, words):
+        for run in select(self.results, words, _read):
             if isinstance(run, DataError) or whose is not None and run.rid not in whose:
                 continue
-            found.append(_shown(run))
+            # Its analysis may take a second: once for each file as it is.
+            key = str(run.path), run.path.stat().st_mtime_ns
+            if key not in self._summaries:
+                self._summaries[key] = _shown(run)
+            found.append(self._summaries[key])
             if len(found) >= most:
                 break
         return {"runs": found}
@@ -201,6 +208,15 @@ def _charts(revisions: tuple[parameter_log.Revision, ...], held: dict[str, float
             yield {"name": key, "unit": parameters.dataset_unit(row), "meaning": row.meaning, "now": held[key],
                    "default": row.default, "tolerance": tolerances.get(key), "t": t, "y": values,
                    "error": errors}  # fmt: skip
+
+
+def _read(path: Path) -> Run:
+    return _read_as_it_is(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(KEPT_RUNS)
+def _read_as_it_is(path: Path, _changed_ns: int) -> Run:
+    return load(path)
 
 
 def _shown(run: Run) -> dict[str, Any]:

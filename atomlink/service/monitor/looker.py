@@ -47,8 +47,9 @@ class Lookers:
                     if time.monotonic() - looker.asked_at > IDLE_S:
                         await looker.close()
         finally:
-            for looker in self._labs.values():
-                looker.kill()
+            ended = [looker.kill() for looker in self._labs.values()]
+            # Waited for: what is left of a process when its loop is closed is complained of somewhere else.
+            await asyncio.gather(*(process.wait() for process in ended if process is not None))
 
 
 class Looker:
@@ -78,12 +79,13 @@ class Looker:
         async with self._turn:
             self.kill()
 
-    def kill(self) -> None:
-        """End the process now."""
-        if self._process is not None and self._process.returncode is None:
+    def kill(self) -> asyncio.subprocess.Process | None:
+        """End the process now; return the one that was."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
             with suppress(ProcessLookupError):
-                self._process.kill()
-        self._process = None
+                process.kill()
+        return process
 
     async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._process is None or self._process.returncode is not None:

@@ -21,13 +21,13 @@ from atomlink.service.requests import Json, number_in
 STATIC = Path(__file__).parent / "static"
 FILES = {path.rpartition("/")[2]: path for path in (
     "vendor/uplot/uPlot.min.css", "vendor/uplot/uPlot.iife.min.js", "vendor/htmx/htmx.min.js", "monitor.css",
-    "charts.js", "monitor.js")}  # fmt: skip
-TYPES = {"css": "text/css", "js": "text/javascript"}
+    "charts.js", "monitor.js", "icon.svg")}  # fmt: skip
+TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 COOKIE = "atomlink-monitor"
 COMMON = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
           "Cross-Origin-Opener-Policy": "same-origin"}  # fmt: skip
-CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")  # fmt: skip
+CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+       "form-action 'none'; frame-ancestors 'none'")  # fmt: skip
 # A report has its style and figures in itself, and runs nothing.
 CSP_REPORT = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 HTMX = '{"includeIndicatorStyles": false, "allowEval": false, "selfRequestsOnly": true, "historyCacheSize": 0}'
@@ -68,7 +68,7 @@ async def page(monitor: Monitor, request: Request, viewer: Viewer) -> Response:
               for name in FILES if name.endswith(".css"))  # fmt: skip
     head = join(el("meta", charset="utf-8"), el("meta", name="viewport", content="width=device-width, initial-scale=1"),
                 el("meta", name="htmx-config", content=HTMX), el("meta", name="color-scheme", content="light dark"),
-                el("link", rel="icon", href="data:,"), *styles, *scripts)  # fmt: skip
+                el("link", rel="icon", href="/monitor/static/icon.svg"), *styles, *scripts)  # fmt: skip
     names = (el("a", each.name, href=f"/monitor?lab={each.name}", class_="here" if each is lab else None)
              for each in monitor.source.labs)  # fmt: skip
     top = el("header", el("h1", "atomlink"), el("nav", *names), _part("state", lab, 3), _who(viewer))
@@ -110,8 +110,8 @@ def _who(viewer: Viewer) -> Markup:
         return el("div", el("span", f"{viewer.user}, read-only"), el("button", "forget token", type="button", id="out"),
                   class_="who")  # fmt: skip
     said = "read-only" if viewer.sees == "all" else "read-only; users, results and live data need a token"
-    return el("div", el("span", said), el("input", type="password", id="token", placeholder="token", autocomplete="off",
-              aria_label="token"), el("button", "use", type="button", id="in"), class_="who")  # fmt: skip
+    token = el("input", type="password", id="token", placeholder="token", autocomplete="off", aria_label="token")
+    return el("form", el("span", said), token, el("button", "use", type="submit"), id="in", class_="who")
 
 
 async def part(monitor: Monitor, request: Request, viewer: Viewer) -> Response:

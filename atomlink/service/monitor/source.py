@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from atomlink.service.config import LabConfig
@@ -103,7 +104,7 @@ def _shown(job: Row, viewer: Viewer) -> Job:
     spec, mine = json.loads(job["spec"]), viewer.may_see(job["user"])
     return Job(
         job["id"], job["lab"], job["state"], job["user"] if mine else "",
-        str(spec.get("class_name") or spec.get("file") or job["kind"]) if mine else "",
+        str(spec.get("class_name") or Path(spec.get("file") or job["kind"]).stem) if mine else "",
         (spec.get("arguments") or {}) if mine else {}, job["rid"] if mine else None, job["priority"],
         job["created_at"], job["started_at"], job["ended_at"], job["error"] if mine else None,
     )  # fmt: skip

@@ -67,6 +67,16 @@ const Charts = (() => {
     return splits.map((v) => v.toFixed(decimals));
   };
 
+  // Local time of 24 hours, with the day where the axis has several.
+  const times = (_u, splits) => {
+    const span = splits[splits.length - 1] - splits[0], two = (n) => String(n).padStart(2, "0");
+    return splits.map((value) => {
+      const at = new Date(value * 1000);
+      const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`, clock = `${two(at.getHours())}:${two(at.getMinutes())}`;
+      return span > 5 * 86400 ? day : span > 43200 ? `${day}\n${clock}` : span > 300 ? clock : `${clock}:${two(at.getSeconds())}`;
+    });
+  };
+
   const axis = (label, size) => ({
     label, size, labelSize: 18, labelFont: "12px system-ui", font: "11px system-ui", stroke: colour("--soft"),
     grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 },
@@ -96,7 +106,7 @@ const Charts = (() => {
       // One point in time alone has a day on either side.
       scales: { x: { time: Boolean(time), ...(time && x[0] === x[x.length - 1] && { range: [x[0] - 86400, x[0] + 86400] }) },
                 y: { range: () => range([...reach, ...(fit || []), ...(within || [])]) } },
-      axes: [axis(xLabel, 32), { ...axis(yLabel, 66), values: ticks }],
+      axes: [time ? { ...axis(xLabel, 44), values: times } : axis(xLabel, 32), { ...axis(yLabel, 66), values: ticks }],
       hooks: { drawClear: under ? [under] : [], draw: error ? [bars(error)] : [] },
     }, data, into);
   };

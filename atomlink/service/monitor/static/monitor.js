@@ -111,9 +111,9 @@
   let waiting;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 300); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  document.getElementById("in")?.addEventListener("click", () => give(document.getElementById("token").value.trim()));
-  document.getElementById("token")?.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") give(event.target.value.trim());
+  document.getElementById("in")?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    give(document.getElementById("token").value.trim());
   });
   document.getElementById("out")?.addEventListener("click", () => give(""));
   if (document.getElementById("live")) { again(live, 1000); again(beliefs, 30000); }
