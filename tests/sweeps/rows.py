@@ -267,6 +267,7 @@ ROWS = (
         {"n_pairs": 200, "calibration_fraction": 0.2},
         {"XX": pooled, "fidelity": pooled, "fidelity_corrected": pooled, "chsh": pooled, "p_herald": pooled,
          "rate_hz": pooled}, "all seeds together", str(LOSSY), analyse=of_link,
+        wide={"p_herald": "its error holds what is not known of when a missing atom went"},
     ),
     Row(
         "polarisation_alignment", "setup.polarisation_alignment:PolarisationAlignment", {"shots": 36},

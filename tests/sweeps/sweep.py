@@ -138,7 +138,7 @@ def merged(runs: list[Run]) -> Run:
             datasets[key] = np.concatenate(columns)
         elif key.startswith("hom.") and key not in ("hom.delay_s", "hom.t_gate_s"):
             datasets[key] = np.sum(columns, axis=0)
-        elif key in ("link.attempts", "link.t_lab_s", "link.t_attempting_s"):
+        elif key in ("link.attempts", "link.losses", "link.t_lab_s", "link.t_attempting_s"):
             datasets[key] = np.sum(columns)
     return replace(first, datasets=datasets)
 
